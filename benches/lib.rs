@@ -1,0 +1,1 @@
+//! The reference load for measurements.

@@ -1,0 +1,109 @@
+//! Keywords: the flags that users and programs name themselves.
+
+use std::fmt;
+use std::sync::Arc;
+
+/// The name of a keyword, for example `$Forwarded` or `work`.
+///
+/// Not empty, no control character (bytes below 0x20 and 0x7f) and no LF, so that it fits one line of any file.
+/// Two spellings that differ in case are two different `Keyword`s; whether a mailbox can hold both is for its
+/// store to know ([`Keyword::same_name`]).
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Keyword(Arc<str>);
+
+impl Keyword {
+    /// A keyword, or `None` if `name` is empty or holds a control character.
+    #[must_use]
+    pub fn new(name: &str) -> Option<Self> {
+        let valid = !name.is_empty() && name.bytes().all(|byte| byte >= 0x20 && byte != 0x7f);
+        valid.then(|| Self(name.into()))
+    }
+
+    /// The name as it was first spelled.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// Whether a mailbox takes both for the same keyword: equal but for the case of ASCII letters.
+    #[must_use]
+    pub fn same_name(&self, other: &str) -> bool {
+        self.0.eq_ignore_ascii_case(other)
+    }
+}
+
+impl fmt::Display for Keyword {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl fmt::Debug for Keyword {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Keyword({:?})", &*self.0)
+    }
+}
+
+/// The keywords of one message: sorted, each once. Cheap to clone, so messages with the same set can share it.
+///
+/// ```
+/// use dsync_core::model::{Keyword, Keywords};
+/// let set: Keywords = ["b", "a", "b"].iter().filter_map(|name| Keyword::new(name)).collect();
+/// assert_eq!(set.iter().map(Keyword::as_str).collect::<Vec<_>>(), ["a", "b"]);
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Keywords(Arc<[Keyword]>);
+
+impl Keywords {
+    /// The empty set.
+    #[must_use]
+    pub fn none() -> Self {
+        Self::default()
+    }
+
+    /// Whether there is none.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// How many there are.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    /// In byte order of their names.
+    pub fn iter(&self) -> std::slice::Iter<'_, Keyword> {
+        self.0.iter()
+    }
+
+    /// Whether `keyword` is in the set, by its exact spelling.
+    #[must_use]
+    pub fn contains(&self, keyword: &Keyword) -> bool {
+        self.0.binary_search(keyword).is_ok()
+    }
+}
+
+impl Default for Keywords {
+    fn default() -> Self {
+        Self(Arc::from([]))
+    }
+}
+
+impl FromIterator<Keyword> for Keywords {
+    fn from_iter<I: IntoIterator<Item = Keyword>>(keywords: I) -> Self {
+        let mut keywords: Vec<_> = keywords.into_iter().collect();
+        keywords.sort();
+        keywords.dedup();
+        Self(keywords.into())
+    }
+}
+
+impl<'a> IntoIterator for &'a Keywords {
+    type Item = &'a Keyword;
+    type IntoIter = std::slice::Iter<'a, Keyword>;
+    fn into_iter(self) -> Self::IntoIter {
+        self.iter()
+    }
+}

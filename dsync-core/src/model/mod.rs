@@ -1,0 +1,22 @@
+//! The values that everything else speaks in: what a mailbox, a message and a tree of mailboxes are.
+//!
+//! Each type is a newtype or a plain struct whose constructor refuses what the mail world does not allow, so
+//! that a value that exists is a valid one and nobody checks it again.
+
+mod flags;
+mod guid;
+mod keyword;
+mod mailbox;
+mod message;
+mod name;
+mod number;
+mod tree;
+
+pub use flags::Flags;
+pub use guid::{MailboxGuid, MessageGuid};
+pub use keyword::{Keyword, Keywords};
+pub use mailbox::{MailboxIdentity, MailboxStatus};
+pub use message::{MessageKey, MessageList, MessageRecord};
+pub use name::MailboxName;
+pub use number::{ModSeq, Timestamp, Uid, UidValidity};
+pub use tree::{MailboxNode, MailboxTree, NodeKind};

@@ -1,0 +1,160 @@
+//! The interface of a mail store: what the synchronisation asks of storage, and all it ever asks.
+//!
+//! Implement [`MailStore`] and [`Mailbox`] to synchronise a storage of your own.
+
+mod body;
+mod error;
+
+pub use body::{BodySource, MessageBody};
+pub use error::{ErrorKind, StoreError};
+
+use crate::model::{
+    MailboxIdentity, MailboxName, MailboxStatus, MailboxTree, MessageKey, MessageList, MessageRecord, ModSeq, Uid,
+};
+
+/// A tree of mailboxes.
+///
+/// # Invariants
+///
+/// * A store that was opened for reading only changes nothing, whatever is called on it; the changing methods then
+///   return an error of kind [`ErrorKind::ReadOnly`].
+/// * A change that was acknowledged with `Ok` survives a power cut. One that was not leaves the store as it was, or
+///   in a state from which calling the method again completes it.
+/// * `INBOX` can neither be deleted nor renamed.
+pub trait MailStore: Send {
+    /// What the store is and where, for messages to people: `maildir:/home/u/Maildir`.
+    fn location(&self) -> String;
+
+    /// Whether [`NodeKind::Directory`](crate::model::NodeKind::Directory) nodes can exist here.
+    fn holds_directories(&self) -> bool;
+
+    /// Lists all mailboxes, directories and subscriptions.
+    ///
+    /// # Errors
+    /// If the tree cannot be read as a whole. A single mailbox that cannot be read is listed as
+    /// [`NodeKind::Unreadable`](crate::model::NodeKind::Unreadable) instead.
+    fn tree(&mut self) -> Result<MailboxTree, StoreError>;
+
+    /// Opens an existing mailbox and takes a consistent view of it.
+    ///
+    /// # Errors
+    /// [`ErrorKind::NotFound`] if there is none; others if it cannot be read.
+    fn open(&mut self, name: &MailboxName) -> Result<Box<dyn Mailbox>, StoreError>;
+
+    /// Makes a new, empty mailbox with the given identity. It may stay invisible to others until its first
+    /// [`Mailbox::commit`]; if it is dropped before, nothing of it remains.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Exists`] if the name is taken, [`ErrorKind::InvalidName`] if the store cannot hold it.
+    fn create(&mut self, name: &MailboxName, identity: MailboxIdentity) -> Result<Box<dyn Mailbox>, StoreError>;
+
+    /// Deletes a mailbox with all its messages. Mailboxes below it stay, and so does its subscription.
+    ///
+    /// # Errors
+    /// [`ErrorKind::NotFound`] if there is none, [`ErrorKind::Impossible`] for `INBOX`.
+    fn delete(&mut self, name: &MailboxName) -> Result<(), StoreError>;
+
+    /// Renames a mailbox or directory and everything below it. Parents of `to` come into being as needed.
+    ///
+    /// # Errors
+    /// [`ErrorKind::NotFound`], [`ErrorKind::Exists`], [`ErrorKind::InvalidName`], or [`ErrorKind::Impossible`] for
+    /// `INBOX`.
+    fn rename(&mut self, from: &MailboxName, to: &MailboxName) -> Result<(), StoreError>;
+
+    /// Makes a level of the hierarchy that cannot be selected. One that exists already is fine.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Impossible`] if [`holds_directories`](Self::holds_directories) is false.
+    fn create_directory(&mut self, name: &MailboxName) -> Result<(), StoreError>;
+
+    /// Removes a level that cannot be selected and has nothing below it. One that is missing already is fine.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Impossible`] if it is a mailbox or not empty.
+    fn delete_directory(&mut self, name: &MailboxName) -> Result<(), StoreError>;
+
+    /// Subscribes to a name or cancels that; the name need not exist.
+    ///
+    /// # Errors
+    /// If the subscriptions cannot be read or written.
+    fn set_subscribed(&mut self, name: &MailboxName, subscribed: bool) -> Result<(), StoreError>;
+}
+
+/// One mailbox as it was at the moment it was opened, or after the last commit through this handle.
+///
+/// # Invariants
+///
+/// * [`status`](Self::status) and [`messages`](Self::messages) describe the same moment.
+/// * Messages of [`save`](Self::save) are invisible until [`commit`](Self::commit) and gone if that is never called.
+pub trait Mailbox: Send {
+    /// The counters.
+    fn status(&self) -> &MailboxStatus;
+
+    /// All messages.
+    fn messages(&self) -> &MessageList;
+
+    /// What could not be understood while the mailbox was opened although the rest could: broken files, a corrupt
+    /// index. One sentence each, naming the path.
+    fn problems(&self) -> &[String];
+
+    /// [`MessageList::digest`] of [`messages`](Self::messages); a store may keep it instead of computing it.
+    fn digest(&self) -> Option<[u8; 16]> {
+        self.messages().digest()
+    }
+
+    /// The bytes of a message.
+    ///
+    /// # Errors
+    /// [`ErrorKind::NotFound`] if the message is gone by now.
+    fn body(&mut self, message: &MessageKey) -> Result<MessageBody, StoreError>;
+
+    /// Takes the bytes of a message that a later [`commit`](Self::commit) will add. Nothing is visible yet and
+    /// nothing is durable; no lock that others wait for is held.
+    ///
+    /// Bodies are identified by the order in which they were saved: the n-th call since the last commit belongs to
+    /// the n-th record of [`MailboxChanges::add`].
+    ///
+    /// # Errors
+    /// If they cannot be read from `body` ([`ErrorKind::Source`]) or cannot be written. In the first case nothing
+    /// was saved and the mailbox can go on.
+    fn save(&mut self, message: &MessageRecord, body: MessageBody) -> Result<(), StoreError>;
+
+    /// Makes all of `changes` visible and durable.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Changed`] if somebody else has changed the mailbox since the view was taken, in a way that
+    /// `changes` does not fit any more: nothing was done, open the mailbox again. Otherwise a failure to write:
+    /// whatever was done already is repaired by opening the mailbox again and committing what is then missing.
+    fn commit(&mut self, changes: MailboxChanges) -> Result<(), StoreError>;
+}
+
+/// What a [`Mailbox::commit`] does, all at once.
+///
+/// The mailbox that results has exactly the messages it had, less `remove`, with `renumber` and `update` applied,
+/// plus `add`, and exactly the given counters.
+///
+/// # Invariants
+/// * No UID occurs twice in the result, and all are below `uid_next`.
+/// * `highest_modseq` is at least the modseq of every message of the result.
+/// * Every record in `update`, `renumber` and `add` has a UID and a modseq.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct MailboxChanges {
+    /// The identity from now on. Changing the UIDVALIDITY keeps UIDs and messages.
+    pub identity: MailboxIdentity,
+    /// Messages that go.
+    pub remove: Vec<MessageKey>,
+    /// Messages that stay under another UID, or get their first: which one, and what it is afterwards. Its GUID
+    /// stays.
+    pub renumber: Vec<(MessageKey, MessageRecord)>,
+    /// Messages that stay under their UID with other flags, keywords, modseq, dates or POP3 data. Their GUID stays.
+    pub update: Vec<MessageRecord>,
+    /// New messages, in the order in which their bodies were saved.
+    pub add: Vec<MessageRecord>,
+    /// UIDNEXT afterwards.
+    pub uid_next: Uid,
+    /// HIGHESTMODSEQ afterwards. A store whose own counting has passed this value reaches it all the same, by
+    /// starting its history anew.
+    pub highest_modseq: ModSeq,
+    /// First recent UID afterwards.
+    pub first_recent_uid: Uid,
+}

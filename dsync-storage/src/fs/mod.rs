@@ -1,0 +1,1 @@
+//! Durable operations on the file system.

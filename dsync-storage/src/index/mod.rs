@@ -1,0 +1,1 @@
+//! The mail index and its transaction log.

@@ -1,0 +1,12 @@
+//! Mail stores on disk, as a live Dovecot shares them, behind the traits of `dsync-core`.
+//!
+//! * [`fs`]: every change of the file system goes through here: durable, atomic, locked.
+//! * [`index`]: the mail index and its transaction log.
+//! * [`list`]: mailbox names and layouts, subscriptions, change log.
+//! * [`maildir`]: the Maildir store.
+#![deny(unsafe_op_in_unsafe_fn)]
+
+pub mod fs;
+pub mod index;
+pub mod list;
+pub mod maildir;

@@ -1,0 +1,1 @@
+//! Mailbox names, layouts and lists.
