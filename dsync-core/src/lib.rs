@@ -4,7 +4,21 @@
 //! * [`model`]: the values of the mail world (UIDs, modseqs, GUIDs, flags, names) as types that cannot be wrong.
 //! * [`store`]: the [`MailStore`](store::MailStore) and [`Mailbox`](store::Mailbox) traits, the only door to
 //!   storage.
+//! * [`tree`]: the decision which mailboxes to rename, delete or create. Pure.
+//! * [`merge`]: the decision what to change in one mailbox. Pure.
+//! * [`session`]: one side of a run, a state machine that exchanges messages with its peer.
+//! * [`sync`]: two sessions in one process, joined to a run.
+//! * [`report`]: what was done, what could not be done, and the exit status that it means.
+//! * [`memory`]: a store in memory, for tests and examples.
+//! * [`conformance`]: what every store must pass.
 #![forbid(unsafe_code)]
 
+// pub mod conformance;
+// pub mod memory;
+pub mod merge;
 pub mod model;
+// pub mod report;
+// pub mod session;
 pub mod store;
+// pub mod sync;
+pub mod tree;

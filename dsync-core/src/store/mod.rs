@@ -41,12 +41,16 @@ pub trait MailStore: Send {
     /// [`ErrorKind::NotFound`] if there is none; others if it cannot be read.
     fn open(&mut self, name: &MailboxName) -> Result<Box<dyn Mailbox>, StoreError>;
 
-    /// Makes a new, empty mailbox with the given identity. It may stay invisible to others until its first
-    /// [`Mailbox::commit`]; if it is dropped before, nothing of it remains.
+    /// Makes a new, empty mailbox with the given identity, or with one that the store chooses. It may stay invisible
+    /// to others until its first [`Mailbox::commit`]; if it is dropped before, nothing of it remains.
     ///
     /// # Errors
     /// [`ErrorKind::Exists`] if the name is taken, [`ErrorKind::InvalidName`] if the store cannot hold it.
-    fn create(&mut self, name: &MailboxName, identity: MailboxIdentity) -> Result<Box<dyn Mailbox>, StoreError>;
+    fn create(
+        &mut self,
+        name: &MailboxName,
+        identity: Option<MailboxIdentity>,
+    ) -> Result<Box<dyn Mailbox>, StoreError>;
 
     /// Deletes a mailbox with all its messages. Mailboxes below it stay, and so does its subscription.
     ///
@@ -139,8 +143,9 @@ pub trait Mailbox: Send {
 /// * Every record in `update`, `renumber` and `add` has a UID and a modseq.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct MailboxChanges {
-    /// The identity from now on. Changing the UIDVALIDITY keeps UIDs and messages.
-    pub identity: MailboxIdentity,
+    /// The identity from now on; `None` keeps the one there is, or lets the store choose if there is none. Changing
+    /// the UIDVALIDITY keeps UIDs and messages.
+    pub identity: Option<MailboxIdentity>,
     /// Messages that go.
     pub remove: Vec<MessageKey>,
     /// Messages that stay under another UID, or get their first: which one, and what it is afterwards. Its GUID

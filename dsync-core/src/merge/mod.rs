@@ -1,0 +1,28 @@
+//! What has to change in one mailbox. Pure functions from two lists of messages to a plan; no I/O, no clock.
+
+mod one_way;
+
+pub use one_way::one_way;
+
+use crate::model::{MailboxStatus, MessageKey, MessageList, MessageRecord};
+use crate::store::MailboxChanges;
+
+/// One side's view of a mailbox.
+#[derive(Clone, Copy, Debug)]
+pub struct MailboxView<'a> {
+    /// The counters.
+    pub status: &'a MailboxStatus,
+    /// The messages.
+    pub messages: &'a MessageList,
+}
+
+/// What to do to a mailbox, and which bodies that needs from the other side.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct MailboxPlan {
+    /// The changes; [`MailboxChanges::add`] is still empty.
+    pub changes: MailboxChanges,
+    /// Messages to get from the other side: their key there, and what they become here.
+    pub fetch: Vec<(MessageKey, MessageRecord)>,
+    /// Whether anything would be different afterwards.
+    pub needed: bool,
+}

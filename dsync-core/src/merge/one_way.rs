@@ -1,0 +1,175 @@
+//! The contents of a backup: the destination's mailbox becomes what the source's is.
+//!
+//! A message is recognised by its GUID, so it is transferred only once however its UID, mailbox identity or flags
+//! change. What the source has not decided yet (a UID, a modseq) the destination decides, and keeps its decision on
+//! later runs for as long as the source leaves it open.
+
+use std::collections::{BTreeMap, HashMap, VecDeque};
+
+use super::{MailboxPlan, MailboxView};
+use crate::model::{MessageGuid, MessageKey, MessageRecord, ModSeq, Uid};
+use crate::store::MailboxChanges;
+
+/// The plan that makes `destination` equal to `source`.
+#[must_use]
+pub fn one_way(source: MailboxView<'_>, destination: MailboxView<'_>) -> MailboxPlan {
+    let fresh = fresh_modseq(source, destination);
+    let (wanted, uid_next) = wanted_uids(source, destination);
+    let mut present = Instances::new(destination);
+    let mut plan = MailboxPlan {
+        changes: MailboxChanges {
+            identity: source.status.identity.or(destination.status.identity),
+            remove: Vec::new(),
+            renumber: Vec::new(),
+            update: Vec::new(),
+            add: Vec::new(),
+            uid_next,
+            highest_modseq: ModSeq::default(),
+            first_recent_uid: source.status.first_recent_uid.min(uid_next),
+        },
+        fetch: Vec::new(),
+        needed: false,
+    };
+    let mut highest = lowest_highest_modseq(source, destination);
+    let mut missing = Vec::new();
+    for (uid, record) in &wanted {
+        match present.take_at(*uid, &record.guid) {
+            Some(here) => {
+                let target = target_record(record, *uid, Some(here), fresh);
+                highest = highest.max(target.modseq.unwrap_or_default());
+                if target != *here {
+                    plan.changes.update.push(target);
+                }
+            }
+            None => missing.push((*uid, *record)),
+        }
+    }
+    for (uid, record) in missing {
+        let target = target_record(record, uid, None, fresh);
+        highest = highest.max(target.modseq.unwrap_or_default());
+        match present.take_any(&record.guid) {
+            Some(key) => plan.changes.renumber.push((key, target)),
+            None => plan.fetch.push((record.key(), target)),
+        }
+    }
+    plan.changes.remove = present.left();
+    plan.changes.highest_modseq = highest;
+    plan.needed = is_needed(&plan, destination);
+    plan
+}
+
+/// The modseq for what changed at the source without being counted there yet.
+fn fresh_modseq(source: MailboxView<'_>, destination: MailboxView<'_>) -> ModSeq {
+    source.status.highest_modseq.max(destination.status.highest_modseq).unwrap_or(ModSeq::FIRST).plus(1)
+}
+
+/// HIGHESTMODSEQ before the messages are looked at. The source's counting rules as soon as there is one, so that a
+/// destination that ran ahead is brought back.
+fn lowest_highest_modseq(source: MailboxView<'_>, destination: MailboxView<'_>) -> ModSeq {
+    source.status.highest_modseq.or(destination.status.highest_modseq).unwrap_or(ModSeq::FIRST)
+}
+
+/// Which message has to be at which UID, and UIDNEXT after that.
+fn wanted_uids<'a>(
+    source: MailboxView<'a>,
+    destination: MailboxView<'_>,
+) -> (BTreeMap<Uid, &'a MessageRecord>, Uid) {
+    let mut wanted: BTreeMap<Uid, &MessageRecord> = BTreeMap::new();
+    for record in source.messages.assigned() {
+        wanted.extend(record.uid.map(|uid| (uid, record)));
+    }
+    let unassigned = source.messages.unassigned();
+    let mut uid_next = source.status.uid_next;
+    if source.status.identity.is_none() || !unassigned.is_empty() {
+        // A UID that was given here for such a message must not be given again for another one.
+        uid_next = uid_next.max(destination.status.uid_next);
+    }
+    let mut remembered: HashMap<&MessageGuid, VecDeque<Uid>> = HashMap::new();
+    for record in destination.messages.assigned() {
+        // Below the source's UIDNEXT the source has given, or used up, all UIDs itself.
+        if let Some(uid) = record.uid.filter(|uid| *uid >= source.status.uid_next && !wanted.contains_key(uid)) {
+            remembered.entry(&record.guid).or_default().push_back(uid);
+        }
+    }
+    let mut without = Vec::new();
+    for record in unassigned {
+        match remembered.get_mut(&record.guid).and_then(VecDeque::pop_front) {
+            Some(uid) => {
+                wanted.insert(uid, record);
+            }
+            None => without.push(record),
+        }
+    }
+    for record in without {
+        wanted.insert(uid_next, record);
+        uid_next = uid_next.next();
+    }
+    if let Some((last, _)) = wanted.last_key_value() {
+        uid_next = uid_next.max(last.next());
+    }
+    (wanted, uid_next)
+}
+
+/// What the message becomes at the destination, where it is `here` so far.
+fn target_record(record: &MessageRecord, uid: Uid, here: Option<&MessageRecord>, fresh: ModSeq) -> MessageRecord {
+    let mut target = record.clone();
+    target.uid = Some(uid);
+    if let Some(here) = here {
+        target.saved = record.saved.or(here.saved);
+        target.modseq = record.modseq.or_else(|| {
+            target.modseq = here.modseq;
+            here.modseq.filter(|_| target == *here)
+        });
+    }
+    target.modseq = target.modseq.or(Some(fresh));
+    target
+}
+
+fn is_needed(plan: &MailboxPlan, destination: MailboxView<'_>) -> bool {
+    let MailboxChanges { identity, remove, renumber, update, add: _, uid_next, highest_modseq, first_recent_uid } =
+        &plan.changes;
+    let status = destination.status;
+    !(remove.is_empty()
+        && renumber.is_empty()
+        && update.is_empty()
+        && plan.fetch.is_empty()
+        && identity.is_some()
+        && *identity == status.identity
+        && *uid_next == status.uid_next
+        && Some(*highest_modseq) == status.highest_modseq
+        && *first_recent_uid == status.first_recent_uid)
+}
+
+/// The destination's messages that have not found their place yet.
+struct Instances<'a> {
+    by_guid: HashMap<&'a MessageGuid, VecDeque<&'a MessageRecord>>,
+}
+
+impl<'a> Instances<'a> {
+    fn new(destination: MailboxView<'a>) -> Self {
+        let mut by_guid: HashMap<_, VecDeque<_>> = HashMap::with_capacity(destination.messages.len());
+        for record in destination.messages.records() {
+            by_guid.entry(&record.guid).or_default().push_back(record);
+        }
+        Self { by_guid }
+    }
+
+    fn take_at(&mut self, uid: Uid, guid: &MessageGuid) -> Option<&'a MessageRecord> {
+        let instances = self.by_guid.get_mut(guid)?;
+        let index = instances.iter().position(|record| record.uid == Some(uid))?;
+        instances.remove(index)
+    }
+
+    fn take_any(&mut self, guid: &MessageGuid) -> Option<MessageKey> {
+        self.by_guid.get_mut(guid)?.pop_front().map(MessageRecord::key)
+    }
+
+    fn left(self) -> Vec<MessageKey> {
+        let mut left: Vec<_> = self.by_guid.into_values().flatten().collect();
+        left.sort_by_key(|record| record.uid);
+        left.into_iter().map(MessageRecord::key).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests;
