@@ -13,12 +13,12 @@
 //! * [`conformance`]: what every store must pass.
 #![forbid(unsafe_code)]
 
-// pub mod conformance;
-// pub mod memory;
+pub mod conformance;
+pub mod memory;
 pub mod merge;
 pub mod model;
-// pub mod report;
-// pub mod session;
+pub mod report;
+pub mod session;
 pub mod store;
-// pub mod sync;
+pub mod sync;
 pub mod tree;

@@ -70,10 +70,7 @@ fn lowest_highest_modseq(source: MailboxView<'_>, destination: MailboxView<'_>) 
 }
 
 /// Which message has to be at which UID, and UIDNEXT after that.
-fn wanted_uids<'a>(
-    source: MailboxView<'a>,
-    destination: MailboxView<'_>,
-) -> (BTreeMap<Uid, &'a MessageRecord>, Uid) {
+fn wanted_uids<'a>(source: MailboxView<'a>, destination: MailboxView<'_>) -> (BTreeMap<Uid, &'a MessageRecord>, Uid) {
     let mut wanted: BTreeMap<Uid, &MessageRecord> = BTreeMap::new();
     for record in source.messages.assigned() {
         wanted.extend(record.uid.map(|uid| (uid, record)));

@@ -1,0 +1,140 @@
+//! An open mailbox of the store in memory.
+
+use std::sync::{Arc, Mutex};
+
+use super::{Contents, StoredMailbox, StoredMessage, lock, not_found};
+use crate::model::{MailboxName, MailboxStatus, MessageKey, MessageList, MessageRecord, Uid};
+use crate::store::{ErrorKind, Mailbox, MailboxChanges, MessageBody, StoreError};
+
+pub(super) struct MemoryMailbox {
+    shared: Arc<Mutex<Contents>>,
+    name: MailboxName,
+    /// What the mailbox was when the view was taken.
+    stored: StoredMailbox,
+    /// Whether others can see it; not before the first commit of a new one.
+    published: bool,
+    status: MailboxStatus,
+    messages: MessageList,
+    saved: Vec<Arc<[u8]>>,
+}
+
+impl MemoryMailbox {
+    pub(super) fn new(
+        shared: Arc<Mutex<Contents>>,
+        name: MailboxName,
+        stored: StoredMailbox,
+        published: bool,
+    ) -> Self {
+        let (status, messages) = view_of(&stored);
+        Self { shared, name, stored, published, status, messages, saved: Vec::new() }
+    }
+
+    fn uid_of(&self, key: &MessageKey) -> Result<Uid, StoreError> {
+        match key {
+            MessageKey::Uid(uid) if self.stored.messages.contains_key(uid) => Ok(*uid),
+            _ => Err(StoreError::new(ErrorKind::NotFound, format!("mailbox {} has no message {key:?}", self.name))),
+        }
+    }
+
+    fn refuse_if_changed(&self, contents: &Contents) -> Result<(), StoreError> {
+        let unchanged = match contents.mailboxes.get(&self.name) {
+            Some(now) => self.published && view_of(now) == (self.status.clone(), self.messages.clone()),
+            None if self.published => return Err(not_found(&self.name)),
+            None => true,
+        };
+        if unchanged {
+            return Ok(());
+        }
+        Err(StoreError::new(ErrorKind::Changed, format!("mailbox {} was changed meanwhile", self.name)))
+    }
+
+    fn changed(&self, changes: MailboxChanges) -> Result<StoredMailbox, StoreError> {
+        let mut stored = self.stored.clone();
+        let mut take = |key: &MessageKey| {
+            let uid = self.uid_of(key)?;
+            stored.messages.remove(&uid).ok_or_else(|| {
+                StoreError::new(ErrorKind::NotFound, format!("mailbox {} has no message {uid}", self.name))
+            })
+        };
+        for key in &changes.remove {
+            take(key)?;
+        }
+        let mut placed = Vec::new();
+        for (key, record) in changes.renumber {
+            placed.push(StoredMessage { record, bytes: take(&key)?.bytes });
+        }
+        for record in changes.update {
+            let bytes = take(&record.key())?.bytes;
+            placed.push(StoredMessage { record, bytes });
+        }
+        for (record, bytes) in changes.add.into_iter().zip(&self.saved) {
+            placed.push(StoredMessage { record, bytes: Arc::clone(bytes) });
+        }
+        for message in placed {
+            let uid = message.record.uid.ok_or_else(|| {
+                StoreError::new(ErrorKind::Impossible, "a message without a UID cannot be stored".to_owned())
+            })?;
+            stored.messages.insert(uid, message);
+        }
+        stored.identity = changes.identity.unwrap_or(stored.identity);
+        stored.uid_next = changes.uid_next;
+        stored.highest_modseq = changes.highest_modseq;
+        stored.first_recent_uid = changes.first_recent_uid;
+        Ok(stored)
+    }
+}
+
+fn view_of(stored: &StoredMailbox) -> (MailboxStatus, MessageList) {
+    let records: Vec<_> = stored.messages.values().map(|message| message.record.clone()).collect();
+    let status = MailboxStatus {
+        identity: Some(stored.identity),
+        uid_next: stored.uid_next,
+        message_count: u32::try_from(records.len()).unwrap_or(u32::MAX),
+        highest_modseq: Some(stored.highest_modseq),
+        first_recent_uid: stored.first_recent_uid,
+    };
+    let messages = MessageList::new(records).expect("a map keyed by UID is in order");
+    (status, messages)
+}
+
+impl Mailbox for MemoryMailbox {
+    fn status(&self) -> &MailboxStatus {
+        &self.status
+    }
+
+    fn messages(&self) -> &MessageList {
+        &self.messages
+    }
+
+    fn problems(&self) -> &[String] {
+        &[]
+    }
+
+    fn body(&mut self, message: &MessageKey) -> Result<MessageBody, StoreError> {
+        let uid = self.uid_of(message)?;
+        let message = self.stored.messages.get(&uid).map(|message| message.bytes.to_vec());
+        message.map(MessageBody::from_bytes).ok_or_else(|| not_found(&self.name))
+    }
+
+    fn save(&mut self, _: &MessageRecord, body: MessageBody) -> Result<(), StoreError> {
+        let bytes = body.read_all().map_err(|error| {
+            StoreError::with_source(ErrorKind::Source, "reading a message failed".to_owned(), error)
+        })?;
+        self.saved.push(bytes.into());
+        Ok(())
+    }
+
+    fn commit(&mut self, changes: MailboxChanges) -> Result<(), StoreError> {
+        let shared = Arc::clone(&self.shared);
+        let mut contents = lock(&shared);
+        self.refuse_if_changed(&contents)?;
+        let stored = self.changed(changes)?;
+        contents.directories.remove(&self.name);
+        contents.mailboxes.insert(self.name.clone(), stored.clone());
+        (self.status, self.messages) = view_of(&stored);
+        self.stored = stored;
+        self.published = true;
+        self.saved.clear();
+        Ok(())
+    }
+}

@@ -1,0 +1,93 @@
+//! What a run did, what it could not do, and the exit status that it means.
+
+use std::fmt;
+
+use crate::model::MailboxName;
+
+/// One thing that could not be done although the run as a whole went on.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Problem {
+    /// The mailbox concerned; `None` if it is about the store as a whole.
+    pub mailbox: Option<MailboxName>,
+    /// What could not be done and why, as a sentence that names the path or message.
+    pub reason: String,
+}
+
+impl fmt::Display for Problem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.mailbox {
+            Some(mailbox) => write!(f, "mailbox {mailbox}: {}", self.reason),
+            None => f.write_str(&self.reason),
+        }
+    }
+}
+
+/// Counts of what was done at one side.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Counts {
+    /// Mailboxes looked at.
+    pub mailboxes: u64,
+    /// Mailboxes in which something was changed.
+    pub mailboxes_changed: u64,
+    /// Mailboxes renamed.
+    pub mailboxes_renamed: u64,
+    /// Mailboxes deleted.
+    pub mailboxes_deleted: u64,
+    /// Messages whose bytes were transferred.
+    pub messages_saved: u64,
+    /// Bytes of those messages, as far as their sizes were known.
+    pub bytes_saved: u64,
+    /// Messages removed.
+    pub messages_removed: u64,
+    /// Messages whose flags, keywords, UID or other data were changed.
+    pub messages_changed: u64,
+}
+
+/// The outcome of a run that was carried through to its end.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Report {
+    /// What was done.
+    pub counts: Counts,
+    /// What could not be done; empty if the sides are equal now.
+    pub problems: Vec<Problem>,
+}
+
+impl Report {
+    /// 0 if everything was done, 2 if not (dsync(1), EXIT STATUS).
+    #[must_use]
+    pub fn exit_status(&self) -> u8 {
+        if self.problems.is_empty() { 0 } else { 2 }
+    }
+}
+
+/// Something that happened during a run, for those who watch it.
+#[derive(Clone, Copy, Debug)]
+#[non_exhaustive]
+pub enum Event<'a> {
+    /// The tree of the destination is about to be changed.
+    TreeAction(&'a crate::tree::TreeAction),
+    /// A mailbox is the same on both sides already.
+    MailboxUnchanged(&'a MailboxName),
+    /// A mailbox differs, and this is what will be done about it.
+    MailboxPlanned(&'a MailboxName, &'a crate::merge::MailboxPlan),
+    /// The bytes of one message have arrived; the size, if known.
+    MessageSaved(&'a MailboxName, Option<u64>),
+    /// The changes of a mailbox are durable.
+    MailboxCommitted(&'a MailboxName),
+    /// Something could not be done.
+    Problem(&'a Problem),
+}
+
+/// Watches a run. All methods are called from the thread that drives the session.
+pub trait Observer {
+    /// Called as things happen.
+    fn event(&mut self, event: Event<'_>);
+}
+
+/// An observer that looks away.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Unobserved;
+
+impl Observer for Unobserved {
+    fn event(&mut self, _: Event<'_>) {}
+}

@@ -1,0 +1,48 @@
+//! One side of a run: a state machine that takes and gives typed messages.
+//!
+//! ```text
+//!     source                                     destination
+//!     Hello                    ────────▶
+//!                              ◀────────         Hello
+//!     Node… TreeEnd            ────────▶         plans and changes its tree
+//!     Offer                    ────────▶         opens the mailbox, compares counters and digest
+//!                              ◀────────         Same, or Different:
+//!     Records… RecordsEnd      ────────▶         plans
+//!                              ◀────────         Request
+//!     Body…                    ────────▶         saves each, then commits
+//!                              ◀────────         Done (or Retry: the mailbox is offered once more)
+//!     Finish                   ────────▶
+//!                              ◀────────         Finish
+//! ```
+//!
+//! A session does no I/O but through its store. Whoever drives it passes messages on: [`Session::next`] gives one,
+//! produced only when it is asked for (so a body is opened when it can be taken), [`Session::receive`] takes one.
+//! [`crate::sync`] does that for two stores in one process.
+
+mod destination;
+mod error;
+mod message;
+mod source;
+
+pub use destination::DestinationSession;
+pub use error::SessionError;
+pub use message::{Difference, Message};
+pub use source::SourceSession;
+
+/// One side of a run.
+pub trait Session {
+    /// Takes a message of the peer.
+    ///
+    /// # Errors
+    /// If the peer said what it must not say now, or the own store fails. The session is over then.
+    fn receive(&mut self, message: Message) -> Result<(), SessionError>;
+
+    /// The next message for the peer, `None` if the peer has to speak first or the run is over.
+    ///
+    /// # Errors
+    /// If the own store fails. The session is over then.
+    fn next(&mut self) -> Result<Option<Message>, SessionError>;
+
+    /// Whether everything has been said.
+    fn is_finished(&self) -> bool;
+}

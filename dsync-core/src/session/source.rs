@@ -1,0 +1,189 @@
+//! The side that is copied. It only ever reads.
+
+use std::collections::VecDeque;
+
+use super::{Difference, Message, Session, SessionError};
+use crate::model::{MailboxName, MailboxTree, MessageKey, NodeKind};
+use crate::report::Problem;
+use crate::store::{MailStore, Mailbox, StoreError};
+
+/// How many records go into one message: enough to be cheap, few enough to be small.
+const RECORDS_PER_MESSAGE: usize = 1000;
+
+/// Sends a store to a [`DestinationSession`](super::DestinationSession).
+pub struct SourceSession<'a> {
+    store: &'a mut dyn MailStore,
+    tree: MailboxTree,
+    mailboxes: VecDeque<MailboxName>,
+    state: State,
+    problems: Vec<Problem>,
+}
+
+enum State {
+    Start,
+    AwaitHello,
+    SendTree(VecDeque<MailboxName>),
+    SendOffer,
+    AwaitAnswer(OpenMailbox),
+    SendRecords(OpenMailbox, usize),
+    AwaitRequest(OpenMailbox),
+    SendBodies(OpenMailbox, VecDeque<MessageKey>),
+    AwaitDone(MailboxName),
+    AwaitFinish,
+    Finished,
+}
+
+struct OpenMailbox {
+    name: MailboxName,
+    mailbox: Box<dyn Mailbox>,
+}
+
+impl State {
+    fn description(&self) -> &'static str {
+        match self {
+            Self::Start | Self::AwaitHello => "the greeting was due",
+            Self::SendTree(_) => "the tree was being sent",
+            Self::SendOffer | Self::AwaitAnswer(_) => "a mailbox was being offered",
+            Self::SendRecords(..) | Self::AwaitRequest(_) => "messages were being listed",
+            Self::SendBodies(..) => "bodies were being sent",
+            Self::AwaitDone(_) => "the end of a mailbox was due",
+            Self::AwaitFinish | Self::Finished => "the end was due",
+        }
+    }
+}
+
+impl<'a> SourceSession<'a> {
+    /// A session that will send all of `store`.
+    pub fn new(store: &'a mut dyn MailStore) -> Self {
+        Self {
+            store,
+            tree: MailboxTree::new(),
+            mailboxes: VecDeque::new(),
+            state: State::Start,
+            problems: Vec::new(),
+        }
+    }
+
+    fn store_error(&self, error: StoreError) -> SessionError {
+        SessionError::Store { location: self.store.location(), error }
+    }
+
+    fn load_tree(&mut self) -> Result<(), SessionError> {
+        self.tree = self.store.tree().map_err(|error| self.store_error(error))?;
+        for (name, node) in &self.tree {
+            match &node.kind {
+                NodeKind::Mailbox { .. } => self.mailboxes.push_back(name.clone()),
+                NodeKind::Unreadable(reason) => {
+                    self.problems.push(Problem { mailbox: Some(name.clone()), reason: reason.clone() });
+                }
+                NodeKind::Absent | NodeKind::Directory => {}
+            }
+        }
+        Ok(())
+    }
+
+    /// Opens mailboxes until one can be opened.
+    fn offer(&mut self) -> (State, Message) {
+        while let Some(name) = self.mailboxes.pop_front() {
+            match self.store.open(&name) {
+                Ok(mailbox) => {
+                    let offer = Message::Offer {
+                        name: name.clone(),
+                        status: mailbox.status().clone(),
+                        digest: mailbox.digest(),
+                    };
+                    return (State::AwaitAnswer(OpenMailbox { name, mailbox }), offer);
+                }
+                Err(error) => self.problems.push(Problem { mailbox: Some(name), reason: error.to_string() }),
+            }
+        }
+        (State::AwaitFinish, Message::Finish(std::mem::take(&mut self.problems)))
+    }
+
+    /// What the mailbox itself has to complain about; once, also if it is offered again.
+    fn note_problems(&mut self, open: &OpenMailbox) {
+        for reason in open.mailbox.problems() {
+            let problem = Problem { mailbox: Some(open.name.clone()), reason: reason.clone() };
+            if !self.problems.contains(&problem) {
+                self.problems.push(problem);
+            }
+        }
+    }
+
+    fn body(&mut self, open: &mut OpenMailbox, key: &MessageKey) -> Message {
+        Message::Body(open.mailbox.body(key).map_err(|error| error.to_string()))
+    }
+}
+
+impl Session for SourceSession<'_> {
+    fn receive(&mut self, message: Message) -> Result<(), SessionError> {
+        let state = std::mem::replace(&mut self.state, State::Finished);
+        let description = state.description();
+        self.state = match (state, message) {
+            (State::AwaitHello, Message::Hello) => {
+                self.load_tree()?;
+                State::SendTree(self.tree.keys().cloned().collect())
+            }
+            (State::AwaitAnswer(open), Message::Answer(difference)) => {
+                self.note_problems(&open);
+                match difference {
+                    Difference::Same => State::SendOffer,
+                    Difference::Different => State::SendRecords(open, 0),
+                }
+            }
+            (State::AwaitRequest(open), Message::Request(keys)) if keys.is_empty() => State::AwaitDone(open.name),
+            (State::AwaitRequest(open), Message::Request(keys)) => State::SendBodies(open, keys.into()),
+            (State::AwaitDone(_), Message::Done) => State::SendOffer,
+            (State::AwaitDone(name), Message::Retry) => {
+                self.mailboxes.push_front(name);
+                State::SendOffer
+            }
+            (State::AwaitFinish, Message::Finish(_)) => State::Finished,
+            (_, message) => {
+                return Err(SessionError::UnexpectedMessage { received: message.kind(), state: description });
+            }
+        };
+        Ok(())
+    }
+
+    fn next(&mut self) -> Result<Option<Message>, SessionError> {
+        let state = std::mem::replace(&mut self.state, State::Finished);
+        let (state, message) = match state {
+            State::Start => (State::AwaitHello, Some(Message::Hello)),
+            State::SendTree(mut names) => match names.pop_front().and_then(|name| self.tree.remove_entry(&name)) {
+                Some((name, node)) => (State::SendTree(names), Some(Message::Node(name, node))),
+                None => (State::SendOffer, Some(Message::TreeEnd)),
+            },
+            State::SendOffer => {
+                let (state, message) = self.offer();
+                (state, Some(message))
+            }
+            State::SendRecords(open, sent) => {
+                let records = open.mailbox.messages().records();
+                let chunk: Vec<_> = records.iter().skip(sent).take(RECORDS_PER_MESSAGE).cloned().collect();
+                if chunk.is_empty() {
+                    (State::AwaitRequest(open), Some(Message::RecordsEnd))
+                } else {
+                    let sent = sent.saturating_add(chunk.len());
+                    (State::SendRecords(open, sent), Some(Message::Records(chunk)))
+                }
+            }
+            State::SendBodies(mut open, mut keys) => match keys.pop_front() {
+                Some(key) => {
+                    let body = self.body(&mut open, &key);
+                    let state =
+                        if keys.is_empty() { State::AwaitDone(open.name) } else { State::SendBodies(open, keys) };
+                    (state, Some(body))
+                }
+                None => (State::AwaitDone(open.name), None),
+            },
+            waiting => (waiting, None),
+        };
+        self.state = state;
+        Ok(message)
+    }
+
+    fn is_finished(&self) -> bool {
+        matches!(self.state, State::Finished)
+    }
+}
