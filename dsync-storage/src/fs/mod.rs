@@ -1,1 +1,18 @@
-//! Durable operations on the file system.
+//! The file system: everything that stores do to it goes through here.
+//!
+//! * [`mutation`]: each single change (create, write, rename, remove, sync), with an error that names the path.
+//! * [`read`]: reading without leaving a trace.
+//! * [`replace`]: a file gets new contents all at once.
+//! * [`permissions`]: what new files look like, taken from where they are made.
+//! * [`dotlock`] and [`lock`]: keeping others out.
+//! * [`unique`]: names that nobody else makes.
+
+pub mod dotlock;
+mod error;
+pub mod mutation;
+pub mod permissions;
+pub mod read;
+pub mod replace;
+pub mod unique;
+
+pub use error::FsError;

@@ -1,0 +1,226 @@
+//! Dotlocks: a file whose existence says that something is locked.
+//!
+//! The file holds `<pid>:<host>` of its owner. Who waits for it takes it over when the owner is a dead process of
+//! this host, or when it is not known to be alive here and nothing has moved for a while. These are the rules of the
+//! servers that share the store; both sides must follow the same.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::io;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant, SystemTime};
+
+use nix::errno::Errno;
+use nix::sys::signal::kill;
+use nix::unistd::Pid;
+
+use super::permissions::Permissions;
+use super::{FsError, mutation, read, unique};
+
+/// How long the locks of one kind are respected and waited for.
+#[derive(Clone, Copy, Debug)]
+pub struct DotlockRules {
+    /// A lock of an unknown owner is stale if neither it nor the file it protects changed for this long.
+    pub stale_after: Duration,
+    /// How long to wait before giving up.
+    pub wait: Duration,
+}
+
+impl DotlockRules {
+    /// `dovecot-uidlist.lock`.
+    pub const UIDLIST: Self = Self { stale_after: Duration::from_secs(120), wait: Duration::from_secs(122) };
+    /// `subscriptions.lock`.
+    pub const SUBSCRIPTIONS: Self = Self { stale_after: Duration::from_secs(30), wait: Duration::from_secs(120) };
+}
+
+/// A lock that is held; released when dropped.
+#[derive(Debug)]
+pub struct Dotlock {
+    path: PathBuf,
+    inode: u64,
+    device: u64,
+}
+
+/// Device and inode of the lock files that this process holds. A lock with the number of this process that is not
+/// among them was left by an earlier process with the same number, as in a container that was restarted.
+static HELD: Mutex<BTreeSet<(u64, u64)>> = Mutex::new(BTreeSet::new());
+
+fn held() -> std::sync::MutexGuard<'static, BTreeSet<(u64, u64)>> {
+    HELD.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// A lock file younger than this is left alone: its owner may not have written its name into it yet.
+const YOUNG: Duration = Duration::from_secs(2);
+const POLL: Duration = Duration::from_millis(20);
+
+impl Dotlock {
+    /// Takes the lock `path` that protects `protected`, waiting for others as the rules say.
+    ///
+    /// # Errors
+    /// As the system; [`io::ErrorKind::TimedOut`] if the lock stayed held for too long.
+    pub fn take(
+        path: &Path,
+        protected: &Path,
+        rules: DotlockRules,
+        permissions: &Permissions,
+    ) -> Result<Self, FsError> {
+        let give_up = Instant::now() + rules.wait;
+        loop {
+            match mutation::create(path, permissions) {
+                Ok(file) => {
+                    let owner = format!("{}:{}", std::process::id(), unique::host());
+                    let owned = mutation::write(&file, path, owner.as_bytes())
+                        .and_then(|()| file.metadata().map_err(|error| FsError::new("lock", path, error)));
+                    return match owned {
+                        Ok(metadata) => {
+                            held().insert((metadata.dev(), metadata.ino()));
+                            Ok(Self { path: path.to_owned(), inode: metadata.ino(), device: metadata.dev() })
+                        }
+                        Err(error) => {
+                            let _ = mutation::remove_file(path);
+                            Err(error)
+                        }
+                    };
+                }
+                Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
+                Err(error) => return Err(error),
+            }
+            if is_stale(path, protected, rules) {
+                mutation::remove_file(path)?;
+                continue;
+            }
+            if Instant::now() >= give_up {
+                let text = format!("somebody else has held this lock for {} seconds", rules.wait.as_secs());
+                return Err(FsError::new("lock", path, io::Error::new(io::ErrorKind::TimedOut, text)));
+            }
+            std::thread::sleep(POLL);
+        }
+    }
+
+    /// The file of the lock. It can become the protected file itself by [`Dotlock::rename_over`].
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Releases the lock by renaming its file, which now has the new contents, over the protected one.
+    ///
+    /// # Errors
+    /// As the system; the lock is released and the protected file unchanged then.
+    pub fn rename_over(self, protected: &Path) -> Result<(), FsError> {
+        mutation::rename(&self.path, protected)
+        // Dropping finds another inode, or none, under the name, and leaves it alone.
+    }
+}
+
+impl Drop for Dotlock {
+    fn drop(&mut self) {
+        held().remove(&(self.device, self.inode));
+        // If somebody took it over, it is theirs.
+        if let Ok(metadata) = fs::symlink_metadata(&self.path)
+            && (metadata.ino(), metadata.dev()) == (self.inode, self.device)
+        {
+            let _ = mutation::remove_file(&self.path);
+        }
+    }
+}
+
+fn is_stale(path: &Path, protected: &Path, rules: DotlockRules) -> bool {
+    let Ok(metadata) = fs::symlink_metadata(path) else { return false };
+    let age = |time: io::Result<SystemTime>| time.ok().and_then(|time| time.elapsed().ok()).unwrap_or_default();
+    let lock_age = age(metadata.modified());
+    if lock_age < YOUNG {
+        return false;
+    }
+    let content = read::contents(path, 1024).ok().flatten().unwrap_or_default();
+    match owner_here(&content) {
+        Some(pid) if pid == Pid::this() => !held().contains(&(metadata.dev(), metadata.ino())),
+        Some(pid) => kill(pid, None) == Err(Errno::ESRCH),
+        None => {
+            let protected_age = fs::metadata(protected).map_or(lock_age, |metadata| age(metadata.modified()));
+            lock_age.min(protected_age) >= rules.stale_after
+        }
+    }
+}
+
+/// The process that owns the lock, if it says to be of this host.
+fn owner_here(content: &[u8]) -> Option<Pid> {
+    let (pid, host) = std::str::from_utf8(content).ok()?.trim_end().split_once(':')?;
+    let pid: i32 = pid.parse().ok().filter(|pid| *pid > 0)?;
+    (host == unique::host()).then(|| Pid::from_raw(pid))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const QUICK: DotlockRules =
+        DotlockRules { stale_after: Duration::from_secs(60), wait: Duration::from_millis(100) };
+
+    fn take(dir: &Path, rules: DotlockRules) -> Result<Dotlock, FsError> {
+        Dotlock::take(&dir.join("x.lock"), &dir.join("x"), rules, &Permissions::PRIVATE)
+    }
+
+    fn age(path: &Path, seconds: u64) {
+        let file = fs::File::options().write(true).open(path).unwrap();
+        file.set_modified(SystemTime::now() - Duration::from_secs(seconds)).unwrap();
+    }
+
+    #[test]
+    fn a_lock_excludes_until_it_is_dropped() {
+        let dir = tempfile::tempdir().unwrap();
+        let lock = take(dir.path(), QUICK).unwrap();
+        let content = fs::read_to_string(lock.path()).unwrap();
+        assert_eq!(content, format!("{}:{}", std::process::id(), unique::host()));
+        assert_eq!(take(dir.path(), QUICK).unwrap_err().kind(), io::ErrorKind::TimedOut);
+        drop(lock);
+        take(dir.path(), QUICK).unwrap();
+    }
+
+    #[test]
+    fn the_lock_of_a_dead_process_is_taken_over_and_that_of_a_living_one_is_not() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("x.lock");
+        // Process numbers end far below this.
+        fs::write(&path, format!("2147483646:{}", unique::host())).unwrap();
+        age(&path, 5);
+        take(dir.path(), QUICK).unwrap();
+        fs::write(&path, format!("1:{}", unique::host())).unwrap();
+        age(&path, 5000);
+        assert!(take(dir.path(), QUICK).is_err());
+    }
+
+    #[test]
+    fn the_own_number_proves_nothing() {
+        let dir = tempfile::tempdir().unwrap();
+        let lock = take(dir.path(), QUICK).unwrap();
+        age(lock.path(), 5000);
+        assert!(take(dir.path(), QUICK).is_err(), "held by another thread");
+        drop(lock);
+        let path = dir.path().join("x.lock");
+        fs::write(&path, format!("{}:{}", std::process::id(), unique::host())).unwrap();
+        age(&path, 5);
+        take(dir.path(), QUICK).unwrap();
+    }
+
+    #[test]
+    fn the_lock_of_another_host_is_stale_only_after_its_time() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("x.lock");
+        fs::write(&path, "77:elsewhere.example").unwrap();
+        age(&path, 30);
+        assert!(take(dir.path(), QUICK).is_err());
+        age(&path, 90);
+        take(dir.path(), QUICK).unwrap();
+    }
+
+    #[test]
+    fn a_lock_file_that_became_the_file_itself_is_not_removed() {
+        let dir = tempfile::tempdir().unwrap();
+        let lock = take(dir.path(), QUICK).unwrap();
+        lock.rename_over(&dir.path().join("x")).unwrap();
+        assert!(dir.path().join("x").exists() && !dir.path().join("x.lock").exists());
+    }
+}

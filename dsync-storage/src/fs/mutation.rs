@@ -1,0 +1,167 @@
+//! Each single change of the file system, as a function of its own.
+//!
+//! Nothing outside this module creates, changes or removes anything, so that whatever is true of these functions
+//! (what they report, what they sync, where a test may stop the world) is true of all stores.
+
+use std::fs::{self, DirBuilder, File, OpenOptions};
+use std::io::{self, Write};
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, fchown};
+use std::path::Path;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use nix::fcntl::OFlag;
+
+use super::FsError;
+use super::permissions::Permissions;
+
+/// Makes a new, empty file and opens it for writing. Fails if the name is taken, also by a dangling link.
+///
+/// # Errors
+/// As the system; [`io::ErrorKind::AlreadyExists`] if the name is taken.
+pub fn create(path: &Path, permissions: &Permissions) -> Result<File, FsError> {
+    let file = OpenOptions::new()
+        .read(true)
+        .write(true)
+        .create_new(true)
+        .mode(permissions.file_mode)
+        .custom_flags(OFlag::O_NOFOLLOW.bits())
+        .open(path)
+        .map_err(|error| FsError::new("create", path, error))?;
+    give_to_group(&file, permissions);
+    Ok(file)
+}
+
+/// Opens an existing file for writing at its end, in one piece per call.
+///
+/// # Errors
+/// As the system.
+pub fn open_append(path: &Path) -> Result<File, FsError> {
+    OpenOptions::new().read(true).append(true).open(path).map_err(|error| FsError::new("open", path, error))
+}
+
+/// Writes all of `bytes`.
+///
+/// # Errors
+/// As the system; some of the bytes may have been written then.
+pub fn write(mut file: &File, path: &Path, bytes: &[u8]) -> Result<(), FsError> {
+    file.write_all(bytes).map_err(|error| FsError::new("write", path, error))
+}
+
+/// Cuts a file to `length` bytes.
+///
+/// # Errors
+/// As the system.
+pub fn truncate(file: &File, path: &Path, length: u64) -> Result<(), FsError> {
+    file.set_len(length).map_err(|error| FsError::new("truncate", path, error))
+}
+
+/// Sets the modification time, in whole seconds since 1970; times before that become 1970.
+///
+/// # Errors
+/// As the system.
+pub fn set_modified(file: &File, path: &Path, seconds: i64) -> Result<(), FsError> {
+    let since = Duration::from_secs(u64::try_from(seconds).unwrap_or(0));
+    let time: SystemTime = UNIX_EPOCH.checked_add(since).unwrap_or(UNIX_EPOCH);
+    file.set_modified(time).map_err(|error| FsError::new("set the time of", path, error))
+}
+
+/// Makes the contents of a file durable.
+///
+/// # Errors
+/// As the system. The contents are to be taken for lost then, a second call proves nothing.
+pub fn sync_file(file: &File, path: &Path) -> Result<(), FsError> {
+    file.sync_data().map_err(|error| FsError::new("sync", path, error))
+}
+
+/// Makes the names in a directory durable.
+///
+/// # Errors
+/// As the system.
+pub fn sync_directory(path: &Path) -> Result<(), FsError> {
+    let synced = File::open(path).and_then(|directory| directory.sync_all());
+    synced.map_err(|error| FsError::new("sync", path, error))
+}
+
+/// Makes everything on the file system that holds `path` durable: cheaper than syncing many files one by one.
+///
+/// # Errors
+/// As the system.
+pub fn sync_file_system(path: &Path) -> Result<(), FsError> {
+    let synced = File::open(path).and_then(|file| nix::unistd::syncfs(&file).map_err(io::Error::from));
+    synced.map_err(|error| FsError::new("sync the file system of", path, error))
+}
+
+/// Renames a file or directory, replacing a file or an empty directory at `to`.
+///
+/// # Errors
+/// As the system.
+pub fn rename(from: &Path, to: &Path) -> Result<(), FsError> {
+    fs::rename(from, to).map_err(|error| FsError::new("rename", from, error))
+}
+
+/// Removes a file. One that is missing already is fine.
+///
+/// # Errors
+/// As the system.
+pub fn remove_file(path: &Path) -> Result<(), FsError> {
+    match fs::remove_file(path) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(FsError::new("remove", path, error)),
+        _ => Ok(()),
+    }
+}
+
+/// Removes an empty directory.
+///
+/// # Errors
+/// As the system.
+pub fn remove_directory(path: &Path) -> Result<(), FsError> {
+    fs::remove_dir(path).map_err(|error| FsError::new("remove", path, error))
+}
+
+/// Removes a directory with everything in it. One that is missing already is fine. Links are removed, not followed.
+///
+/// # Errors
+/// As the system; part of it may be gone then.
+pub fn remove_tree(path: &Path) -> Result<(), FsError> {
+    match fs::remove_dir_all(path) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(FsError::new("remove", path, error)),
+        _ => Ok(()),
+    }
+}
+
+/// Makes a directory; its parent must exist.
+///
+/// # Errors
+/// As the system; [`io::ErrorKind::AlreadyExists`] if the name is taken.
+pub fn create_directory(path: &Path, permissions: &Permissions) -> Result<(), FsError> {
+    let made = DirBuilder::new().mode(permissions.directory_mode).create(path);
+    made.map_err(|error| FsError::new("create the directory", path, error))?;
+    if let Ok(directory) = File::open(path) {
+        give_to_group(&directory, permissions);
+    }
+    Ok(())
+}
+
+/// Makes a directory and the parents that it lacks. One that exists already is fine.
+///
+/// # Errors
+/// As the system.
+pub fn create_directories(path: &Path, permissions: &Permissions) -> Result<(), FsError> {
+    if path.is_dir() {
+        return Ok(());
+    }
+    if let Some(parent) = path.parent() {
+        create_directories(parent, permissions)?;
+    }
+    match create_directory(path, permissions) {
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists && path.is_dir() => Ok(()),
+        result => result,
+    }
+}
+
+/// A group that cannot be given is no reason to lose mail: the file is then readable by its owner only.
+fn give_to_group(file: &File, permissions: &Permissions) {
+    if permissions.group.is_some() {
+        let _ = fchown(file, None, permissions.group);
+    }
+}
