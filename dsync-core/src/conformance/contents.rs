@@ -29,7 +29,7 @@ fn committed_messages_are_there_exactly(store: &mut dyn MailStore, mailbox: &Mai
     expect(store, mailbox, &numbered(&records, &[3, 7, 8]));
     let open = store.open(mailbox).expect("it can be opened");
     let status = open.status();
-    assert_eq!(status.identity, Some(identity(1)), "identity");
+    assert_eq!(status.identity, identity(1), "identity");
     assert_eq!(status.uid_next, uid(12), "UIDNEXT");
     assert_eq!(status.highest_modseq, Some(ModSeq(40)), "HIGHESTMODSEQ");
     assert_eq!(status.first_recent_uid, uid(8), "first recent UID");
@@ -98,13 +98,13 @@ fn uids_and_identity_can_change_without_the_bytes(store: &mut dyn MailStore, mai
     records[0].uid = Some(uid(7));
     records[1].uid = Some(uid(3));
     let mut changes = no_changes(12, 60, 1);
-    changes.identity = Some(identity(2));
+    changes.identity = identity(2);
     changes.renumber = vec![(key(3), records[0].clone()), (key(7), records[1].clone())];
     open.commit(changes).expect("UIDs and identity can change");
     records.swap(0, 1);
     expect(store, mailbox, &numbered(&records, &[7, 3, 8]));
     let open = store.open(mailbox).expect("it can be opened");
-    assert_eq!(open.status().identity, Some(identity(2)));
+    assert_eq!(open.status().identity, identity(2));
 }
 
 fn a_message_can_be_there_twice(store: &mut dyn MailStore, mailbox: &MailboxName) {

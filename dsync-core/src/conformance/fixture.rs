@@ -15,10 +15,8 @@ pub(super) fn uid(number: u32) -> Uid {
 }
 
 pub(super) fn identity(number: u8) -> MailboxIdentity {
-    MailboxIdentity {
-        guid: MailboxGuid::new([number; 16]).expect("the checks use valid GUIDs"),
-        uid_validity: UidValidity::new(1000 + u32::from(number)).expect("not zero"),
-    }
+    let guid = MailboxGuid::new([number; 16]).expect("the checks use valid GUIDs");
+    MailboxIdentity::new(guid, UidValidity::new(1000 + u32::from(number)).expect("not zero"))
 }
 
 pub(super) fn record(number: u32, modseq: u64) -> MessageRecord {
@@ -52,7 +50,7 @@ pub(super) fn bytes(number: u32) -> Vec<u8> {
 
 pub(super) fn no_changes(uid_next: u32, highest: u64, recent: u32) -> MailboxChanges {
     MailboxChanges {
-        identity: None,
+        identity: MailboxIdentity::UNDECIDED,
         remove: Vec::new(),
         renumber: Vec::new(),
         update: Vec::new(),
@@ -77,11 +75,11 @@ pub(super) fn create_three(store: &mut dyn MailStore, mailbox: &MailboxName) -> 
     records[2].pop3_order = Some(2);
     let mut open = match store.open(mailbox) {
         Ok(open) => open,
-        Err(_) => store.create(mailbox, Some(identity(1))).expect("a mailbox can be created"),
+        Err(_) => store.create(mailbox, identity(1)).expect("a mailbox can be created"),
     };
     records.iter().for_each(|record| save(&mut *open, record));
     let mut changes = no_changes(12, 40, 8);
-    changes.identity = Some(identity(1));
+    changes.identity = identity(1);
     changes.add = records.clone();
     open.commit(changes).expect("messages can be committed");
     records

@@ -2,7 +2,7 @@
 
 use super::Factory;
 use super::fixture::{create_three, expect, identity, name, no_changes};
-use crate::model::{MailboxName, MailboxNode, MailboxTree, NodeKind};
+use crate::model::{MailboxIdentity, MailboxName, MailboxNode, MailboxTree, NodeKind};
 use crate::store::{ErrorKind, MailStore};
 
 pub(super) fn run(factory: &mut Factory<'_>) {
@@ -26,7 +26,7 @@ fn mailboxes(store: &mut dyn MailStore) -> Vec<MailboxName> {
 }
 
 fn create_empty(store: &mut dyn MailStore, text: &str, number: u8) {
-    let mut open = store.create(&name(text), Some(identity(number))).expect("a mailbox can be created");
+    let mut open = store.create(&name(text), identity(number)).expect("a mailbox can be created");
     open.commit(no_changes(1, 1, 1)).expect("an empty mailbox can be committed");
 }
 
@@ -35,25 +35,25 @@ fn a_new_mailbox_appears_with_its_identity(store: &mut dyn MailStore) {
     let tree = store.tree().expect("the tree can be listed");
     let kind = tree.get(&name("a")).map(|node| node.kind.clone());
     let wanted = identity(1);
-    let expected = NodeKind::Mailbox { guid: Some(wanted.guid), uid_validity: Some(wanted.uid_validity) };
+    let expected = NodeKind::Mailbox { guid: wanted.guid, uid_validity: wanted.uid_validity };
     assert_eq!(kind, Some(expected), "the tree shows a new mailbox with the identity it was given");
     let open = store.open(&name("a")).expect("a new mailbox can be opened");
-    assert_eq!(open.status().identity, Some(wanted));
-    let again = store.create(&name("a"), Some(identity(2))).err().map(|error| error.kind());
+    assert_eq!(open.status().identity, wanted);
+    let again = store.create(&name("a"), identity(2)).err().map(|error| error.kind());
     assert_eq!(again, Some(ErrorKind::Exists), "a name can be taken only once");
 }
 
 fn an_uncommitted_mailbox_leaves_nothing(store: &mut dyn MailStore) {
-    drop(store.create(&name("a"), Some(identity(1))).expect("a mailbox can be created"));
+    drop(store.create(&name("a"), identity(1)).expect("a mailbox can be created"));
     create_empty(store, "a", 2);
     assert_eq!(mailboxes(store), [name("a")], "a mailbox dropped before its first commit is no obstacle");
 }
 
 fn a_store_chooses_an_identity_if_none_is_given(store: &mut dyn MailStore) {
     for text in ["a", "b"] {
-        let mut open = store.create(&name(text), None).expect("a mailbox can be created");
+        let mut open = store.create(&name(text), MailboxIdentity::UNDECIDED).expect("a mailbox can be created");
         open.commit(no_changes(1, 1, 1)).expect("an empty mailbox can be committed");
-        assert!(open.status().identity.is_some(), "after a commit a mailbox has an identity");
+        assert!(open.status().identity.is_decided(), "after a commit a mailbox has an identity");
     }
     let tree = store.tree().expect("the tree can be listed");
     let guid = |text| tree.get(&name(text)).and_then(MailboxNode::guid);
@@ -85,7 +85,7 @@ fn renaming_takes_along_what_is_below(store: &mut dyn MailStore) {
     let expected: Vec<_> = records.into_iter().zip([3, 7, 8]).collect();
     expect(store, &name("x/y"), &expected);
     let guid = store.open(&name("x/y")).expect("it can be opened").status().identity;
-    assert_eq!(guid, Some(identity(1)), "a renamed mailbox is the same mailbox");
+    assert_eq!(guid, identity(1), "a renamed mailbox is the same mailbox");
 }
 
 fn renaming_to_a_taken_name_is_refused(store: &mut dyn MailStore) {

@@ -76,7 +76,7 @@ impl MemoryMailbox {
             })?;
             stored.messages.insert(uid, message);
         }
-        stored.identity = changes.identity.unwrap_or(stored.identity);
+        stored.identity = changes.identity.or(stored.identity);
         stored.uid_next = changes.uid_next;
         stored.highest_modseq = changes.highest_modseq;
         stored.first_recent_uid = changes.first_recent_uid;
@@ -87,7 +87,7 @@ impl MemoryMailbox {
 fn view_of(stored: &StoredMailbox) -> (MailboxStatus, MessageList) {
     let records: Vec<_> = stored.messages.values().map(|message| message.record.clone()).collect();
     let status = MailboxStatus {
-        identity: Some(stored.identity),
+        identity: stored.identity,
         uid_next: stored.uid_next,
         message_count: u32::try_from(records.len()).unwrap_or(u32::MAX),
         highest_modseq: Some(stored.highest_modseq),

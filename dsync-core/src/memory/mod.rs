@@ -126,10 +126,7 @@ impl Contents {
         let number = self.next_number();
         let mut guid = [0xa5; 16];
         guid[..8].copy_from_slice(&number.to_be_bytes());
-        MailboxIdentity {
-            guid: MailboxGuid::new(guid).expect("half of it is never zero"),
-            uid_validity: UidValidity::new(self.counter).expect("the counter starts at 1"),
-        }
+        MailboxIdentity { guid: MailboxGuid::new(guid), uid_validity: UidValidity::new(self.counter) }
     }
 
     /// Whether anything is at the name or below it.
@@ -189,7 +186,7 @@ impl MailStore for MemoryStore {
         contents.directories.iter().for_each(|name| put(name, NodeKind::Directory));
         for (name, stored) in &contents.mailboxes {
             let MailboxIdentity { guid, uid_validity } = stored.identity;
-            put(name, NodeKind::Mailbox { guid: Some(guid), uid_validity: Some(uid_validity) });
+            put(name, NodeKind::Mailbox { guid, uid_validity });
         }
         Ok(tree)
     }
@@ -203,13 +200,13 @@ impl MailStore for MemoryStore {
     fn create(
         &mut self,
         name: &MailboxName,
-        identity: Option<MailboxIdentity>,
+        identity: MailboxIdentity,
     ) -> Result<Box<dyn Mailbox>, StoreError> {
         let mut contents = lock(&self.shared);
         if contents.mailboxes.contains_key(name) {
             return Err(StoreError::new(ErrorKind::Exists, format!("there is a mailbox {name} already")));
         }
-        let identity = identity.unwrap_or_else(|| contents.new_identity());
+        let identity = identity.or(contents.new_identity());
         let stored = StoredMailbox::new(identity);
         Ok(Box::new(MemoryMailbox::new(Arc::clone(&self.shared), name.clone(), stored, false)))
     }

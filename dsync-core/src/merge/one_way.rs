@@ -77,7 +77,7 @@ fn wanted_uids<'a>(source: MailboxView<'a>, destination: MailboxView<'_>) -> (BT
     }
     let unassigned = source.messages.unassigned();
     let mut uid_next = source.status.uid_next;
-    if source.status.identity.is_none() || !unassigned.is_empty() {
+    if source.status.identity.uid_validity.is_none() || !unassigned.is_empty() {
         // A UID that was given here for such a message must not be given again for another one.
         uid_next = uid_next.max(destination.status.uid_next);
     }
@@ -130,7 +130,7 @@ fn is_needed(plan: &MailboxPlan, destination: MailboxView<'_>) -> bool {
         && renumber.is_empty()
         && update.is_empty()
         && plan.fetch.is_empty()
-        && identity.is_some()
+        && identity.is_decided()
         && *identity == status.identity
         && *uid_next == status.uid_next
         && Some(*highest_modseq) == status.highest_modseq

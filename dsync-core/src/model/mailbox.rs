@@ -3,20 +3,45 @@
 use super::{MailboxGuid, ModSeq, Uid, UidValidity};
 
 /// What makes a mailbox itself: as long as both stay, clients may keep everything they cached of it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+///
+/// Either may be undecided: a Maildir that no server has ever opened has neither, one that comes from another server
+/// may have a UIDVALIDITY only. Whoever copies it chooses what is missing, and keeps it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub struct MailboxIdentity {
     /// Identifies the mailbox independent of its name.
-    pub guid: MailboxGuid,
+    pub guid: Option<MailboxGuid>,
     /// The validity of its UIDs.
-    pub uid_validity: UidValidity,
+    pub uid_validity: Option<UidValidity>,
+}
+
+impl MailboxIdentity {
+    /// Nothing is decided.
+    pub const UNDECIDED: Self = Self { guid: None, uid_validity: None };
+
+    /// A decided identity.
+    #[must_use]
+    pub const fn new(guid: MailboxGuid, uid_validity: UidValidity) -> Self {
+        Self { guid: Some(guid), uid_validity: Some(uid_validity) }
+    }
+
+    /// This identity, with what it leaves undecided taken from `other`.
+    #[must_use]
+    pub fn or(self, other: Self) -> Self {
+        Self { guid: self.guid.or(other.guid), uid_validity: self.uid_validity.or(other.uid_validity) }
+    }
+
+    /// Whether both are decided.
+    #[must_use]
+    pub const fn is_decided(self) -> bool {
+        self.guid.is_some() && self.uid_validity.is_some()
+    }
 }
 
 /// The counters of a mailbox.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct MailboxStatus {
-    /// `None` if the store has not given the mailbox an identity yet: a Maildir that no server has ever opened.
-    /// Whoever copies it chooses one and keeps it.
-    pub identity: Option<MailboxIdentity>,
+    /// Who it is, as far as that is decided.
+    pub identity: MailboxIdentity,
     /// The lowest UID that the next message may get; greater than every UID ever given.
     pub uid_next: Uid,
     /// How many messages there are, those without a UID included.

@@ -215,7 +215,7 @@ impl<'a> DestinationSession<'a> {
     fn open_or_create(
         &mut self,
         name: &MailboxName,
-        identity: Option<MailboxIdentity>,
+        identity: MailboxIdentity,
     ) -> Result<Box<dyn Mailbox>, StoreError> {
         match self.store.open(name) {
             Err(error) if error.kind() == ErrorKind::NotFound => self.store.create(name, identity),

@@ -41,15 +41,15 @@ pub trait MailStore: Send {
     /// [`ErrorKind::NotFound`] if there is none; others if it cannot be read.
     fn open(&mut self, name: &MailboxName) -> Result<Box<dyn Mailbox>, StoreError>;
 
-    /// Makes a new, empty mailbox with the given identity, or with one that the store chooses. It may stay invisible
-    /// to others until its first [`Mailbox::commit`]; if it is dropped before, nothing of it remains.
+    /// Makes a new, empty mailbox with the given identity; the store chooses what that leaves undecided. It may stay
+    /// invisible to others until its first [`Mailbox::commit`]; if it is dropped before, nothing of it remains.
     ///
     /// # Errors
     /// [`ErrorKind::Exists`] if the name is taken, [`ErrorKind::InvalidName`] if the store cannot hold it.
     fn create(
         &mut self,
         name: &MailboxName,
-        identity: Option<MailboxIdentity>,
+        identity: MailboxIdentity,
     ) -> Result<Box<dyn Mailbox>, StoreError>;
 
     /// Deletes a mailbox with all its messages. Mailboxes below it stay, and so does its subscription.
@@ -143,9 +143,9 @@ pub trait Mailbox: Send {
 /// * Every record in `update`, `renumber` and `add` has a UID and a modseq.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct MailboxChanges {
-    /// The identity from now on; `None` keeps the one there is, or lets the store choose if there is none. Changing
-    /// the UIDVALIDITY keeps UIDs and messages.
-    pub identity: Option<MailboxIdentity>,
+    /// The identity from now on. What it leaves undecided stays as it is; what is undecided then the store chooses.
+    /// Changing the UIDVALIDITY keeps UIDs and messages.
+    pub identity: MailboxIdentity,
     /// Messages that go.
     pub remove: Vec<MessageKey>,
     /// Messages that stay under another UID, or get their first: which one, and what it is afterwards. Its GUID

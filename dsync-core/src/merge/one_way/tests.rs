@@ -13,10 +13,10 @@ struct Side {
 
 impl Side {
     fn new(identity: Option<u8>, uid_next: u32, highest: Option<u64>, records: Vec<MessageRecord>) -> Self {
-        let identity = identity.map(|number| MailboxIdentity {
-            guid: MailboxGuid::new([number; 16]).unwrap(),
-            uid_validity: UidValidity::new(number.into()).unwrap(),
-        });
+        let identity = MailboxIdentity {
+            guid: identity.and_then(|number| MailboxGuid::new([number; 16])),
+            uid_validity: identity.and_then(|number| UidValidity::new(number.into())),
+        };
         let messages = MessageList::new(records).unwrap();
         let status = MailboxStatus {
             identity,
