@@ -10,3 +10,4 @@ pub mod fs;
 pub mod index;
 pub mod list;
 pub mod maildir;
+mod text;

@@ -1,1 +1,4 @@
 //! Maildir.
+
+mod scan;
+mod staging;

@@ -1,0 +1,145 @@
+//! The command line of dsync(1): `dsync [options] command location2`.
+//!
+//! Options may stand before the command or after it, up to the first word of the location; they may be clustered
+//! (`-vD`) and glued to their value (`-oname=value`).
+
+use std::process::ExitCode;
+
+use clap::{Args, Parser, Subcommand};
+
+use crate::exit;
+use crate::progress::Verbosity;
+
+/// Makes two mail stores equal: back up, mirror and convert mailboxes so that no mail client notices a difference.
+///
+/// The first location comes from the option "-o mail_location=..." or, without it, is looked for in the home
+/// directory. The second is given after the command, for example "maildir:/backup/user/Maildir".
+#[derive(Debug, Parser)]
+#[command(name = "dsync", version, disable_help_subcommand = true, after_help = AFTER_HELP)]
+pub(crate) struct Arguments {
+    #[command(flatten)]
+    common: Common,
+
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+const AFTER_HELP: &str = "\
+Exit status:
+  0  everything was done, both sides are equal
+  2  done, but for some things that are named on stderr; running again usually settles them
+  others: it failed; what was done before is kept, and running again goes on from there";
+
+#[derive(Debug, Args)]
+struct Common {
+    /// Override a setting; may be given several times. This version knows mail_location.
+    #[arg(short = 'o', value_name = "SETTING=VALUE", global = true, value_parser = parse_setting)]
+    settings: Vec<(String, String)>,
+
+    /// Say what is done, mailbox by mailbox, and how much it was at the end
+    #[arg(short = 'v', long = "verbose", global = true)]
+    verbose: bool,
+
+    /// Say also why: every decision about every message
+    #[arg(short = 'D', long = "debug", global = true)]
+    debug: bool,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Make location2 an exact copy of the default mail location; changes made in location2 are discarded
+    Backup(Backup),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Backup {
+    /// Reverse the direction: location2 is copied to the default mail location
+    #[arg(short = 'R', long = "reverse-sync")]
+    pub(crate) reverse: bool,
+
+    /// Where to: driver:path, for example maildir:/backup/user/Maildir
+    #[arg(required = true, trailing_var_arg = true, value_name = "LOCATION2")]
+    pub(crate) location: Vec<String>,
+}
+
+impl Arguments {
+    /// Reads the command line of the process. On `Err` everything has been said already.
+    pub(crate) fn from_command_line() -> Result<Self, ExitCode> {
+        Self::try_parse().map_err(|error| {
+            let status = if error.use_stderr() { exit::USAGE } else { exit::SUCCESS };
+            // Nobody can be told if even that fails.
+            let _ = error.print();
+            ExitCode::from(status)
+        })
+    }
+
+    /// The value of a setting given with `-o`; the last one counts.
+    pub(crate) fn setting(&self, name: &str) -> Option<&str> {
+        let given = self.common.settings.iter().rev().find(|(given, _)| given == name);
+        given.map(|(_, value)| value.as_str())
+    }
+
+    pub(crate) fn verbosity(&self) -> Verbosity {
+        match (self.common.debug, self.common.verbose) {
+            (true, _) => Verbosity::Debug,
+            (false, true) => Verbosity::Verbose,
+            (false, false) => Verbosity::Quiet,
+        }
+    }
+}
+
+fn parse_setting(text: &str) -> Result<(String, String), String> {
+    match text.split_once('=') {
+        Some((name, value)) if !name.trim().is_empty() => Ok((name.trim().to_owned(), value.trim().to_owned())),
+        _ => Err("write it as name=value".to_owned()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    fn parse(words: &str) -> Result<Arguments, clap::Error> {
+        Arguments::try_parse_from(words.split(' '))
+    }
+
+    fn backup(arguments: &Arguments) -> &Backup {
+        let Command::Backup(backup) = &arguments.command;
+        backup
+    }
+
+    #[test]
+    fn the_definition_is_consistent() {
+        Arguments::command().debug_assert();
+    }
+
+    #[test]
+    fn options_stand_before_or_after_the_command() {
+        for words in [
+            "dsync -v -o mail_location=maildir:/a backup maildir:/b",
+            "dsync -vomail_location=maildir:/a backup maildir:/b",
+            "dsync backup -v -o mail_location=maildir:/a maildir:/b",
+        ] {
+            let arguments = parse(words).unwrap();
+            assert_eq!(arguments.setting("mail_location"), Some("maildir:/a"), "{words}");
+            assert_eq!(arguments.verbosity(), Verbosity::Verbose, "{words}");
+            assert_eq!(backup(&arguments).location, ["maildir:/b"], "{words}");
+        }
+    }
+
+    #[test]
+    fn the_last_setting_counts() {
+        let arguments = parse("dsync -o mail_location=a -o mail_location=b backup c").unwrap();
+        assert_eq!(arguments.setting("mail_location"), Some("b"));
+        assert_eq!(arguments.setting("other"), None);
+    }
+
+    #[test]
+    fn what_is_incomplete_is_refused() {
+        for words in ["dsync", "dsync backup", "dsync -o nothing backup a", "dsync -Z backup a", "dsync nonsense a"] {
+            assert!(parse(words).is_err(), "{words}");
+        }
+    }
+}

@@ -1,0 +1,57 @@
+//! Exit statuses, as dsync(1) and sysexits(3) define them.
+
+use dsync_core::session::SessionError;
+use dsync_core::store::{ErrorKind, StoreError};
+use thiserror::Error;
+
+/// Everything was done.
+pub(crate) const SUCCESS: u8 = 0;
+/// The command line is wrong (EX_USAGE).
+pub(crate) const USAGE: u8 = 64;
+/// An operation is not possible with what is stored (EX_DATAERR).
+const DATA: u8 = 65;
+/// Something named does not exist (EX_NOHOST, as the original uses it).
+const NOT_FOUND: u8 = 68;
+/// It may work another time (EX_TEMPFAIL).
+const TEMPORARY: u8 = 75;
+/// Access was refused (EX_NOPERM).
+const PERMISSION: u8 = 77;
+/// The configuration names something that cannot be used (EX_CONFIG).
+const CONFIGURATION: u8 = 78;
+
+/// Why a run failed.
+#[derive(Debug, Error)]
+pub(crate) enum Failure {
+    /// The command line cannot be understood.
+    #[error("{0}")]
+    Usage(String),
+    /// The locations cannot be used as they are.
+    #[error("{0}")]
+    Configuration(String),
+    /// A store cannot be opened.
+    #[error("{0}")]
+    Store(#[from] StoreError),
+    /// The run itself failed.
+    #[error("{0}")]
+    Session(#[from] SessionError),
+}
+
+impl Failure {
+    pub(crate) fn exit_status(&self) -> u8 {
+        match self {
+            Self::Usage(_) => USAGE,
+            Self::Configuration(_) | Self::Session(SessionError::EmptySource { .. }) => CONFIGURATION,
+            Self::Store(error) | Self::Session(SessionError::Store { error, .. }) => status_of(error.kind()),
+            Self::Session(_) => TEMPORARY,
+        }
+    }
+}
+
+fn status_of(kind: ErrorKind) -> u8 {
+    match kind {
+        ErrorKind::NotFound => NOT_FOUND,
+        ErrorKind::Permission => PERMISSION,
+        ErrorKind::Exists | ErrorKind::InvalidName | ErrorKind::Impossible | ErrorKind::Corrupt => DATA,
+        _ => TEMPORARY,
+    }
+}

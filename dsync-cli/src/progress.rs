@@ -1,0 +1,149 @@
+//! What the user sees of a run, all of it on stderr.
+
+use dsync_core::model::{MailboxName, MessageKey};
+use dsync_core::report::{Event, Observer, Report};
+use dsync_core::tree::TreeAction;
+
+/// How much to say.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Verbosity {
+    /// Only what could not be done.
+    Quiet,
+    /// Each mailbox and a summary.
+    Verbose,
+    /// Each decision.
+    Debug,
+}
+
+/// Writes events to stderr as they come.
+pub(crate) struct Progress {
+    verbosity: Verbosity,
+}
+
+impl Progress {
+    pub(crate) fn new(verbosity: Verbosity) -> Self {
+        Self { verbosity }
+    }
+
+    /// How much was done, for those who asked.
+    pub(crate) fn summary(&self, report: &Report) {
+        if self.verbosity < Verbosity::Verbose {
+            return;
+        }
+        let counts = &report.counts;
+        eprintln!(
+            "dsync: {} of {} mailboxes changed; {} messages ({}) copied, {} changed, {} removed; {} mailboxes \
+             renamed, {} deleted; {}",
+            counts.mailboxes_changed,
+            counts.mailboxes,
+            counts.messages_saved,
+            bytes(counts.bytes_saved),
+            counts.messages_changed,
+            counts.messages_removed,
+            counts.mailboxes_renamed,
+            counts.mailboxes_deleted,
+            match report.problems.len() {
+                0 => "both sides are equal now".to_owned(),
+                1 => "1 problem".to_owned(),
+                many => format!("{many} problems"),
+            }
+        );
+    }
+
+    fn say(&self, from: Verbosity, text: impl FnOnce() -> String) {
+        if self.verbosity >= from {
+            eprintln!("dsync: {}", text());
+        }
+    }
+}
+
+impl Observer for Progress {
+    fn event(&mut self, event: Event<'_>) {
+        match event {
+            Event::Problem(problem) => eprintln!("dsync: Warning: {problem}"),
+            Event::TreeAction(action) => self.say(Verbosity::Verbose, || describe(action)),
+            Event::MailboxUnchanged(name) => self.say(Verbosity::Verbose, || format!("{name}: nothing to do")),
+            Event::MailboxPlanned(name, plan) => {
+                let changes = &plan.changes;
+                self.say(Verbosity::Verbose, || {
+                    format!(
+                        "{name}: {} messages to copy, {} to change, {} to remove",
+                        plan.fetch.len(),
+                        changes.update.len().saturating_add(changes.renumber.len()),
+                        changes.remove.len()
+                    )
+                });
+                if self.verbosity >= Verbosity::Debug {
+                    debug_plan(name, plan);
+                }
+            }
+            Event::MailboxCommitted(name) => self.say(Verbosity::Debug, || format!("{name}: committed")),
+            _ => {}
+        }
+    }
+}
+
+fn debug_plan(name: &MailboxName, plan: &dsync_core::merge::MailboxPlan) {
+    let changes = &plan.changes;
+    for (key, record) in &plan.fetch {
+        eprintln!("dsync: Debug: {name}: copy {} as {record:?}", describe_key(key));
+    }
+    for (key, record) in &changes.renumber {
+        eprintln!("dsync: Debug: {name}: renumber {} to {record:?}", describe_key(key));
+    }
+    for record in &changes.update {
+        eprintln!("dsync: Debug: {name}: change {} to {record:?}", describe_key(&record.key()));
+    }
+    for key in &changes.remove {
+        eprintln!("dsync: Debug: {name}: remove {}", describe_key(key));
+    }
+    eprintln!(
+        "dsync: Debug: {name}: {:?}, UIDNEXT {}, HIGHESTMODSEQ {}, first recent {}",
+        changes.identity, changes.uid_next, changes.highest_modseq, changes.first_recent_uid
+    );
+}
+
+fn describe_key(key: &MessageKey) -> String {
+    match key {
+        MessageKey::Uid(uid) => format!("UID {uid}"),
+        MessageKey::Unassigned(guid) => format!("the message {guid} without UID"),
+    }
+}
+
+fn describe(action: &TreeAction) -> String {
+    match action {
+        TreeAction::Delete(name) => format!("{name}: delete the mailbox"),
+        TreeAction::Rename { from, to } => format!("{from}: rename to {to}"),
+        TreeAction::CreateDirectory(name) => format!("{name}: create the directory"),
+        TreeAction::DeleteDirectory(name) => format!("{name}: remove the directory"),
+        TreeAction::Subscribe(name, true) => format!("{name}: subscribe"),
+        TreeAction::Subscribe(name, false) => format!("{name}: unsubscribe"),
+    }
+}
+
+/// A number of bytes for people, in units of 1024.
+fn bytes(count: u64) -> String {
+    const UNITS: [&str; 5] = ["bytes", "KiB", "MiB", "GiB", "TiB"];
+    let mut whole = count;
+    let mut tenths = 0;
+    let mut unit = 0;
+    while whole >= 1024 && unit + 1 < UNITS.len() {
+        tenths = whole % 1024 * 10 / 1024;
+        whole /= 1024;
+        unit += 1;
+    }
+    let name = UNITS.get(unit).copied().unwrap_or_default();
+    if unit == 0 { format!("{whole} {name}") } else { format!("{whole}.{tenths} {name}") }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sizes_are_readable() {
+        assert_eq!(bytes(1023), "1023 bytes");
+        assert_eq!(bytes(1536), "1.5 KiB");
+        assert_eq!(bytes(335_544_320), "320.0 MiB");
+    }
+}
