@@ -197,11 +197,7 @@ impl MailStore for MemoryStore {
         Ok(Box::new(MemoryMailbox::new(Arc::clone(&self.shared), name.clone(), stored, true)))
     }
 
-    fn create(
-        &mut self,
-        name: &MailboxName,
-        identity: MailboxIdentity,
-    ) -> Result<Box<dyn Mailbox>, StoreError> {
+    fn create(&mut self, name: &MailboxName, identity: MailboxIdentity) -> Result<Box<dyn Mailbox>, StoreError> {
         let mut contents = lock(&self.shared);
         if contents.mailboxes.contains_key(name) {
             return Err(StoreError::new(ErrorKind::Exists, format!("there is a mailbox {name} already")));

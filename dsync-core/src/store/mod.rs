@@ -46,11 +46,7 @@ pub trait MailStore: Send {
     ///
     /// # Errors
     /// [`ErrorKind::Exists`] if the name is taken, [`ErrorKind::InvalidName`] if the store cannot hold it.
-    fn create(
-        &mut self,
-        name: &MailboxName,
-        identity: MailboxIdentity,
-    ) -> Result<Box<dyn Mailbox>, StoreError>;
+    fn create(&mut self, name: &MailboxName, identity: MailboxIdentity) -> Result<Box<dyn Mailbox>, StoreError>;
 
     /// Deletes a mailbox with all its messages. Mailboxes below it stay, and so does its subscription.
     ///

@@ -1,4 +1,7 @@
 //! Maildir.
 
+pub mod file_name;
+pub mod keywords;
 mod scan;
 mod staging;
+pub mod uidlist;

@@ -8,8 +8,9 @@ use std::collections::btree_map::Entry as Slot;
 use std::os::unix::ffi::OsStringExt;
 use std::path::{Path, PathBuf};
 
-use crate::fs::read::{self, Entry, EntryKind};
+use super::file_name::base_of;
 use crate::fs::FsError;
+use crate::fs::read::{self, Entry, EntryKind};
 use crate::text::lossy;
 
 /// One of the two directories that hold messages.
@@ -82,12 +83,6 @@ pub fn scan(mailbox: &Path) -> Result<Scan, FsError> {
         }
     }
     Ok(found)
-}
-
-/// The part of a file name that identifies the message.
-#[must_use]
-pub fn base_of(name: &[u8]) -> &[u8] {
-    name.split(|byte| *byte == b':').next().unwrap_or_default()
 }
 
 impl Scan {

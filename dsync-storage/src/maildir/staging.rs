@@ -82,10 +82,7 @@ impl Drop for StagedFile {
     }
 }
 
-fn copy(
-    mut body: MessageBody,
-    mut write: impl FnMut(&[u8]) -> Result<(), FsError>,
-) -> Result<Sizes, StoreError> {
+fn copy(mut body: MessageBody, mut write: impl FnMut(&[u8]) -> Result<(), FsError>) -> Result<Sizes, StoreError> {
     let capacity = body.size.and_then(|size| usize::try_from(size).ok()).unwrap_or(BUFFER).clamp(1, BUFFER);
     let mut buffer = vec![0; capacity];
     let mut counter = SizeCounter::default();
