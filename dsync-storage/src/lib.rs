@@ -3,11 +3,13 @@
 //! * [`fs`]: every change of the file system goes through here: durable, atomic, locked.
 //! * [`index`]: the mail index and its transaction log.
 //! * [`list`]: mailbox names and layouts, subscriptions, change log.
+//! * [`location`]: `driver:path:KEY=value`.
 //! * [`maildir`]: the Maildir store.
 #![deny(unsafe_op_in_unsafe_fn)]
 
 pub mod fs;
 pub mod index;
 pub mod list;
+pub mod location;
 pub mod maildir;
 mod text;

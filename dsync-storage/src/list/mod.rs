@@ -1,1 +1,11 @@
 //! Mailbox names, layouts and lists.
+//!
+//! * [`layout`]: where a mailbox of a given name lies.
+//! * [`mutf7`]: how names are spelled on disk.
+//! * [`subscriptions`], [`mailbox_log`], [`uidvalidity`]: the files beside the mailboxes.
+
+pub mod layout;
+pub mod mailbox_log;
+pub mod mutf7;
+pub mod subscriptions;
+pub mod uidvalidity;

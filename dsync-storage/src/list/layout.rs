@@ -1,0 +1,288 @@
+//! Where a mailbox of a given name lies, and which name a directory stands for.
+//!
+//! | layout | INBOX | `Work/Reports` |
+//! |---|---|---|
+//! | `maildir++` | the root | `.Work.Reports` in the root: flat, parents are implied |
+//! | `fs` | the root | `Work/Reports` below the root: a directory without mails is a name that cannot be selected |
+//!
+//! Each part of a name is spelled in modified UTF-7 (or UTF-8 if so configured). Separate roots for control and index
+//! files have the same tree, but INBOX is `.INBOX` or `INBOX` there. Source: observation of Dovecot 2.3.
+#![deny(clippy::indexing_slicing, clippy::unwrap_used)]
+
+use std::path::{Path, PathBuf};
+
+use dsync_core::model::MailboxName;
+use thiserror::Error;
+
+use super::mutf7;
+use crate::text::lossy_bytes;
+
+/// How names become directories.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Layout {
+    /// Maildir++: all mailboxes side by side in the root.
+    MaildirPlusPlus,
+    /// Nested directories.
+    Fs,
+}
+
+impl Layout {
+    /// The character that separates the levels of a name on disk, and by default for clients.
+    #[must_use]
+    pub const fn separator(self) -> char {
+        match self {
+            Self::MaildirPlusPlus => '.',
+            Self::Fs => '/',
+        }
+    }
+}
+
+/// A name that a layout cannot hold.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+#[error("a mailbox cannot be called {name:?} here: {reason}")]
+pub struct InvalidName {
+    /// The name.
+    pub name: String,
+    /// What is wrong with it.
+    pub reason: &'static str,
+}
+
+/// The spelling of names on disk.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Naming {
+    /// The layout.
+    pub layout: Layout,
+    /// Names are stored as UTF-8 instead of modified UTF-7.
+    pub utf8: bool,
+}
+
+impl Naming {
+    /// The parts of the name as they are stored.
+    #[must_use]
+    pub fn stored_parts(&self, name: &MailboxName) -> Vec<String> {
+        let spell = |part: &String| if self.utf8 { part.clone() } else { mutf7::encode(part) };
+        name.parts().iter().map(spell).collect()
+    }
+
+    /// The name that stored parts stand for; `None` if they are no valid name.
+    #[must_use]
+    pub fn name_of_stored<B: AsRef<[u8]>>(&self, parts: &[B]) -> Option<MailboxName> {
+        let read = |part: &B| {
+            if self.utf8 { String::from_utf8(part.as_ref().to_vec()).ok() } else { mutf7::decode(part.as_ref()) }
+        };
+        MailboxName::new(parts.iter().map(read).collect::<Option<Vec<_>>>()?)
+    }
+
+    /// The directory of a mailbox relative to a root, for every mailbox but INBOX in the mail root.
+    ///
+    /// The result never leaves the root: it has no `..`, no `.`, and is not absolute.
+    ///
+    /// # Errors
+    /// If the layout cannot hold the name, or a server would refuse it.
+    pub fn directory(&self, name: &MailboxName) -> Result<PathBuf, InvalidName> {
+        let parts = self.stored_parts(name);
+        let refuse = |reason| Err(InvalidName { name: name.to_string(), reason });
+        if let Some(reason) = parts.iter().find_map(|part| self.complaint_about_part(part)) {
+            return refuse(reason);
+        }
+        let first = parts.first().map(String::as_str).unwrap_or_default();
+        if first.starts_with('~') {
+            return refuse("it begins with ~");
+        }
+        match self.layout {
+            Layout::MaildirPlusPlus => {
+                let joined = format!(".{}", parts.join("."));
+                if joined.len() > 255 {
+                    return refuse("all its levels together are longer than 254 bytes");
+                }
+                Ok(PathBuf::from(joined))
+            }
+            Layout::Fs => {
+                // These lie beside INBOX's own files, which servers do not protect.
+                let own = first.starts_with("dovecot")
+                    || matches!(first, "subscriptions" | "maildirfolder" | "maildirsize" | "mailboxes.lock");
+                if own {
+                    return refuse("the first level is the name of a file that servers keep in the same directory");
+                }
+                Ok(parts.iter().collect())
+            }
+        }
+    }
+
+    fn complaint_about_part(&self, part: &str) -> Option<&'static str> {
+        if part.len() > 255 {
+            return Some("one of its levels is longer than 255 bytes on disk");
+        }
+        if part.contains('/') {
+            return Some("one of its levels holds a slash");
+        }
+        match self.layout {
+            Layout::MaildirPlusPlus => part.contains('.').then_some("one of its levels holds a dot"),
+            Layout::Fs => match part {
+                "." | ".." => Some("one of its levels is . or .."),
+                "cur" | "new" | "tmp" => Some("one of its levels is cur, new or tmp"),
+                _ => None,
+            },
+        }
+    }
+
+    /// The name that a directory stands for, given the stored parts that its path is made of.
+    ///
+    /// # Errors
+    /// If no client could open it under any name: it is not spelled as this layout spells it.
+    pub fn name_of_directory<B: AsRef<[u8]>>(&self, parts: &[B]) -> Result<MailboxName, InvalidName> {
+        let shown = parts.iter().map(|part| lossy_bytes(part.as_ref())).collect::<Vec<_>>().join("/");
+        let invalid = |reason| InvalidName { name: shown.clone(), reason };
+        let name = self.name_of_stored(parts).ok_or_else(|| {
+            invalid(if self.utf8 { "it is not valid UTF-8" } else { "it is not valid modified UTF-7" })
+        })?;
+        let again = self.stored_parts(&name);
+        let same = again.iter().map(String::as_bytes).eq(parts.iter().map(AsRef::as_ref));
+        if !same {
+            return Err(invalid("servers spell this name differently, so they cannot open it"));
+        }
+        self.directory(&name).map(|_| name)
+    }
+}
+
+/// The roots of a store's tree.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Roots {
+    /// Where the mails are.
+    pub mails: PathBuf,
+    /// Where uidlists, keywords and subscriptions are; the same as `mails` unless configured.
+    pub control: PathBuf,
+    /// Where indexes are; the same as `mails` unless configured, `None` if they are kept in memory only.
+    pub index: Option<PathBuf>,
+    /// Where INBOX is, if not in the mail root.
+    pub inbox: Option<PathBuf>,
+}
+
+/// The directories of one mailbox.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct MailboxPaths {
+    /// Holds the mails.
+    pub mails: PathBuf,
+    /// Holds uidlist and keywords.
+    pub control: PathBuf,
+    /// Holds the index; `None` if it is kept in memory only.
+    pub index: Option<PathBuf>,
+}
+
+impl Roots {
+    /// Everything below one directory.
+    #[must_use]
+    pub fn all_in(root: &Path) -> Self {
+        Self { mails: root.to_owned(), control: root.to_owned(), index: Some(root.to_owned()), inbox: None }
+    }
+
+    /// Where the files of a mailbox are.
+    ///
+    /// # Errors
+    /// If the layout cannot hold the name.
+    pub fn of_mailbox(&self, naming: Naming, name: &MailboxName) -> Result<MailboxPaths, InvalidName> {
+        let directory = naming.directory(name)?;
+        let mails = match (&self.inbox, name.is_inbox()) {
+            (Some(inbox), true) => inbox.clone(),
+            (None, true) => self.mails.clone(),
+            (_, false) => self.mails.join(&directory),
+        };
+        let beside = |root: &PathBuf| if *root == self.mails { mails.clone() } else { root.join(&directory) };
+        Ok(MailboxPaths { control: beside(&self.control), index: self.index.as_ref().map(beside), mails })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    const PLUS: Naming = Naming { layout: Layout::MaildirPlusPlus, utf8: false };
+    const FS: Naming = Naming { layout: Layout::Fs, utf8: false };
+
+    fn name(text: &str) -> MailboxName {
+        MailboxName::parse(text, '/').unwrap()
+    }
+
+    fn directory(naming: Naming, text: &str) -> Option<String> {
+        naming.directory(&name(text)).ok().map(|path| path.to_str().unwrap().to_owned())
+    }
+
+    #[test]
+    fn names_become_directories() {
+        for (text, plus, fs) in [
+            ("foo/bar", Some(".foo.bar"), Some("foo/bar")),
+            ("日本", Some(".&ZeVnLA-"), Some("&ZeVnLA-")),
+            ("a&b", Some(".a&-b"), Some("a&-b")),
+            ("inbox/x", Some(".INBOX.x"), Some("INBOX/x")),
+            ("dot.name", None, Some("dot.name")),
+            ("a..b", None, Some("a..b")),
+            ("~x", None, None),
+            ("a/~x", Some(".a.~x"), Some("a/~x")),
+            ("..", None, None),
+            ("a/../b", None, None),
+            ("cur", Some(".cur"), None),
+            ("a/tmp", Some(".a.tmp"), None),
+            ("dovecot.index", None, None),
+            ("dovecot-uidlist", Some(".dovecot-uidlist"), None),
+            ("subscriptions", Some(".subscriptions"), None),
+            ("a/subscriptions", Some(".a.subscriptions"), Some("a/subscriptions")),
+        ] {
+            assert_eq!(directory(PLUS, text).as_deref(), plus, "{text}");
+            assert_eq!(directory(FS, text).as_deref(), fs, "{text}");
+        }
+    }
+
+    #[test]
+    fn the_length_counts_as_it_is_stored() {
+        assert!(directory(PLUS, &"x".repeat(254)).is_some());
+        assert!(directory(PLUS, &"x".repeat(255)).is_none());
+        assert!(directory(FS, &"x".repeat(255)).is_some());
+        assert!(directory(FS, &"é".repeat(100)).is_none());
+        let utf8 = Naming { utf8: true, ..FS };
+        assert!(directory(utf8, &"é".repeat(100)).is_some());
+    }
+
+    #[test]
+    fn slashes_never_make_a_level() {
+        let sneaky = MailboxName::new(["..", "..", "etc"]).unwrap();
+        assert!(FS.directory(&sneaky).is_err());
+        let slash = MailboxName::new(["a/../../b"]).unwrap();
+        assert!(FS.directory(&slash).is_err() && PLUS.directory(&slash).is_err());
+    }
+
+    #[test]
+    fn directories_that_no_client_can_open_are_no_names() {
+        assert_eq!(PLUS.name_of_directory(&["foo", "bar"]).unwrap(), name("foo/bar"));
+        for parts in [&["&bad"][..], &["InBox", "mix"], &["\u{fc}mlaut"], &["", "bad"], &["&AOR-"]] {
+            assert!(PLUS.name_of_directory(parts).is_err(), "{parts:?}");
+        }
+        assert!(PLUS.name_of_directory(&[b"bin\xff"]).is_err());
+    }
+
+    #[test]
+    fn inbox_is_the_root_but_a_directory_in_separate_roots() {
+        let roots = Roots { mails: "/m".into(), control: "/c".into(), index: Some("/i".into()), inbox: None };
+        let inbox = roots.of_mailbox(PLUS, &MailboxName::inbox()).unwrap();
+        assert_eq!((inbox.mails, inbox.control), (PathBuf::from("/m"), PathBuf::from("/c/.INBOX")));
+        assert_eq!(inbox.index, Some(PathBuf::from("/i/.INBOX")));
+        let plain = Roots::all_in(Path::new("/m")).of_mailbox(FS, &name("a/b")).unwrap();
+        assert_eq!((plain.mails.clone(), plain.control), (PathBuf::from("/m/a/b"), plain.mails));
+    }
+
+    proptest! {
+        #[test]
+        fn every_name_that_fits_is_found_again(parts in prop::collection::vec("[^\0]{1,12}", 1..4), utf8: bool) {
+            let Some(name) = MailboxName::new(parts) else { return Ok(()) };
+            for layout in [Layout::MaildirPlusPlus, Layout::Fs] {
+                let naming = Naming { layout, utf8 };
+                if let Ok(directory) = naming.directory(&name) {
+                    prop_assert!(directory.is_relative());
+                    prop_assert!(directory.components().all(|part| matches!(part, std::path::Component::Normal(_))));
+                    prop_assert_eq!(naming.name_of_directory(&naming.stored_parts(&name)), Ok(name.clone()));
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,383 @@
+//! Mail locations: `driver:root[:KEY=value...]`, as Dovecot 2.3 writes them.
+//!
+//! A `::` inside a value stands for `:`; one trailing `:`, and one trailing `/` of a path, are ignored. Driver and layout
+//! names are matched in any case, keys in their exact one.
+
+use std::fmt;
+use std::path::{Path, PathBuf};
+
+use thiserror::Error;
+
+use crate::list::layout::{Layout, Naming, Roots};
+
+/// Where a store is and how it is laid out.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Location {
+    /// The format.
+    pub driver: Driver,
+    /// Where the mails are.
+    pub root: PathBuf,
+    /// Where INBOX is, if not in its usual place.
+    pub inbox: Option<PathBuf>,
+    /// Where the indexes are, if not with the mails.
+    pub index: Option<IndexPlace>,
+    /// Where the control files are, if not with the mails.
+    pub control: Option<PathBuf>,
+    /// How names become directories, if not as usual for the format.
+    pub layout: Option<Layout>,
+    /// Name of the subscriptions file, if not the usual one.
+    pub subscriptions: Option<String>,
+    /// Names on disk are UTF-8.
+    pub utf8: bool,
+}
+
+/// The formats that can be opened.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Driver {
+    /// One file a message.
+    Maildir,
+}
+
+/// Where indexes are kept.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum IndexPlace {
+    /// Below a directory of their own.
+    Directory(PathBuf),
+    /// Nowhere on disk.
+    Memory,
+}
+
+/// Why a text is no location, or not one that can be used.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+#[non_exhaustive]
+pub enum LocationError {
+    /// There is no driver.
+    #[error(
+        "{0:?} does not say which format it is: write driver:path, for example maildir:{0} (known drivers: maildir)"
+    )]
+    NoDriver(String),
+    /// The driver is not known.
+    #[error("unknown mail storage driver {0:?} (known drivers: maildir)")]
+    UnknownDriver(String),
+    /// There is no path.
+    #[error("the location {0:?} has no path: write driver:path, for example maildir:~/Maildir")]
+    NoRoot(String),
+    /// A key is not known.
+    #[error(
+        "unknown parameter {0:?} in a mail location (known: INBOX, INDEX, CONTROL, LAYOUT, SUBSCRIPTIONS, UTF-8)"
+    )]
+    UnknownKey(String),
+    /// A parameter is known to servers but changes the store in a way that is not supported here.
+    #[error("the parameter {0} of a mail location is not supported; without it the wrong files would be read")]
+    Unsupported(String),
+    /// A value is not possible.
+    #[error("{value:?} is no valid value of {key} in a mail location")]
+    InvalidValue {
+        /// The parameter.
+        key: String,
+        /// Its value.
+        value: String,
+    },
+    /// A path begins with `~` but no home directory is known.
+    #[error("{0:?} needs a home directory, but none is known: set HOME or give the whole path")]
+    NoHome(String),
+}
+
+/// Parameters that servers know but that lead to other files than we would read.
+const UNSUPPORTED: [&str; 11] = [
+    "INDEXPVT",
+    "INDEXCACHE",
+    "ALT",
+    "ALTNOCHECK",
+    "DIRNAME",
+    "FULLDIRNAME",
+    "MAILBOXDIR",
+    "LISTINDEX",
+    "BROKENCHAR",
+    "ITERINDEX",
+    "NO-FS-VALIDATION",
+];
+/// Parameters that change nothing that we do.
+const WITHOUT_EFFECT: [&str; 2] = ["VOLATILEDIR", "NO-NOSELECT"];
+
+impl Location {
+    /// A location with nothing but a driver and a root.
+    #[must_use]
+    pub fn new(driver: Driver, root: impl Into<PathBuf>) -> Self {
+        Self {
+            driver,
+            root: root.into(),
+            inbox: None,
+            index: None,
+            control: None,
+            layout: None,
+            subscriptions: None,
+            utf8: false,
+        }
+    }
+
+    /// Reads a location. `home` is what `~` stands for.
+    ///
+    /// ```
+    /// use std::path::Path;
+    /// use dsync_storage::location::Location;
+    /// let location = Location::parse("maildir:~/Maildir:LAYOUT=fs", Some(Path::new("/home/u")))?;
+    /// assert_eq!(location.root, Path::new("/home/u/Maildir"));
+    /// # Ok::<(), dsync_storage::location::LocationError>(())
+    /// ```
+    ///
+    /// # Errors
+    /// If it is no location, or one that cannot be used.
+    pub fn parse(text: &str, home: Option<&Path>) -> Result<Self, LocationError> {
+        let end = text.find(|c: char| !c.is_ascii_alphanumeric() && c != '_').unwrap_or(text.len());
+        let (driver, rest) = text.split_at(end);
+        let Some(rest) = rest.strip_prefix(':').filter(|_| !driver.is_empty()) else {
+            return Err(LocationError::NoDriver(text.to_owned()));
+        };
+        let driver = match driver.to_ascii_lowercase().as_str() {
+            "maildir" => Driver::Maildir,
+            _ => return Err(LocationError::UnknownDriver(driver.to_owned())),
+        };
+        let mut fields = split_fields(rest).into_iter();
+        let root = fields.next().filter(|root| !root.is_empty());
+        let root = root.ok_or_else(|| LocationError::NoRoot(text.to_owned()))?;
+        if root.starts_with("INBOX=") {
+            return Err(LocationError::NoRoot(text.to_owned()));
+        }
+        let mut location = Self::new(driver, expand(&root, home)?);
+        for field in fields {
+            location.set_parameter(&field, home)?;
+        }
+        Ok(location)
+    }
+
+    fn set_parameter(&mut self, field: &str, home: Option<&Path>) -> Result<(), LocationError> {
+        if field == "UTF-8" {
+            self.utf8 = true;
+            return Ok(());
+        }
+        let (key, value) = field.split_once('=').unwrap_or((field, ""));
+        let invalid = || LocationError::InvalidValue { key: key.to_owned(), value: value.to_owned() };
+        match key {
+            "INBOX" => self.inbox = Some(expand(value, home)?),
+            "INDEX" if value == "MEMORY" => self.index = Some(IndexPlace::Memory),
+            "INDEX" => self.index = Some(IndexPlace::Directory(expand(value, home)?)),
+            "CONTROL" => self.control = Some(expand(value, home)?),
+            "LAYOUT" => {
+                self.layout = Some(match value.to_ascii_lowercase().as_str() {
+                    "maildir++" => Layout::MaildirPlusPlus,
+                    "fs" => Layout::Fs,
+                    "index" | "imapdir" | "none" => {
+                        return Err(LocationError::Unsupported(format!("LAYOUT={value}")));
+                    }
+                    _ => return Err(invalid()),
+                });
+            }
+            "SUBSCRIPTIONS" => {
+                if value.is_empty() || value.contains('/') || value == "." || value == ".." {
+                    return Err(invalid());
+                }
+                self.subscriptions = Some(value.to_owned());
+            }
+            _ if UNSUPPORTED.contains(&key) => return Err(LocationError::Unsupported(key.to_owned())),
+            _ if WITHOUT_EFFECT.contains(&key) => {}
+            _ => return Err(LocationError::UnknownKey(field.to_owned())),
+        }
+        Ok(())
+    }
+
+    /// How names are spelled on disk.
+    #[must_use]
+    pub fn naming(&self) -> Naming {
+        Naming { layout: self.layout.unwrap_or(Layout::MaildirPlusPlus), utf8: self.utf8 }
+    }
+
+    /// The roots of its tree.
+    #[must_use]
+    pub fn roots(&self) -> Roots {
+        Roots {
+            mails: self.root.clone(),
+            control: self.control.clone().unwrap_or_else(|| self.root.clone()),
+            index: match &self.index {
+                None => Some(self.root.clone()),
+                Some(IndexPlace::Directory(path)) => Some(path.clone()),
+                Some(IndexPlace::Memory) => None,
+            },
+            inbox: self.inbox.clone(),
+        }
+    }
+
+    /// The directory that both stores would use, if any: the same one, or one inside the other. Links are followed as
+    /// far as the paths exist.
+    #[must_use]
+    pub fn overlap(&self, other: &Self) -> Option<PathBuf> {
+        let theirs: Vec<_> = other.directories().map(|path| resolve(path)).collect();
+        self.directories()
+            .map(|path| resolve(path))
+            .find(|path| theirs.iter().any(|other| path.starts_with(other) || other.starts_with(path)))
+    }
+
+    fn directories(&self) -> impl Iterator<Item = &Path> {
+        let index = match &self.index {
+            Some(IndexPlace::Directory(path)) => Some(path),
+            _ => None,
+        };
+        [Some(&self.root), self.inbox.as_ref(), index, self.control.as_ref()]
+            .into_iter()
+            .flatten()
+            .map(PathBuf::as_path)
+    }
+}
+
+impl fmt::Display for Location {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Driver::Maildir = self.driver;
+        write!(f, "maildir:{}", escape(&self.root))?;
+        if let Some(inbox) = &self.inbox {
+            write!(f, ":INBOX={}", escape(inbox))?;
+        }
+        match &self.index {
+            Some(IndexPlace::Directory(path)) => write!(f, ":INDEX={}", escape(path))?,
+            Some(IndexPlace::Memory) => f.write_str(":INDEX=MEMORY")?,
+            None => {}
+        }
+        if let Some(control) = &self.control {
+            write!(f, ":CONTROL={}", escape(control))?;
+        }
+        match self.layout {
+            Some(Layout::MaildirPlusPlus) => f.write_str(":LAYOUT=maildir++")?,
+            Some(Layout::Fs) => f.write_str(":LAYOUT=fs")?,
+            None => {}
+        }
+        if let Some(subscriptions) = &self.subscriptions {
+            write!(f, ":SUBSCRIPTIONS={}", subscriptions.replace(':', "::"))?;
+        }
+        if self.utf8 {
+            f.write_str(":UTF-8")?;
+        }
+        Ok(())
+    }
+}
+
+fn escape(path: &Path) -> String {
+    path.to_string_lossy().replace(':', "::")
+}
+
+/// Splits at single colons; a double one is a colon of the field.
+fn split_fields(text: &str) -> Vec<String> {
+    let mut fields = vec![String::new()];
+    let mut characters = text.chars().peekable();
+    while let Some(character) = characters.next() {
+        if character == ':' && characters.next_if_eq(&':').is_none() {
+            fields.push(String::new());
+        } else if let Some(field) = fields.last_mut() {
+            field.push(character);
+        }
+    }
+    if fields.len() > 1 && fields.last().is_some_and(String::is_empty) {
+        fields.pop();
+    }
+    fields
+}
+
+fn expand(path: &str, home: Option<&Path>) -> Result<PathBuf, LocationError> {
+    let path = if path.len() > 1 { path.strip_suffix('/').unwrap_or(path) } else { path };
+    let no_home = || LocationError::NoHome(path.to_owned());
+    match path.strip_prefix('~') {
+        None => Ok(PathBuf::from(path)),
+        Some("") => home.map(Path::to_owned).ok_or_else(no_home),
+        Some(rest) => match rest.strip_prefix('/') {
+            Some(below) => home.map(|home| home.join(below)).ok_or_else(no_home),
+            // Another user's home is for the caller to look up.
+            None => Err(no_home()),
+        },
+    }
+}
+
+/// The path without links and dots, as far as it exists.
+fn resolve(path: &Path) -> PathBuf {
+    let absolute = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
+    for ancestor in absolute.ancestors() {
+        if let Ok(real) = ancestor.canonicalize() {
+            let rest = absolute.strip_prefix(ancestor).unwrap_or(Path::new(""));
+            return real.join(rest);
+        }
+    }
+    absolute
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn parse(text: &str) -> Result<Location, LocationError> {
+        Location::parse(text, Some(Path::new("/home/u")))
+    }
+
+    #[test]
+    fn the_usual_forms() {
+        assert_eq!(parse("maildir:/m").unwrap(), Location::new(Driver::Maildir, "/m"));
+        assert_eq!(parse("MailDir:/m/:").unwrap().root, Path::new("/m"));
+        assert_eq!(parse("maildir:~/Maildir").unwrap().root, Path::new("/home/u/Maildir"));
+        assert_eq!(parse("maildir:~").unwrap().root, Path::new("/home/u"));
+        assert_eq!(parse("maildir:/m/EE::x").unwrap().root, Path::new("/m/EE:x"));
+        let full = parse("maildir:/m:INBOX=/in:INDEX=MEMORY:CONTROL=/c/:LAYOUT=FS:SUBSCRIPTIONS=s:UTF-8").unwrap();
+        assert_eq!(full.inbox.as_deref(), Some(Path::new("/in")));
+        assert_eq!((full.index, full.layout, full.utf8), (Some(IndexPlace::Memory), Some(Layout::Fs), true));
+    }
+
+    #[test]
+    fn what_cannot_be_used_is_refused_with_a_reason() {
+        for (text, part) in [
+            ("/srv/Maildir", "maildir:/srv/Maildir"),
+            ("~/Maildir", "does not say which format"),
+            ("", "does not say"),
+            (":/x", "does not say"),
+            ("foo:/x", "unknown mail storage driver \"foo\""),
+            ("maildir:", "has no path"),
+            ("maildir:INBOX=/x", "has no path"),
+            ("maildir:/m:UTF-8=yes", "unknown parameter"),
+            ("maildir:/m:NONSENSE=1", "unknown parameter"),
+            ("maildir:/m:LAYOUT=odd", "no valid value"),
+            ("maildir:/m:LAYOUT=index", "not supported"),
+            ("maildir:/m:DIRNAME=x", "not supported"),
+            ("maildir:/m:SUBSCRIPTIONS=../x", "no valid value"),
+            ("maildir:~other/x", "needs a home directory"),
+        ] {
+            let error = parse(text).unwrap_err().to_string();
+            assert!(error.contains(part), "{text}: {error}");
+        }
+        assert!(matches!(Location::parse("maildir:~/x", None), Err(LocationError::NoHome(_))));
+    }
+
+    #[test]
+    fn overlapping_stores_are_found_through_links() {
+        let dir = tempfile::tempdir().unwrap();
+        let real = dir.path().join("real");
+        std::fs::create_dir(&real).unwrap();
+        let link = dir.path().join("link");
+        std::os::unix::fs::symlink(&real, &link).unwrap();
+        let at = |path: &Path| Location::new(Driver::Maildir, path);
+        assert!(at(&real).overlap(&at(&link)).is_some());
+        assert!(at(&real).overlap(&at(&link.join("missing/below"))).is_some());
+        assert!(at(&real.join("below")).overlap(&at(&link)).is_some());
+        assert!(at(&real).overlap(&at(&dir.path().join("real2"))).is_none());
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_shown_is_read_back(root in "/[a-z:/ ]{0,8}[a-z]", index in prop::option::of("/[a-z:]{0,5}[a-z]"), utf8: bool) {
+            let mut location = Location::new(Driver::Maildir, root);
+            location.index = index.map(|path| IndexPlace::Directory(path.into()));
+            location.utf8 = utf8;
+            prop_assert_eq!(Location::parse(&location.to_string(), None), Ok(location));
+        }
+
+        #[test]
+        fn any_text_can_be_read(text in ".{0,40}") {
+            let _ = Location::parse(&text, None);
+        }
+    }
+}
