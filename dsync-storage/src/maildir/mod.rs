@@ -1,6 +1,7 @@
 //! Maildir.
 
 pub mod file_name;
+mod join;
 pub mod keywords;
 mod scan;
 mod staging;

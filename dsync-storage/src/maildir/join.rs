@@ -1,0 +1,261 @@
+//! Putting a Maildir together: which message has which UID, flags and dates, from sources that may disagree.
+//!
+//! | fact | first source | else |
+//! |---|---|---|
+//! | UID | the uidlist | none yet |
+//! | flags, keywords with a letter | the file name, unless the index has changes that are not in the name yet | |
+//! | keywords without a letter | the index | |
+//! | modseq | the index, where it agrees with the file name | undecided |
+//! | received date | the index cache | modification time of the file |
+//! | saved date | the index cache | change time of the file |
+//! | POP3 UIDL and order | the uidlist | none |
+//! | GUID | the uidlist | the base name |
+//!
+//! A listed message without a file is gone; a file that is not listed is a message without a UID. These are the rules
+//! by which a server merges the same sources when it next opens the mailbox.
+
+use std::collections::{BTreeSet, HashMap};
+
+use dsync_core::model::{
+    Flags, Keyword, Keywords, MailboxIdentity, MailboxStatus, MessageGuid, MessageList, MessageRecord, ModSeq,
+    Timestamp, Uid, UidValidity,
+};
+
+use super::file_name::{self, FileName};
+use super::keywords::KeywordSlots;
+use super::scan::{FoundFile, Scan, Subdirectory};
+use super::uidlist::{UidList, UidListEntry};
+use crate::text::lossy_bytes;
+
+/// What the index knows, as far as a Maildir keeps it there.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct IndexedMailbox {
+    pub(super) uid_validity: Option<UidValidity>,
+    pub(super) uid_next: Option<Uid>,
+    pub(super) first_recent_uid: Option<Uid>,
+    pub(super) highest_modseq: ModSeq,
+    pub(super) messages: HashMap<Uid, IndexedMessage>,
+    /// Messages whose deletion was requested but not carried out.
+    pub(super) pending_expunges: BTreeSet<Uid>,
+    /// Messages whose flags were changed by request, without the file name having been changed.
+    pub(super) pending_changes: BTreeSet<Uid>,
+}
+
+/// One message in the index.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct IndexedMessage {
+    pub(super) flags: Flags,
+    pub(super) keywords: Keywords,
+    /// The flags are right here and wrong in the file name.
+    pub(super) dirty: bool,
+    pub(super) modseq: ModSeq,
+    pub(super) received: Option<Timestamp>,
+    pub(super) saved: Option<Timestamp>,
+}
+
+/// The dates that the file system keeps for a file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct FileTimes {
+    pub(super) modified: Timestamp,
+    pub(super) changed: Timestamp,
+}
+
+/// Everything that was read beside the files.
+#[derive(Clone, Copy)]
+pub(super) struct Sources<'a> {
+    pub(super) uidlist: &'a UidList,
+    pub(super) slots: &'a KeywordSlots,
+    pub(super) index: Option<&'a IndexedMailbox>,
+}
+
+/// The mailbox as a client would see it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Joined {
+    pub(super) status: MailboxStatus,
+    pub(super) messages: MessageList,
+    /// The file of each message, in the order of `messages`.
+    pub(super) files: Vec<FoundFile>,
+    /// Files that are messages to nobody any more: their deletion was requested.
+    pub(super) doomed: Vec<FoundFile>,
+    pub(super) problems: Vec<String>,
+}
+
+/// Joins what was read. `times` says the dates of a file, or why the file cannot be copied.
+pub(super) fn join(
+    sources: Sources<'_>,
+    scan: Scan,
+    times: &mut dyn FnMut(&FoundFile) -> Result<FileTimes, String>,
+) -> Joined {
+    let Scan { mut files, mut problems } = scan;
+    // An index of another UIDVALIDITY is about other messages.
+    let index = sources
+        .index
+        .filter(|index| index.uid_validity.is_none() || index.uid_validity == sources.uidlist.uid_validity);
+    let mut joiner = Joiner { sources: Sources { index, ..sources }, sets: HashMap::new(), times };
+    let mut records = Vec::with_capacity(files.len());
+    let mut located = Vec::with_capacity(files.len());
+    let mut doomed = Vec::new();
+    let mut last_seen_before = None;
+    for entry in &sources.uidlist.entries {
+        if joiner.is_doomed(entry.uid) {
+            doomed.extend(files.remove(&entry.base));
+            continue;
+        }
+        if joiner.has_reappeared(entry.uid) {
+            continue;
+        }
+        let Some(file) = files.remove(&entry.base) else { continue };
+        match joiner.record(Some(entry), &entry.base, &file) {
+            Ok(record) => {
+                if file.subdirectory == Subdirectory::Cur {
+                    last_seen_before = Some(entry.uid);
+                }
+                records.push(record);
+                located.push(file);
+            }
+            Err(problem) => problems.push(problem),
+        }
+    }
+    let mut unlisted: Vec<Vec<u8>> = files.keys().cloned().collect();
+    file_name::sort_for_uid_assignment(&mut unlisted);
+    for base in unlisted {
+        let Some(file) = files.remove(&base) else { continue };
+        match joiner.record(None, &base, &file) {
+            Ok(record) => {
+                records.push(record);
+                located.push(file);
+            }
+            Err(problem) => problems.push(problem),
+        }
+    }
+    Joined {
+        status: status(sources, index, records.len(), last_seen_before),
+        // Entries of a uidlist ascend, and messages without a UID were added last.
+        messages: MessageList::new(records).unwrap_or_default(),
+        files: located,
+        doomed,
+        problems,
+    }
+}
+
+fn status(
+    sources: Sources<'_>,
+    index: Option<&IndexedMailbox>,
+    count: usize,
+    last_seen_before: Option<Uid>,
+) -> MailboxStatus {
+    let uidlist = sources.uidlist;
+    let uid_next = uidlist.effective_uid_next().max(index.and_then(|i| i.uid_next).unwrap_or(Uid::FIRST));
+    // Without an index, whatever lies up to the last message that was moved to `cur` is not recent.
+    let guessed = || last_seen_before.map_or(Uid::FIRST, Uid::next);
+    let first_recent_uid = index.and_then(|index| index.first_recent_uid).unwrap_or_else(guessed);
+    MailboxStatus {
+        identity: MailboxIdentity {
+            guid: uidlist.guid,
+            uid_validity: uidlist.uid_validity.or(sources.index.and_then(|index| index.uid_validity)),
+        },
+        uid_next,
+        message_count: u32::try_from(count).unwrap_or(u32::MAX),
+        // Counting goes on from there also when the rest of the index is out of date.
+        highest_modseq: sources.index.map(|index| index.highest_modseq),
+        first_recent_uid: first_recent_uid.min(uid_next),
+    }
+}
+
+struct Joiner<'a> {
+    sources: Sources<'a>,
+    /// Messages with the same keywords share one set.
+    sets: HashMap<Vec<Keyword>, Keywords>,
+    times: &'a mut dyn FnMut(&FoundFile) -> Result<FileTimes, String>,
+}
+
+impl Joiner<'_> {
+    fn is_doomed(&self, uid: Uid) -> bool {
+        self.sources.index.is_some_and(|index| index.pending_expunges.contains(&uid))
+    }
+
+    /// The index knew the UID once and has it no more: a server takes the file for a new message.
+    fn has_reappeared(&self, uid: Uid) -> bool {
+        self.sources
+            .index
+            .is_some_and(|index| index.uid_next.is_some_and(|next| uid < next) && !index.messages.contains_key(&uid))
+    }
+
+    fn record(
+        &mut self,
+        entry: Option<&UidListEntry>,
+        base: &[u8],
+        file: &FoundFile,
+    ) -> Result<MessageRecord, String> {
+        let guid = entry.and_then(|entry| entry.field(b'G')).filter(|guid| !guid.is_empty()).unwrap_or(base);
+        let guid = MessageGuid::new(guid)
+            .ok_or_else(|| format!("{} has a name that is no valid GUID; rename it", lossy_bytes(base)))?;
+        let indexed = entry.and_then(|entry| self.sources.index?.messages.get(&entry.uid));
+        let (flags, keywords) = self.flags(entry, file, indexed);
+        let agreed = indexed.filter(|indexed| indexed.flags == flags && indexed.keywords == keywords);
+        let cached = indexed.map(|indexed| (indexed.received, indexed.saved));
+        let (received, saved) = match cached {
+            Some((Some(received), Some(saved))) => {
+                // The dates of the file do not matter, but it has to be one.
+                (received, saved)
+            }
+            cached => {
+                let times = (self.times)(file)?;
+                let (received, saved) = cached.unwrap_or_default();
+                (received.unwrap_or(times.modified), saved.unwrap_or(times.changed))
+            }
+        };
+        Ok(MessageRecord {
+            uid: entry.map(|entry| entry.uid),
+            guid,
+            flags,
+            keywords,
+            modseq: agreed.map(|indexed| indexed.modseq),
+            received,
+            saved: Some(saved),
+            pop3_uidl: entry.and_then(|entry| uidl(entry, base)),
+            pop3_order: entry.and_then(|entry| order(entry)),
+        })
+    }
+
+    fn flags(
+        &mut self,
+        entry: Option<&UidListEntry>,
+        file: &FoundFile,
+        indexed: Option<&IndexedMessage>,
+    ) -> (Flags, Keywords) {
+        let pending = |uid| self.sources.index.is_some_and(|index| index.pending_changes.contains(&uid));
+        if let (Some(entry), Some(indexed)) = (entry, indexed)
+            && (indexed.dirty || pending(entry.uid))
+        {
+            return (indexed.flags, indexed.keywords.clone());
+        }
+        let name = FileName::parse(&file.name);
+        let slots = self.sources.slots;
+        let mut keywords: Vec<Keyword> = name.slots().iter().filter_map(|slot| slots.name(slot)).collect();
+        if let Some(indexed) = indexed {
+            keywords
+                .extend(indexed.keywords.iter().filter(|keyword| slots.slot_of(keyword.as_str()).is_none()).cloned());
+        }
+        if keywords.is_empty() {
+            return (name.flags(), Keywords::none());
+        }
+        keywords.sort();
+        let shared = self.sets.entry(keywords).or_insert_with_key(|keywords| keywords.iter().cloned().collect());
+        (name.flags(), shared.clone())
+    }
+}
+
+/// An empty field means that the base name is the UIDL.
+fn uidl(entry: &UidListEntry, base: &[u8]) -> Option<Box<str>> {
+    let value = entry.field(b'P')?;
+    let value = if value.is_empty() { base } else { value };
+    std::str::from_utf8(value).ok().map(Into::into)
+}
+
+fn order(entry: &UidListEntry) -> Option<u32> {
+    std::str::from_utf8(entry.field(b'O')?).ok()?.parse().ok()
+}
+
+#[cfg(test)]
+mod tests;
