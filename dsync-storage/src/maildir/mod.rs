@@ -1,5 +1,6 @@
 //! Maildir.
 
+mod commit_plan;
 pub mod file_name;
 mod join;
 pub mod keywords;
