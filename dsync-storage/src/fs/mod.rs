@@ -9,6 +9,7 @@
 
 pub mod dotlock;
 mod error;
+pub mod lock;
 pub mod mutation;
 pub mod permissions;
 pub mod read;

@@ -31,12 +31,14 @@ pub fn create(path: &Path, permissions: &Permissions) -> Result<File, FsError> {
     Ok(file)
 }
 
-/// Opens an existing file for writing at its end, in one piece per call.
+/// Opens a file for writing at its end; it is made if it is missing.
 ///
 /// # Errors
 /// As the system.
-pub fn open_append(path: &Path) -> Result<File, FsError> {
-    OpenOptions::new().read(true).append(true).open(path).map_err(|error| FsError::new("open", path, error))
+pub fn open_append(path: &Path, permissions: &Permissions) -> Result<File, FsError> {
+    let mut options = OpenOptions::new();
+    options.read(true).append(true).create(true).mode(permissions.file_mode).custom_flags(OFlag::O_NOFOLLOW.bits());
+    options.open(path).map_err(|error| FsError::new("open", path, error))
 }
 
 /// Writes all of `bytes`.
@@ -97,6 +99,14 @@ pub fn sync_file_system(path: &Path) -> Result<(), FsError> {
 /// As the system.
 pub fn rename(from: &Path, to: &Path) -> Result<(), FsError> {
     fs::rename(from, to).map_err(|error| FsError::new("rename", from, error))
+}
+
+/// Gives a file a second name, which must be free.
+///
+/// # Errors
+/// As the system; [`io::ErrorKind::AlreadyExists`] if the name is taken.
+pub fn link(from: &Path, to: &Path) -> Result<(), FsError> {
+    fs::hard_link(from, to).map_err(|error| FsError::new("link", from, error))
 }
 
 /// Removes a file. One that is missing already is fine.

@@ -1,0 +1,84 @@
+//! Locks on whole files that exclude the record locks (fcntl) of other programs.
+//!
+//! They are open file description locks: unlike plain record locks they are not lost when this process closes another
+//! descriptor of the same file, and they exclude other threads too.
+
+use std::fs::File;
+use std::io;
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use nix::errno::Errno;
+use nix::fcntl::{FcntlArg, fcntl};
+use nix::libc;
+
+use super::FsError;
+
+/// An exclusive lock on a file, held as long as the value lives.
+#[derive(Debug)]
+pub struct FileLock {
+    file: File,
+}
+
+const SHORTEST_PAUSE: Duration = Duration::from_millis(1);
+const LONGEST_PAUSE: Duration = Duration::from_millis(50);
+
+impl FileLock {
+    /// Locks `file`, which must be open for writing, waiting for others as long as `timeout`. `path` is for messages.
+    ///
+    /// # Errors
+    /// As the system; [`io::ErrorKind::TimedOut`] if others held it for too long.
+    pub fn exclusive(file: File, path: &Path, timeout: Duration) -> Result<Self, FsError> {
+        let give_up = Instant::now().checked_add(timeout);
+        let mut pause = SHORTEST_PAUSE;
+        loop {
+            match try_lock(file.as_fd()) {
+                Ok(()) => return Ok(Self { file }),
+                Err(Errno::EAGAIN | Errno::EACCES | Errno::EINTR) => {}
+                Err(error) => return Err(FsError::new("lock", path, error.into())),
+            }
+            if give_up.is_some_and(|give_up| Instant::now() >= give_up) {
+                let text = format!("somebody else has held the lock for {} seconds", timeout.as_secs());
+                return Err(FsError::new("lock", path, io::Error::new(io::ErrorKind::TimedOut, text)));
+            }
+            std::thread::sleep(pause);
+            pause = (pause * 2).min(LONGEST_PAUSE);
+        }
+    }
+
+    /// The locked file.
+    #[must_use]
+    pub fn file(&self) -> &File {
+        &self.file
+    }
+}
+
+fn try_lock(file: BorrowedFd<'_>) -> Result<(), Errno> {
+    debug_assert!(file.as_raw_fd() >= 0);
+    let whole_file = libc::flock {
+        l_type: libc::c_short::try_from(libc::F_WRLCK).unwrap_or_default(),
+        l_whence: libc::c_short::try_from(libc::SEEK_SET).unwrap_or_default(),
+        l_start: 0,
+        l_len: 0,
+        l_pid: 0,
+    };
+    fcntl(file, FcntlArg::F_OFD_SETLK(&whole_file)).map(drop)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_lock_excludes_other_handles_of_the_same_process() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        let open = || File::options().read(true).write(true).open(file.path()).unwrap();
+        let lock = FileLock::exclusive(open(), file.path(), Duration::ZERO).unwrap();
+        drop(open());
+        let error = FileLock::exclusive(open(), file.path(), Duration::from_millis(5)).unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::TimedOut);
+        drop(lock);
+        FileLock::exclusive(open(), file.path(), Duration::ZERO).unwrap();
+    }
+}
