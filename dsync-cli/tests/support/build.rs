@@ -1,0 +1,169 @@
+//! Fills stores through real IMAP work.
+
+use std::fs;
+use std::time::{Duration, SystemTime};
+
+use super::{Imap, Store, mail};
+
+/// How many messages go into INBOX before the work on it begins.
+const INBOX_MESSAGES: usize = 300;
+
+/// A store with everything that a long life leaves behind: nested and non-ASCII names, every flag, more keywords than
+/// file names can hold, gaps, copies, renames, missing parents, odd subscriptions, POP3 data, recent messages.
+pub fn long_lived(store: &Store) {
+    let mut imap = store.imap();
+    fill_inbox(&mut imap);
+    make_tree(&mut imap);
+    work(&mut imap);
+    label(&mut imap);
+    imap.logout();
+    // Dovecot goes on listing "Gone" as a mailbox that can be selected until it builds its list anew.
+    store.forget_list_index();
+    add_pop3_data(store);
+    deliver_unseen(store);
+}
+
+/// A few messages in a few mailboxes, for tests that do not need more.
+pub fn small(store: &Store) {
+    let mut imap = store.imap();
+    for number in 0..12 {
+        let mail = mail::message(number);
+        imap.append("INBOX", &mail.attributes, &mail.bytes);
+    }
+    for mailbox in ["Work", "Work/Projects", "Entw&APw-rfe", "Empty"] {
+        imap.create(mailbox);
+    }
+    for number in 12..24 {
+        let mail = mail::message(number);
+        imap.append("Work/Projects", &mail.attributes, &mail.bytes);
+    }
+    imap.select("INBOX");
+    imap.copy("1:4", "Work");
+    imap.copy("5", "Entw&APw-rfe");
+    imap.expunge("3,7:8");
+    imap.store("1:2", "+FLAGS", "(\\Flagged red green)");
+    imap.subscribe("INBOX");
+    imap.subscribe("Work/Projects");
+    imap.logout();
+}
+
+fn fill_inbox(imap: &mut Imap) {
+    for number in 0..INBOX_MESSAGES {
+        let mail = mail::message(number);
+        imap.append("INBOX", &mail.attributes, &mail.bytes);
+    }
+}
+
+fn make_tree(imap: &mut Imap) {
+    let mailboxes = [
+        "Archive/2023/Winter",
+        "Archive/2023",
+        // Its parent never becomes a mailbox.
+        "Lists/rust/users",
+        "INBOX/Child",
+        "INBOX/Child/Grandchild",
+        "Entw&APw-rfe",
+        "&ZeVnLA-/&U,BTFw-",
+        "R&-D and more",
+        "Empty",
+        "Work",
+        "Work/Projects/Deep/Deeper/Deepest",
+        "Labels",
+        "Old name",
+        "Old tree/Below",
+        "Gone/Child",
+        "Gone",
+        "Lost",
+    ];
+    for mailbox in mailboxes {
+        imap.create(mailbox);
+    }
+    let filled = ["Archive/2023/Winter", "&ZeVnLA-/&U,BTFw-", "Work/Projects/Deep/Deeper/Deepest", "Old tree/Below"];
+    for (index, mailbox) in filled.iter().enumerate() {
+        for number in 0..15 {
+            let mail = mail::message(500 + index * 40 + number);
+            imap.append(mailbox, &mail.attributes, &mail.bytes);
+        }
+    }
+    for mailbox in ["INBOX", "Entw&APw-rfe", "Work/Projects/Deep/Deeper/Deepest", "Lost"] {
+        imap.subscribe(mailbox);
+    }
+}
+
+fn work(imap: &mut Imap) {
+    imap.select("INBOX");
+    imap.store("1:9", "+FLAGS", "(\\Seen)");
+    imap.store("5:20", "+FLAGS", "(\\Answered \\Flagged)");
+    imap.store("11", "FLAGS", "(\\Answered \\Flagged \\Deleted \\Seen \\Draft)");
+    imap.store("12", "FLAGS", "()");
+    imap.store("30:40", "+FLAGS", "(red Green $Label1)");
+    imap.store("33:35", "-FLAGS", "(red)");
+    imap.copy("1:40", "Work");
+    imap.copy("41:60", "Entw&APw-rfe");
+    // The copies share the GUIDs of messages in the same mailbox.
+    imap.copy("2:4", "INBOX");
+    imap.move_to("61:70", "R&-D and more");
+    imap.move_to("71:75", "INBOX/Child/Grandchild");
+    imap.copy("76:79", "Old name");
+    imap.expunge("1,10,21:29,100:110,180");
+    // The last UIDs are gone as well, so that UIDNEXT says more than the messages do.
+    imap.select("Work");
+    imap.expunge("38:40,3:5");
+    imap.select("Archive/2023/Winter");
+    imap.expunge("1:*");
+    imap.rename("Old name", "New name");
+    imap.rename("Old tree", "Lists/rust/new tree");
+    imap.command("UNSELECT");
+    imap.delete("Gone");
+    imap.delete("Lost");
+}
+
+/// More keywords than there are letters: 26 can be stored in file names, the others only in the index.
+fn label(imap: &mut Imap) {
+    for number in 0..35 {
+        imap.append("Labels", &format!("(Keyword{number})"), &mail::message(700 + number).bytes);
+    }
+    imap.select("Labels");
+    imap.store("1:5", "+FLAGS", "(Keyword3 Keyword30 Keyword34 \\Seen)");
+    imap.store("35", "+FLAGS", "(Keyword0 Keyword1)");
+    imap.command("UNSELECT");
+}
+
+/// Messages that no session has seen yet: they lie in `new` and are recent.
+fn deliver_unseen(store: &Store) {
+    let mut imap = store.imap();
+    for number in 0..6 {
+        imap.append("INBOX", "", &mail::message(900 + number).bytes);
+        imap.append("Lists/rust/users", "", &mail::message(950 + number).bytes);
+    }
+    imap.logout();
+}
+
+/// POP3 UIDLs and orders as a migration from another server leaves them. Only such a migration writes them, so the
+/// uidlist is edited as it would have been.
+fn add_pop3_data(store: &Store) {
+    let path = store.path().join("dovecot-uidlist");
+    let text = fs::read_to_string(&path).unwrap();
+    let mut edited = String::new();
+    for (index, line) in text.lines().enumerate() {
+        let fields = match index {
+            0 => None,
+            1..=6 => Some(format!("Pold-server-{index} O{}", 50 - index)),
+            7 => Some("P".to_owned()),
+            8..=12 => Some(format!("PUID{index}-77")),
+            13..=14 => Some(format!("O{}", 60 + index)),
+            _ => None,
+        };
+        match (fields, line.split_once(' ')) {
+            (Some(fields), Some((uid, rest))) => edited.push_str(&format!("{uid} {fields} {rest}\n")),
+            _ => edited.push_str(&format!("{line}\n")),
+        }
+    }
+    let temporary = path.with_extension("edited");
+    fs::write(&temporary, edited).unwrap();
+    // A file of another second cannot be mistaken for the one that the index remembers.
+    let file = fs::File::options().write(true).open(&temporary).unwrap();
+    file.set_modified(SystemTime::now() - Duration::from_secs(5)).unwrap();
+    fs::rename(&temporary, &path).unwrap();
+    store.adopt();
+}

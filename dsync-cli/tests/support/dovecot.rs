@@ -1,0 +1,218 @@
+//! A Dovecot without a running server: its programs, each called with a configuration of our own.
+
+use std::fs::{self, File, OpenOptions};
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use tempfile::TempDir;
+
+use super::imap::Imap;
+use super::user::MailUser;
+
+/// A place with stores that Dovecot can open. Everything in it goes when it is dropped.
+pub struct Dovecot {
+    directory: TempDir,
+    user: MailUser,
+}
+
+/// One mail store, and the configuration by which Dovecot opens it.
+#[derive(Clone, Debug)]
+pub struct Store {
+    name: String,
+    place: PathBuf,
+    path: PathBuf,
+    options: String,
+    /// The store for which this one stands in: what Dovecot says about a copy, it says about the original.
+    log: PathBuf,
+    user: MailUser,
+}
+
+/// Numbers copies, so that no two share a directory.
+static COPIES: AtomicUsize = AtomicUsize::new(0);
+
+impl Dovecot {
+    /// # Panics
+    /// If Dovecot is not installed: these tests are never skipped.
+    pub fn new() -> Self {
+        for needed in ["/usr/bin/doveadm", "/usr/lib/dovecot/imap", "/usr/lib/dovecot/pop3"] {
+            assert!(
+                Path::new(needed).exists(),
+                "{needed} is missing: this test needs a real Dovecot, please run\n\
+                 \n    apt-get install dovecot-core dovecot-imapd dovecot-pop3d\n"
+            );
+        }
+        let directory = tempfile::Builder::new().prefix("dsync-test-").tempdir().unwrap();
+        fs::set_permissions(directory.path(), fs::Permissions::from_mode(0o755)).unwrap();
+        let user = MailUser::choose();
+        for sub_directory in ["home", "run"] {
+            fs::create_dir(directory.path().join(sub_directory)).unwrap();
+        }
+        user.adopt(directory.path());
+        Self { directory, user }
+    }
+
+    /// Where this Dovecot keeps everything.
+    pub fn directory(&self) -> &Path {
+        self.directory.path()
+    }
+
+    /// The user who owns the mail.
+    pub fn user(&self) -> MailUser {
+        self.user
+    }
+
+    /// The Maildir `name` in the default layout. It need not exist yet.
+    pub fn store(&self, name: &str) -> Store {
+        self.store_with(name, "")
+    }
+
+    /// The Maildir `name` with options of a mail location: `:LAYOUT=fs`.
+    pub fn store_with(&self, name: &str, options: &str) -> Store {
+        let place = self.directory.path().to_owned();
+        let store = Store {
+            name: name.to_owned(),
+            path: place.join(name),
+            log: place.join(format!("{name}.log")),
+            place,
+            options: options.to_owned(),
+            user: self.user,
+        };
+        store.write_configuration();
+        store
+    }
+}
+
+impl Store {
+    /// Its root directory.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Its mail location.
+    pub fn location(&self) -> String {
+        format!("maildir:{}{}", self.path.display(), self.options)
+    }
+
+    fn configuration(&self) -> PathBuf {
+        self.place.join(format!("{}.conf", self.name))
+    }
+
+    fn write_configuration(&self) {
+        let text = format!(
+            "base_dir = {place}/run\n\
+             state_dir = {place}/run\n\
+             log_path = {log}\n\
+             mail_location = {location}\n\
+             mail_home = {place}/home\n\
+             mail_uid = {uid}\n\
+             mail_gid = {gid}\n\
+             first_valid_uid = 0\n\
+             first_valid_gid = 0\n\
+             default_internal_user = root\n\
+             default_login_user = root\n\
+             ssl = no\n\
+             protocols = imap pop3\n\
+             # Tests do not survive power cuts.\n\
+             mail_fsync = never\n\
+             namespace inbox {{\n  inbox = yes\n  separator = /\n}}\n",
+            place = self.place.display(),
+            log = self.log.display(),
+            location = self.location(),
+            uid = self.user.uid,
+            gid = self.user.gid,
+        );
+        fs::write(self.configuration(), text).unwrap();
+    }
+
+    /// `doveadm` for this store with `arguments` to come. What it says on stderr is kept for
+    /// [`complaints`](Self::complaints).
+    pub fn command(&self, arguments: &[&str]) -> Command {
+        let mut command = Command::new("/usr/bin/doveadm");
+        command.arg("-c").arg(self.configuration()).args(arguments);
+        command.env_clear().env("PATH", "/usr/bin:/bin").env("USER", "tester").env("HOME", self.place.join("home"));
+        command.current_dir(&self.place).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(self.log_file());
+        self.user.runs(&mut command);
+        command
+    }
+
+    fn log_file(&self) -> File {
+        let file = OpenOptions::new().create(true).append(true).open(&self.log).unwrap();
+        self.user.adopt(&self.log);
+        file
+    }
+
+    /// Runs `doveadm` and returns what it printed.
+    ///
+    /// # Panics
+    /// If it fails.
+    pub fn doveadm(&self, arguments: &[&str]) -> String {
+        self.user.adopt(&self.path);
+        let output = self.command(arguments).output().unwrap();
+        assert!(output.status.success(), "doveadm {arguments:?} failed: {}\n{}", output.status, self.log());
+        String::from_utf8(output.stdout).unwrap()
+    }
+
+    /// Opens an IMAP session.
+    pub fn imap(&self) -> Imap {
+        self.user.adopt(&self.path);
+        Imap::start(self.command(&["exec", "imap"]))
+    }
+
+    /// Everything that Dovecot has said about this store.
+    pub fn log(&self) -> String {
+        fs::read_to_string(&self.log).unwrap_or_default()
+    }
+
+    /// All lines by which Dovecot found fault with this store.
+    pub fn complaints(&self) -> Vec<String> {
+        let is_complaint =
+            |line: &&str| ["Warning:", "Error:", "Fatal:", "Panic:"].iter().any(|it| line.contains(it));
+        self.log().lines().filter(is_complaint).map(str::to_owned).collect()
+    }
+
+    /// # Panics
+    /// If Dovecot found fault with this store.
+    pub fn assert_no_complaints(&self) {
+        let complaints = self.complaints();
+        assert!(complaints.is_empty(), "Dovecot complains about {}:\n{}", self.name, complaints.join("\n"));
+    }
+
+    /// An exact copy beside this store, whose complaints count as this one's. Only the ctimes are other ones.
+    pub fn copy(&self) -> Self {
+        let number = COPIES.fetch_add(1, Ordering::Relaxed);
+        let name = format!("{}-copy-{number}", self.name);
+        let copy = Self { path: self.place.join(&name), name, ..self.clone() };
+        let status = Command::new("cp").arg("-a").arg(&self.path).arg(&copy.path).status().unwrap();
+        assert!(status.success(), "copying {} failed", self.path.display());
+        copy.write_configuration();
+        copy
+    }
+
+    /// Removes the store with all that is in it.
+    pub fn remove(&self) {
+        fs::remove_dir_all(&self.path).unwrap();
+    }
+
+    /// Writes a file into the store, with the directories above it.
+    pub fn write(&self, relative: impl AsRef<Path>, content: &[u8]) -> PathBuf {
+        let path = self.path.join(relative);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(&path, content).unwrap();
+        self.user.adopt(&self.path);
+        path
+    }
+
+    /// Removes Dovecot's index of the mailbox list, which it will build anew.
+    pub fn forget_list_index(&self) {
+        for suffix in ["", ".log", ".log.2"] {
+            let _ = fs::remove_file(self.path.join(format!("dovecot.list.index{suffix}")));
+        }
+    }
+
+    /// Gives the mail user what the test itself put into the store.
+    pub fn adopt(&self) {
+        self.user.adopt(&self.path);
+    }
+}

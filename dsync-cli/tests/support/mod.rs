@@ -1,0 +1,26 @@
+//! How a real Dovecot judges the stores that `dsync` writes.
+//!
+//! A test makes a [`Dovecot`], asks it for [`Store`]s, fills one through IMAP (see [`build`]), runs the program (see
+//! [`program`]), and compares what clients of either store see (see [`snapshot`]).
+
+// Every test file compiles this module for itself and uses only a part of it.
+#![allow(dead_code, unreachable_pub, unused_imports)]
+// A helper that fails is a test that fails.
+#![allow(clippy::unwrap_used)]
+
+pub mod build;
+pub mod dovecot;
+pub mod imap;
+pub mod mail;
+pub mod mutf7;
+pub mod pop3;
+pub mod program;
+pub mod snapshot;
+pub mod untouched;
+pub mod user;
+
+pub use dovecot::{Dovecot, Store};
+pub use imap::Imap;
+pub use program::Run;
+pub use snapshot::{Difference, Snapshot, assert_equal, differences};
+pub use untouched::Fingerprint;

@@ -1,0 +1,79 @@
+//! Running the program under test.
+
+use std::fs;
+use std::path::PathBuf;
+use std::process::{Command, Stdio};
+
+use super::{Dovecot, Store};
+
+/// What a run of the program did.
+#[derive(Debug)]
+pub struct Run {
+    pub code: Option<i32>,
+    pub stdout: String,
+    pub stderr: String,
+}
+
+impl Run {
+    /// # Panics
+    /// Unless everything was done, without a word.
+    pub fn assert_done(&self) {
+        assert!(
+            self.code == Some(0) && self.stdout.is_empty() && self.stderr.is_empty(),
+            "not simply done: {self:#?}"
+        );
+    }
+
+    /// # Panics
+    /// Unless some things could not be done and the reasons mention each of `named`.
+    pub fn assert_done_but(&self, named: &[&str]) {
+        assert!(self.code == Some(2) && self.stdout.is_empty(), "status 2 expected: {self:#?}");
+        for name in named {
+            assert!(self.stderr.contains(name), "{name} is not named: {self:#?}");
+        }
+    }
+
+    /// # Panics
+    /// Unless it failed, and said why, in words that contain `reason`.
+    pub fn assert_refused(&self, reason: &str) {
+        let failed = self.code.is_some_and(|code| ![0, 2, 101].contains(&code));
+        assert!(failed && self.stdout.is_empty(), "a failure expected: {self:#?}");
+        assert!(!self.stderr.trim().is_empty() && self.stderr.contains(reason), "{reason:?} expected: {self:#?}");
+    }
+}
+
+impl Dovecot {
+    /// Runs `dsync` as the owner of the mail.
+    pub fn dsync(&self, arguments: &[&str]) -> Run {
+        let mut command = Command::new(self.program());
+        command.args(arguments).env_clear().env("PATH", "/usr/bin:/bin").env("USER", "tester");
+        command.env("HOME", self.directory().join("home")).current_dir(self.directory()).stdin(Stdio::null());
+        self.user().runs(&mut command);
+        let output = command.output().expect("dsync starts");
+        Run {
+            code: output.status.code(),
+            stdout: String::from_utf8_lossy(&output.stdout).into_owned(),
+            stderr: String::from_utf8_lossy(&output.stderr).into_owned(),
+        }
+    }
+
+    /// Makes `destination` look like `source`.
+    pub fn backup(&self, source: &Store, destination: &Store) -> Run {
+        source.adopt();
+        destination.adopt();
+        self.dsync(&["-o", &format!("mail_location={}", source.location()), "backup", &destination.location()])
+    }
+
+    /// The program at a path that the owner of the mail can reach; the one where it was built may be private.
+    fn program(&self) -> PathBuf {
+        let built = PathBuf::from(env!("CARGO_BIN_EXE_dsync"));
+        if !self.user().is_other() {
+            return built;
+        }
+        let reachable = self.directory().join("dsync");
+        if !reachable.exists() && fs::hard_link(&built, &reachable).is_err() {
+            fs::copy(&built, &reachable).unwrap();
+        }
+        reachable
+    }
+}
