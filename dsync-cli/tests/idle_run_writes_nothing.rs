@@ -1,0 +1,48 @@
+//! A run that finds nothing to do leaves the destination alone, too.
+
+mod support;
+
+use support::{Dovecot, Fingerprint, Snapshot, Store, build, mail};
+
+fn assert_idle(dovecot: &Dovecot, source: &Store, destination: &Store) {
+    let before = (Fingerprint::of(source.path()), Fingerprint::of(destination.path()));
+    dovecot.backup(source, destination).assert_done();
+    before.0.assert_unchanged(source.path());
+    before.1.assert_unchanged(destination.path());
+}
+
+#[test]
+fn right_after_a_backup() {
+    let dovecot = Dovecot::new();
+    let (source, destination) = (dovecot.store("source"), dovecot.store("destination"));
+    build::long_lived(&source);
+    dovecot.backup(&source, &destination).assert_done();
+    assert_idle(&dovecot, &source, &destination);
+    assert_idle(&dovecot, &source, &destination);
+}
+
+#[test]
+fn after_dovecot_has_looked_at_both() {
+    let dovecot = Dovecot::new();
+    let (source, destination) = (dovecot.store("source"), dovecot.store("destination"));
+    build::small(&source);
+    dovecot.backup(&source, &destination).assert_done();
+    let _ = (Snapshot::of(&source), Snapshot::of(&destination));
+    // What Dovecot made of its look may have to be copied once.
+    dovecot.backup(&source, &destination).assert_done();
+    assert_idle(&dovecot, &source, &destination);
+}
+
+#[test]
+fn with_a_source_that_no_server_has_opened() {
+    let dovecot = Dovecot::new();
+    let (source, destination) = (dovecot.store("source"), dovecot.store("destination"));
+    for directory in ["cur", "new", "tmp"] {
+        std::fs::create_dir_all(source.path().join(directory)).unwrap();
+    }
+    for number in 0..10 {
+        source.write(format!("new/16000000{number:02}.M1P{number}.host"), &mail::message(number).bytes);
+    }
+    dovecot.backup(&source, &destination).assert_done();
+    assert_idle(&dovecot, &source, &destination);
+}
