@@ -37,9 +37,7 @@ fn after_dovecot_has_looked_at_both() {
 fn with_a_source_that_no_server_has_opened() {
     let dovecot = Dovecot::new();
     let (source, destination) = (dovecot.store("source"), dovecot.store("destination"));
-    for directory in ["cur", "new", "tmp"] {
-        std::fs::create_dir_all(source.path().join(directory)).unwrap();
-    }
+    source.make_maildir("");
     for number in 0..10 {
         source.write(format!("new/16000000{number:02}.M1P{number}.host"), &mail::message(number).bytes);
     }

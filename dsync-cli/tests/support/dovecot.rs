@@ -204,6 +204,14 @@ impl Store {
         path
     }
 
+    /// Makes an empty Maildir in the store, as any program would; an empty name means INBOX.
+    pub fn make_maildir(&self, folder: &str) {
+        for directory in ["cur", "new", "tmp"] {
+            fs::create_dir_all(self.path.join(folder).join(directory)).unwrap();
+        }
+        self.user.adopt(&self.path);
+    }
+
     /// Removes Dovecot's index of the mailbox list, which it will build anew.
     pub fn forget_list_index(&self) {
         for suffix in ["", ".log", ".log.2"] {

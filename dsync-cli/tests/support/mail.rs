@@ -46,7 +46,7 @@ fn headers(number: usize) -> String {
     writeln!(headers, "To: recipient@example.org,\n\tsecond@example.org").unwrap();
     writeln!(headers, "Subject: {}", SUBJECTS[number % SUBJECTS.len()]).unwrap();
     // Some share a Message-ID, and some have none.
-    if number % 7 != 0 {
+    if !number.is_multiple_of(7) {
         writeln!(headers, "Message-ID: <{}@example.org>", number / 2).unwrap();
     }
     headers

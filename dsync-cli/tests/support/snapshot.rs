@@ -90,6 +90,19 @@ impl Snapshot {
         self
     }
 
+    /// What two stores have in common that got their messages from the same files but their identities and histories
+    /// from different servers.
+    #[must_use]
+    pub fn of_the_files(self) -> Self {
+        let mut snapshot = self.without(&["uidvalidity", "modseq", "highestmodseq", SAVED]).without_pop3();
+        for (subject, facts) in &mut snapshot.subjects {
+            if matches!(subject, Subject::Mailbox(_)) {
+                facts.remove("guid");
+            }
+        }
+        snapshot
+    }
+
     /// How many messages there are in all mailboxes.
     pub fn message_count(&self) -> usize {
         self.subjects.keys().filter(|subject| matches!(subject, Subject::Message(..))).count()

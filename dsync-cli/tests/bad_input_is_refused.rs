@@ -1,0 +1,176 @@
+//! Bad input gets an error that says what is wrong, and nothing at the destination is lost.
+
+mod support;
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+
+use support::{Dovecot, Fingerprint, Run, Snapshot, Store, build, mail};
+
+/// A source and its backup, which has something to lose.
+fn backed_up(dovecot: &Dovecot) -> (Store, Store) {
+    let (source, destination) = (dovecot.store("source"), dovecot.store("destination"));
+    build::small(&source);
+    dovecot.backup(&source, &destination).assert_done();
+    (source, destination)
+}
+
+/// The arguments of a backup; `SOURCE` and `DESTINATION` in them stand for the locations.
+fn run(dovecot: &Dovecot, source: &Store, destination: &Store, arguments: &[&str]) -> Run {
+    let fill = |argument: &&str| {
+        argument.replace("SOURCE", &source.location()).replace("DESTINATION", &destination.location())
+    };
+    let arguments: Vec<String> = arguments.iter().map(fill).collect();
+    dovecot.dsync(&arguments.iter().map(String::as_str).collect::<Vec<_>>())
+}
+
+fn assert_refused(arguments: &[&str], reason: &str) {
+    let dovecot = Dovecot::new();
+    let (source, destination) = backed_up(&dovecot);
+    let before = (Fingerprint::of(source.path()), Fingerprint::of(destination.path()));
+    run(&dovecot, &source, &destination, arguments).assert_refused(reason);
+    before.0.assert_unchanged(source.path());
+    before.1.assert_unchanged(destination.path());
+}
+
+/// Spoils the source's INBOX; the run must say so, and not touch what the destination has of it.
+fn assert_not_believed(spoil: impl FnOnce(&Path)) {
+    let dovecot = Dovecot::new();
+    let (source, destination) = backed_up(&dovecot);
+    spoil(source.path());
+    source.adopt();
+    let before = (Fingerprint::of(source.path()), Fingerprint::of(destination.path()));
+    let run = dovecot.backup(&source, &destination);
+    assert!(run.code.is_some_and(|code| ![0, 101].contains(&code)) && run.stdout.is_empty(), "{run:#?}");
+    assert!(run.stderr.contains(&source.path().display().to_string()), "the path is not named: {run:#?}");
+    before.0.assert_unchanged(source.path());
+    before.1.assert_unchanged(destination.path());
+    Snapshot::of(&destination);
+    destination.assert_no_complaints();
+}
+
+#[test]
+fn a_missing_source_does_not_empty_the_destination() {
+    assert_refused(&["-o", "mail_location=SOURCE-missing", "backup", "DESTINATION"], "source-missing");
+}
+
+#[test]
+fn an_empty_directory_is_no_source() {
+    let dovecot = Dovecot::new();
+    let (_, destination) = backed_up(&dovecot);
+    let empty = dovecot.store("empty");
+    fs::create_dir(empty.path()).unwrap();
+    let before = Fingerprint::of(destination.path());
+    dovecot.backup(&empty, &destination).assert_refused("empty");
+    before.assert_unchanged(destination.path());
+}
+
+#[test]
+fn a_file_is_no_source() {
+    let dovecot = Dovecot::new();
+    let (_, destination) = backed_up(&dovecot);
+    let file = dovecot.store("file");
+    fs::write(file.path(), b"From nobody\n").unwrap();
+    let before = Fingerprint::of(destination.path());
+    dovecot.backup(&file, &destination).assert_refused("file");
+    before.assert_unchanged(destination.path());
+}
+
+#[test]
+fn the_source_is_no_destination() {
+    assert_refused(&["-o", "mail_location=SOURCE", "backup", "SOURCE"], "source");
+}
+
+#[test]
+fn the_source_is_no_destination_by_another_name_either() {
+    let dovecot = Dovecot::new();
+    let (source, _) = backed_up(&dovecot);
+    let link = dovecot.store("link");
+    std::os::unix::fs::symlink(source.path(), link.path()).unwrap();
+    let before = Fingerprint::of(source.path());
+    dovecot.backup(&source, &link).assert_refused("link");
+    before.assert_unchanged(source.path());
+}
+
+#[test]
+fn a_destination_inside_the_source_is_refused() {
+    assert_refused(&["-o", "mail_location=SOURCE", "backup", "SOURCE/.Copy"], ".Copy");
+    assert_refused(&["-o", "mail_location=SOURCE", "backup", "SOURCE/deep/below"], "deep");
+}
+
+#[test]
+fn a_source_inside_the_destination_is_refused() {
+    assert_refused(&["-o", "mail_location=DESTINATION/.Work", "backup", "DESTINATION"], "destination");
+}
+
+#[test]
+fn a_destination_that_cannot_be_written_is_named() {
+    let dovecot = Dovecot::new();
+    let (source, _) = backed_up(&dovecot);
+    let file = dovecot.store("file");
+    fs::write(file.path(), b"something else").unwrap();
+    dovecot.backup(&source, &file).assert_refused("file");
+    assert_eq!(fs::read(file.path()).unwrap(), b"something else");
+}
+
+#[test]
+fn an_unknown_driver_is_named() {
+    assert_refused(&["-o", "mail_location=floppy:/x", "backup", "DESTINATION"], "floppy");
+    assert_refused(&["-o", "mail_location=SOURCE", "backup", "floppy:/x"], "floppy");
+}
+
+#[test]
+fn usage_errors_are_explained() {
+    assert_refused(&[], "");
+    assert_refused(&["-o", "mail_location=SOURCE", "backup"], "");
+    assert_refused(&["-o", "mail_location=SOURCE", "levitate", "DESTINATION"], "levitate");
+    assert_refused(&["-o", "mail_location=SOURCE", "backup", "--no-such-option", "DESTINATION"], "no-such-option");
+    assert_refused(&["-o", "mail_location=SOURCE", "backup", ""], "");
+    assert_refused(&["-o", "mail_location=SOURCE", "backup", "DESTINATION", "DESTINATION"], "");
+    assert_refused(&["-o", "mail_location", "backup", "DESTINATION"], "mail_location");
+}
+
+#[test]
+fn a_uidlist_of_garbage_is_not_believed() {
+    assert_not_believed(|source| fs::write(source.join("dovecot-uidlist"), b"\x00\xff garbage\n").unwrap());
+}
+
+#[test]
+fn a_uidlist_of_an_unknown_version_is_not_believed() {
+    assert_not_believed(|source| fs::write(source.join("dovecot-uidlist"), b"9 V1 N2\n").unwrap());
+}
+
+#[test]
+fn a_uidlist_with_a_broken_line_is_not_believed() {
+    assert_not_believed(|source| {
+        let path = source.join("dovecot-uidlist");
+        let text = fs::read_to_string(&path).unwrap();
+        let mut lines: Vec<_> = text.lines().collect();
+        lines.insert(3, "0 no such line");
+        fs::write(path, lines.join("\n") + "\n").unwrap();
+    });
+}
+
+#[test]
+fn an_index_log_of_garbage_is_not_believed() {
+    assert_not_believed(|source| {
+        let path = source.join("dovecot.index.log");
+        let mut bytes = fs::read(&path).unwrap();
+        let middle = bytes.len() / 2;
+        bytes[40..middle].fill(0xa5);
+        fs::write(path, bytes).unwrap();
+    });
+}
+
+#[test]
+fn a_message_that_cannot_be_read_does_not_stop_the_others() {
+    let dovecot = Dovecot::new();
+    let (source, destination) = backed_up(&dovecot);
+    let secret = source.write("new/1700000000.secret", &mail::plain("secret"));
+    source.write("new/1700000001.open", &mail::plain("open"));
+    fs::set_permissions(secret, fs::Permissions::from_mode(0o000)).unwrap();
+    let count = Snapshot::of(&destination).message_count();
+    dovecot.backup(&source, &destination).assert_done_but(&["1700000000.secret"]);
+    assert_eq!(Snapshot::of(&destination).message_count(), count + 1);
+}
