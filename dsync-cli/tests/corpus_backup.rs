@@ -1,6 +1,9 @@
 //! A backup of real-world messages: those in the directory that `DSYNC_CORPUS` names, else the sample that the
 //! repository ships together with generated ones.
 
+// A helper that fails is a test that fails.
+#![allow(clippy::unwrap_used)]
+
 mod support;
 
 use std::fs;
