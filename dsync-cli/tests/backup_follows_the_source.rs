@@ -22,9 +22,9 @@ impl Pair {
     }
 
     fn run_and_compare(&self) {
-        self.dovecot.backup(&self.source, &self.destination).assert_done();
-        // A session at the source may have left its list of mailboxes out of date.
+        // Dovecot goes on listing a deleted mailbox that has children until it builds its list anew.
         self.source.forget_list_index();
+        self.dovecot.backup(&self.source, &self.destination).assert_done();
         assert_equal(&Snapshot::of(&self.source), &Snapshot::of(&self.destination));
         self.destination.assert_no_complaints();
     }

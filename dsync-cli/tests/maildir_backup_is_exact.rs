@@ -3,12 +3,18 @@
 
 mod support;
 
+use std::thread::sleep;
+use std::time::Duration;
+
+use support::snapshot::SAVED;
 use support::{Dovecot, Snapshot, Store, assert_equal, build, mail};
 
 /// Backs up a long-lived store and compares; returns the destination.
 fn back_up(dovecot: &Dovecot, source: &Store, destination: &Store) {
     build::long_lived(source);
     source.assert_no_complaints();
+    // A saved date that is not kept must differ.
+    sleep(Duration::from_millis(1100));
     dovecot.backup(source, destination).assert_done();
     let (left, right) = (Snapshot::of(source), Snapshot::of(destination));
     assert_equal(&left, &right);
@@ -70,7 +76,9 @@ fn the_same_work_has_the_same_effect_on_both() {
         imap.store("2", "FLAGS", "(Keyword32 \\Answered)");
         imap.logout();
     }
-    assert_equal(&Snapshot::of(&source), &Snapshot::of(&destination));
+    // A flag renames a file, and with it goes the saved date where Dovecot has not written that down.
+    let (left, right) = (Snapshot::of(&source), Snapshot::of(&destination));
+    assert_equal(&left.without(&[SAVED]), &right.without(&[SAVED]));
     destination.assert_no_complaints();
 }
 
