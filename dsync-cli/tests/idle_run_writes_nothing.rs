@@ -9,6 +9,7 @@ fn assert_idle(dovecot: &Dovecot, source: &Store, destination: &Store) {
     dovecot.backup(source, destination).assert_done();
     before.0.assert_unchanged(source.path());
     before.1.assert_unchanged(destination.path());
+    assert!(Snapshot::of_copy(destination).message_count() > 0, "there was nothing to leave alone");
 }
 
 #[test]

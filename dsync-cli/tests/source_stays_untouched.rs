@@ -33,6 +33,7 @@ fn a_store_of_dovecot_stays_as_it_was() {
     imap.logout();
     dovecot.backup(&source, &destination).assert_done();
     before.assert_unchanged(source.path());
+    assert_equal(&Snapshot::of(&source), &Snapshot::of(&destination));
 }
 
 #[test]
