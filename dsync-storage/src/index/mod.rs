@@ -1,1 +1,16 @@
 //! The mail index and its transaction log.
+//!
+//! * [`log`], [`main_index`], [`cache`]: the three files, as bytes.
+//! * [`view`]: the state that a snapshot and the records since make up.
+//! * [`files`]: reading that state from disk.
+//! * [`target`]: the state that a writer wants, and the records that lead there.
+//! * [`writer`]: locking an index and bringing it into a wanted state.
+
+mod bytes;
+pub mod cache;
+pub mod files;
+pub mod log;
+pub mod main_index;
+pub mod target;
+pub mod view;
+pub mod writer;

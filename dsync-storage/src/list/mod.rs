@@ -8,6 +8,7 @@
 
 pub mod files;
 pub mod layout;
+pub mod list_index;
 pub mod lock;
 pub mod mailbox_log;
 pub mod mutf7;

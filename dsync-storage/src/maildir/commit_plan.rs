@@ -40,6 +40,8 @@ pub(super) struct CommitPlan {
     pub(super) uidlist: UidList,
     /// The keywords that have letters afterwards.
     pub(super) slots: KeywordSlots,
+    /// Whether a UID names another message than before.
+    pub(super) reuses_uids: bool,
     /// All messages afterwards that have a UID, ascending.
     pub(super) records: Vec<MessageRecord>,
 }
@@ -199,6 +201,11 @@ impl<'a> Planner<'a> {
         if self.messages.windows(2).any(|pair| pair[0].0.uid == pair[1].0.uid) {
             return Err(StoreError::new(ErrorKind::Changed, "a UID was taken meanwhile"));
         }
+        let before = &self.found.joined.messages;
+        self.plan.reuses_uids = self.messages.iter().any(|(record, _)| {
+            let there = record.uid.and_then(|uid| before.get(uid));
+            there.is_some_and(|there| there.guid != record.guid)
+        });
         for (record, mut entry) in self.messages {
             set_pop3(&mut entry, &record);
             self.plan.uidlist.entries.push(entry);

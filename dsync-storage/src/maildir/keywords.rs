@@ -16,6 +16,9 @@ use dsync_core::model::Keyword;
 
 use super::file_name::SLOTS;
 
+/// Name of the file.
+pub const FILE_NAME: &str = "dovecot-keywords";
+
 /// The keywords that have letters.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct KeywordSlots {

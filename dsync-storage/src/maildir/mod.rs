@@ -1,9 +1,27 @@
-//! Maildir.
+//! Maildir: one file a message, as servers share it.
+//!
+//! * [`file_name`], [`uidlist`], [`keywords`], [`foreign`]: the formats, as bytes.
+//! * `scan`, `join`, `snapshot`: from the files to what clients see.
+//! * `staging`, `commit_plan`, `commit`: from wanted changes to the files.
+//! * `listing`, `tree_changes`, `build`: the tree of mailboxes.
+//! * [`MaildirStore`]: all of it behind the traits.
 
+mod build;
+mod commit;
 mod commit_plan;
+mod context;
 pub mod file_name;
+pub mod foreign;
+mod indexed;
 mod join;
 pub mod keywords;
+mod listing;
+mod mailbox;
 mod scan;
+mod snapshot;
 mod staging;
+mod store;
+mod tree_changes;
 pub mod uidlist;
+
+pub use store::MaildirStore;

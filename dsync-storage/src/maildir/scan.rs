@@ -15,7 +15,7 @@ use crate::text::lossy;
 
 /// One of the two directories that hold messages.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Subdirectory {
+pub(super) enum Subdirectory {
     /// Delivered, not yet seen by a server session.
     New,
     /// Everything else.
@@ -25,7 +25,7 @@ pub enum Subdirectory {
 impl Subdirectory {
     /// Its name on disk.
     #[must_use]
-    pub const fn name(self) -> &'static str {
+    pub(super) const fn name(self) -> &'static str {
         match self {
             Self::New => "new",
             Self::Cur => "cur",
@@ -35,35 +35,35 @@ impl Subdirectory {
 
 /// One message file.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct FoundFile {
+pub(super) struct FoundFile {
     /// Its whole name, with flags.
-    pub name: Vec<u8>,
+    pub(super) name: Vec<u8>,
     /// Where it lies.
-    pub subdirectory: Subdirectory,
+    pub(super) subdirectory: Subdirectory,
     inode: u64,
 }
 
 impl FoundFile {
     /// The path of the file, given that of its mailbox.
     #[must_use]
-    pub fn path(&self, mailbox: &Path) -> PathBuf {
+    pub(super) fn path(&self, mailbox: &Path) -> PathBuf {
         path_of(mailbox, self.subdirectory, &self.name)
     }
 }
 
 /// The path of a message file.
 #[must_use]
-pub fn path_of(mailbox: &Path, subdirectory: Subdirectory, name: &[u8]) -> PathBuf {
+pub(super) fn path_of(mailbox: &Path, subdirectory: Subdirectory, name: &[u8]) -> PathBuf {
     mailbox.join(subdirectory.name()).join(std::ffi::OsString::from_vec(name.to_vec()))
 }
 
 /// All message files of a mailbox.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Scan {
+pub(super) struct Scan {
     /// By base name.
-    pub files: BTreeMap<Vec<u8>, FoundFile>,
+    pub(super) files: BTreeMap<Vec<u8>, FoundFile>,
     /// What is there but is no message, a sentence each.
-    pub problems: Vec<String>,
+    pub(super) problems: Vec<String>,
 }
 
 /// Reads `new`, then `cur`, so that a file which a server moves meanwhile is seen at least once. A directory that is
@@ -71,7 +71,7 @@ pub struct Scan {
 ///
 /// # Errors
 /// If a directory is there but cannot be read.
-pub fn scan(mailbox: &Path) -> Result<Scan, FsError> {
+pub(super) fn scan(mailbox: &Path) -> Result<Scan, FsError> {
     let mut found = Scan::default();
     for subdirectory in [Subdirectory::New, Subdirectory::Cur] {
         let path = mailbox.join(subdirectory.name());

@@ -17,6 +17,9 @@ use dsync_core::model::{MailboxGuid, Uid, UidValidity};
 
 use super::file_name::base_of;
 
+/// Name of the file.
+pub const FILE_NAME: &str = "dovecot-uidlist";
+
 /// The greatest UID that a server can still handle.
 const LAST_USABLE: u32 = 4_294_967_293;
 

@@ -1,0 +1,77 @@
+//! Finding and opening the two stores of a run.
+
+use std::path::{Path, PathBuf};
+
+use dsync_core::store::MailStore;
+use dsync_storage::location::{Driver, Location};
+use dsync_storage::maildir::MaildirStore;
+
+use crate::arguments::{Arguments, Backup};
+use crate::exit::Failure;
+
+/// Source and destination of a backup.
+pub(crate) type Pair = (Box<dyn MailStore>, Box<dyn MailStore>);
+
+/// Opens source and destination. Nothing is written yet.
+pub(crate) fn open_pair(arguments: &Arguments, backup: &Backup) -> Result<Pair, Failure> {
+    let home = std::env::var_os("HOME").map(PathBuf::from).filter(|home| home.is_absolute());
+    let first = first_location(arguments, home.as_deref())?;
+    let second = second_location(&backup.location, home.as_deref())?;
+    if let Some(path) = first.overlap(&second) {
+        return Err(Failure::Configuration(format!(
+            "source and destination overlap: {first} and {second} both use {}; a store cannot be copied into itself",
+            path.display()
+        )));
+    }
+    let (source, destination) = if backup.reverse { (second, first) } else { (first, second) };
+    Ok((open_source(&source)?, open_destination(&destination)?))
+}
+
+/// The default mail location: what `-o` says, else what is found in the home directory.
+fn first_location(arguments: &Arguments, home: Option<&Path>) -> Result<Location, Failure> {
+    let given = arguments.setting("mail_location").or_else(|| arguments.setting("mail"));
+    if let Some(text) = given.filter(|text| !text.is_empty()) {
+        return Location::parse(text, home)
+            .map_err(|error| Failure::Configuration(format!("mail_location: {error}")));
+    }
+    let Some(home) = home else {
+        return Err(Failure::Configuration(
+            "mail_location is not set and HOME gives no home directory to look for it; use -o mail_location=..."
+                .to_owned(),
+        ));
+    };
+    let maildir = home.join("Maildir");
+    if maildir.join("cur").is_dir() {
+        return Ok(Location::new(Driver::Maildir, maildir));
+    }
+    Err(Failure::Configuration(format!(
+        "mail_location is not set and there is no mail store at {}; use -o mail_location=...",
+        maildir.display()
+    )))
+}
+
+fn second_location(words: &[String], home: Option<&Path>) -> Result<Location, Failure> {
+    let [word] = words else {
+        return Err(Failure::Usage(format!(
+            "{:?} is a command line; only local locations can be used so far, for example maildir:/backup/Maildir",
+            words.join(" ")
+        )));
+    };
+    Location::parse(word, home).map_err(|error| Failure::Usage(error.to_string()))
+}
+
+fn open_source(location: &Location) -> Result<Box<dyn MailStore>, Failure> {
+    let Driver::Maildir = location.driver;
+    if !location.root.is_dir() {
+        return Err(Failure::Configuration(format!(
+            "the source {location} does not exist; check the path and whether it is mounted (the destination was not \
+             touched)"
+        )));
+    }
+    Ok(Box::new(MaildirStore::open_read_only(location)?))
+}
+
+fn open_destination(location: &Location) -> Result<Box<dyn MailStore>, Failure> {
+    let Driver::Maildir = location.driver;
+    Ok(Box::new(MaildirStore::open(location)?))
+}

@@ -1,0 +1,327 @@
+//! Reading the index of a mailbox from its files, without a lock and without changing anything.
+
+use std::io;
+use std::path::{Path, PathBuf};
+
+use thiserror::Error;
+
+use super::log::{Change, Framed, LogError, LogHeader, decode_record};
+use super::main_index::{MainIndex, MainIndexError, offset};
+use super::view::{Contradiction, IndexView, counted_place, is_reset};
+use crate::fs::{FsError, read};
+
+/// The files of one index: a directory and the name that all of them begin with.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct IndexFiles {
+    directory: PathBuf,
+    prefix: &'static str,
+}
+
+impl IndexFiles {
+    /// The index of a mailbox.
+    #[must_use]
+    pub fn of_mailbox(directory: &Path) -> Self {
+        Self { directory: directory.to_owned(), prefix: "dovecot.index" }
+    }
+
+    /// The index of the list of mailboxes.
+    #[must_use]
+    pub fn of_list(root: &Path) -> Self {
+        Self { directory: root.to_owned(), prefix: "dovecot.list.index" }
+    }
+
+    /// Where they are.
+    #[must_use]
+    pub fn directory(&self) -> &Path {
+        &self.directory
+    }
+
+    /// The main index.
+    #[must_use]
+    pub fn main(&self) -> PathBuf {
+        self.with("")
+    }
+
+    /// The log.
+    #[must_use]
+    pub fn log(&self) -> PathBuf {
+        self.with(".log")
+    }
+
+    /// The log before.
+    #[must_use]
+    pub fn old_log(&self) -> PathBuf {
+        self.with(".log.2")
+    }
+
+    /// The cache.
+    #[must_use]
+    pub fn cache(&self) -> PathBuf {
+        self.with(".cache")
+    }
+
+    /// One of the files by what its name ends with.
+    pub(super) fn with(&self, suffix: &str) -> PathBuf {
+        self.directory.join(format!("{}{suffix}", self.prefix))
+    }
+}
+
+/// Offsets in these files have 32 bits.
+pub(super) const LARGEST: u64 = u32::MAX as u64;
+/// How often to start again while a server rotates its log.
+const TRIES: u32 = 5;
+
+/// Why an index cannot be used.
+#[derive(Debug, Error)]
+pub enum IndexError {
+    /// A file cannot be read or written.
+    #[error(transparent)]
+    Fs(#[from] FsError),
+    /// A log cannot be understood.
+    #[error("the index log {} is corrupt: {error}", path.display())]
+    Log {
+        /// The log.
+        path: PathBuf,
+        /// What is wrong.
+        #[source]
+        error: LogError,
+    },
+    /// A record of a log cannot be right.
+    #[error("the index log {} is corrupt at offset {offset}: {error}", path.display())]
+    Contradiction {
+        /// The log.
+        path: PathBuf,
+        /// Where the record starts.
+        offset: usize,
+        /// What is wrong.
+        #[source]
+        error: Contradiction,
+    },
+    /// The main index cannot be understood.
+    #[error("the index {} is corrupt: {error}", path.display())]
+    Main {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong.
+        #[source]
+        error: MainIndexError,
+    },
+    /// The files do not belong together.
+    #[error("the index files in {} do not belong together: {reason}", path.display())]
+    Lost {
+        /// Their directory.
+        path: PathBuf,
+        /// What is missing.
+        reason: &'static str,
+    },
+}
+
+/// The state of an index and the place in the log that it goes up to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct IndexState {
+    /// The state.
+    pub view: IndexView,
+    /// The header of the log; `None` if there is none, and the main index is everything.
+    pub log: Option<LogHeader>,
+    /// Where the last complete record of the log ends.
+    pub log_end: usize,
+    /// Whether something incomplete follows there: another writer is at work, or one crashed.
+    pub unfinished: bool,
+}
+
+/// Reads an index; `None` if there is none.
+///
+/// # Errors
+/// If its files cannot be read, are corrupt, or do not belong together.
+pub fn read_index(files: &IndexFiles) -> Result<Option<IndexState>, IndexError> {
+    let mut tries = 0;
+    loop {
+        tries += 1;
+        let log = read::contents(&files.log(), LARGEST)?;
+        match replay_all(files, log.as_deref()) {
+            // The log may have been replaced between the moments at which the files were read.
+            Err(IndexError::Lost { .. }) if tries < TRIES => {}
+            result => return result,
+        }
+    }
+}
+
+/// Replays everything, with the log given.
+pub(super) fn replay_all(files: &IndexFiles, log: Option<&[u8]>) -> Result<Option<IndexState>, IndexError> {
+    let main_path = files.main();
+    let main = match read::contents(&main_path, LARGEST)? {
+        None => None,
+        Some(bytes) => Some(MainIndex::decode(&bytes).map_err(|error| IndexError::Main { path: main_path, error })?),
+    };
+    let lost = |reason| IndexError::Lost { path: files.directory.clone(), reason };
+    let Some(bytes) = log else {
+        return Ok(main.map(|main| {
+            let highest = counted_place(&main).map_or(1, |(highest, _, _)| highest);
+            let view = IndexView::of_snapshot(main, highest);
+            IndexState { view, log: None, log_end: 0, unfinished: false }
+        }));
+    };
+    let log_path = files.log();
+    let header = LogHeader::decode(bytes).map_err(|error| IndexError::Log { path: log_path.clone(), error })?;
+    let current = LogFile { path: log_path, bytes, header: &header };
+    let (view, start) = match main {
+        None if is_reset(&header) => (IndexView::empty(header.index_id, header.initial_modseq), current.start()),
+        None => return Err(lost("the main index is missing, and the log only continues it")),
+        Some(main) if main.index_id() != header.index_id => {
+            return Err(lost("index and log have different ids"));
+        }
+        Some(main) => start_of(files, main, &current)?,
+    };
+    let (view, log_end) = current.replay(view, start)?;
+    let unfinished = log_end < bytes.len();
+    Ok(Some(IndexState { view, log: Some(header), log_end, unfinished }))
+}
+
+/// The state at the place of the log from where it has to be replayed.
+fn start_of(files: &IndexFiles, main: MainIndex, current: &LogFile<'_>) -> Result<(IndexView, usize), IndexError> {
+    let lost = |reason| IndexError::Lost { path: files.directory.clone(), reason };
+    let header = current.header;
+    let (seq, head) = (main.get(offset::LOG_SEQ), main.get(offset::LOG_HEAD));
+    let head_place = usize::try_from(head).unwrap_or(usize::MAX);
+    if seq == header.file_seq {
+        if is_reset(header) && head_place <= current.start() {
+            return Ok((IndexView::empty(header.index_id, header.initial_modseq), current.start()));
+        }
+        if head_place > current.bytes.len() {
+            return Err(lost("the index is newer than the end of the log"));
+        }
+        let (highest, counted_from) = match counted_place(&main) {
+            Some((highest, seq, place)) if seq == header.file_seq => {
+                (highest, usize::try_from(place).unwrap_or(usize::MAX))
+            }
+            _ => (header.initial_modseq, current.start()),
+        };
+        let mut view = IndexView::of_snapshot(main, highest);
+        current.count(&mut view, counted_from, head_place)?;
+        return Ok((view, head_place));
+    }
+    if is_reset(header) && seq < header.file_seq {
+        return Ok((IndexView::empty(header.index_id, header.initial_modseq), current.start()));
+    }
+    if seq > header.file_seq {
+        return Err(lost("the index belongs to a newer log"));
+    }
+    if seq == header.prev_file_seq && head == header.prev_file_offset {
+        return Ok((IndexView::of_snapshot(main, header.initial_modseq), current.start()));
+    }
+    let old_path = files.old_log();
+    let old_bytes = read::contents(&old_path, LARGEST)?.ok_or_else(|| lost("the log before this one is missing"))?;
+    let old_header =
+        LogHeader::decode(&old_bytes).map_err(|error| IndexError::Log { path: old_path.clone(), error })?;
+    if old_header.index_id != header.index_id || old_header.file_seq != seq || seq != header.prev_file_seq {
+        return Err(lost("the log before this one is missing"));
+    }
+    let end = usize::try_from(header.prev_file_offset).unwrap_or(usize::MAX).min(old_bytes.len());
+    let old = LogFile { path: old_path, bytes: old_bytes.get(..end).unwrap_or_default(), header: &old_header };
+    let view = IndexView::of_snapshot(main, header.initial_modseq);
+    let (mut view, _) = old.replay(view, head_place)?;
+    view.forget_requests();
+    Ok((view.counting_from(header.initial_modseq), current.start()))
+}
+
+/// One log.
+struct LogFile<'a> {
+    path: PathBuf,
+    bytes: &'a [u8],
+    header: &'a LogHeader,
+}
+
+impl LogFile<'_> {
+    fn start(&self) -> usize {
+        self.header.header_size.into()
+    }
+
+    /// Applies all records from `start` on. Also says where the last complete one ends.
+    fn replay(&self, mut view: IndexView, start: usize) -> Result<(IndexView, usize), IndexError> {
+        let tail = self.tail(&view, start)?;
+        let requests_from = tail.min(start);
+        let mut place = requests_from;
+        while let Some((record, end)) = self.next(place)? {
+            if place >= start {
+                view.apply(&record, self.header.minor).map_err(|error| IndexError::Contradiction {
+                    path: self.path.clone(),
+                    offset: place,
+                    error,
+                })?;
+            }
+            if place >= tail {
+                view.note_pending(&record);
+            }
+            place = end;
+        }
+        Ok((view, place.max(start)))
+    }
+
+    /// Only counts modseqs.
+    fn count(&self, view: &mut IndexView, from: usize, to: usize) -> Result<(), IndexError> {
+        let mut place = from;
+        while place < to
+            && let Some((record, end)) = self.next(place)?
+        {
+            view.count(&record, self.header.minor);
+            place = end;
+        }
+        Ok(())
+    }
+
+    /// Up to where requests have been carried out: what the index says, or a later record of the log.
+    fn tail(&self, view: &IndexView, start: usize) -> Result<usize, IndexError> {
+        let snapshot = view.snapshot();
+        let mut tail = if snapshot.get(offset::LOG_SEQ) == self.header.file_seq {
+            usize::try_from(snapshot.get(offset::LOG_TAIL)).unwrap_or(0)
+        } else {
+            0
+        };
+        let mut place = start;
+        while let Some((record, end)) = self.next(place)? {
+            if let (true, Change::HeaderUpdate(patches)) = (record.external, &record.change)
+                && let Some((at, bytes)) = patches.first()
+                && *at <= offset::LOG_TAIL
+                && usize::from(*at).saturating_add(bytes.len()) >= usize::from(offset::LOG_TAIL).saturating_add(4)
+            {
+                let skip = usize::from(offset::LOG_TAIL.saturating_sub(*at));
+                tail = tail.max(usize::try_from(super::bytes::u32_at(bytes, skip)).unwrap_or(0));
+            }
+            place = end;
+        }
+        Ok(tail.max(self.start()))
+    }
+
+    /// The record at a place, unless it, or the group it begins, is not complete.
+    fn next(&self, place: usize) -> Result<Option<(super::log::LogRecord, usize)>, IndexError> {
+        let corrupt = |error| IndexError::Log { path: self.path.clone(), error };
+        match decode_record(self.bytes, place).map_err(corrupt)? {
+            Framed::Unfinished => Ok(None),
+            Framed::Record(record, end) => {
+                if let Change::Boundary(size) = record.change {
+                    let group = place.saturating_add(usize::try_from(size).unwrap_or(usize::MAX));
+                    if group > self.bytes.len() {
+                        return Ok(None);
+                    }
+                }
+                Ok(Some((record, end)))
+            }
+        }
+    }
+}
+
+impl From<IndexError> for dsync_core::store::StoreError {
+    fn from(error: IndexError) -> Self {
+        use dsync_core::store::ErrorKind;
+        match error {
+            IndexError::Fs(error) if error.kind() == io::ErrorKind::TimedOut => {
+                Self::new(ErrorKind::Locked, error.to_string())
+            }
+            IndexError::Fs(error) => error.into(),
+            corrupt => Self::new(ErrorKind::Corrupt, corrupt.to_string()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

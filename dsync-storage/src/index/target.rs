@@ -1,0 +1,371 @@
+//! The state that a writer wants, and the log records that lead to it. Pure.
+//!
+//! The result is exact: every modseq is the wanted one, also where counting records would give another. The extension
+//! `modseq` may be set to any value as data; only HIGHESTMODSEQ can but grow within one log. So there are two ways: a
+//! transaction, if the wanted state can be reached from the present one; and a new log that starts the history anew.
+#![deny(clippy::indexing_slicing, clippy::unwrap_used)]
+
+use std::collections::BTreeMap;
+
+use super::log::{Change, ExtensionIntro, ExtensionTarget, FlagUpdate, LogRecord, UidRange};
+use super::main_index::{Extension, MainIndex, offset};
+use super::view::{self, CACHE, Contradiction, IndexView, KEYWORDS, MODSEQ};
+
+/// The version of logs whose rules we write by.
+pub(super) const MINOR: u8 = 3;
+/// The bits that clients see.
+const FLAGS: u8 = 0x1f;
+/// The flags have not been written to the storage.
+const DIRTY: u8 = 0x80;
+
+/// What the index is to hold.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct IndexTarget {
+    /// UIDVALIDITY.
+    pub uid_validity: u32,
+    /// UIDNEXT.
+    pub next_uid: u32,
+    /// First recent UID.
+    pub first_recent_uid: u32,
+    /// HIGHESTMODSEQ.
+    pub highest_modseq: u64,
+    /// A UID names another message than before, so that nothing known about the old one may be used.
+    pub reuses_uids: bool,
+    /// All messages, by ascending UID.
+    pub messages: Vec<TargetMessage>,
+}
+
+/// A message of an [`IndexTarget`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TargetMessage {
+    /// Its UID.
+    pub uid: u32,
+    /// Its five flags.
+    pub flags: u8,
+    /// Its keywords.
+    pub keywords: Vec<Vec<u8>>,
+    /// Its modseq.
+    pub modseq: u64,
+}
+
+/// The places of the dates in the cache file.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct CachePlaces {
+    /// The number of the cache file.
+    pub file_seq: u32,
+    /// Whether the file is new, so that all places known so far mean nothing.
+    pub new_file: bool,
+    /// UID and offset, by ascending UID.
+    pub offsets: Vec<(u32, u32)>,
+}
+
+/// The records that lead from `present` to `target`; `None` if no transaction can. Empty if nothing is to be done.
+#[must_use]
+pub fn transaction(present: &IndexView, target: &IndexTarget, cache: &CachePlaces) -> Option<Vec<LogRecord>> {
+    let counters_fit = !target.reuses_uids
+        && target.uid_validity == present.uid_validity()
+        && target.next_uid >= present.next_uid()
+        && target.highest_modseq >= present.highest_modseq();
+    let known = |message: &&TargetMessage| message.uid < present.next_uid();
+    let old = target.messages.iter().take_while(known);
+    if !counters_fit || !old.into_iter().all(|message| present.index_of(message.uid).is_some()) {
+        return None;
+    }
+    let mut builder = Builder::new(present.clone());
+    builder.remove_others(target).ok()?;
+    builder.enable_modseqs().ok()?;
+    builder.add_new(target).ok()?;
+    builder.set_flags(target).ok()?;
+    builder.set_keywords(target).ok()?;
+    builder.set_cache(cache).ok()?;
+    builder.finish(target).ok()?
+}
+
+/// The records of a log that starts anew, and the highest modseq that its header must have; `None` if HIGHESTMODSEQ is
+/// to be lower than these records alone count.
+#[must_use]
+pub fn whole_log(index_id: u32, target: &IndexTarget, cache: &CachePlaces) -> Option<(Vec<LogRecord>, u64)> {
+    // What the records count does not depend on where counting starts.
+    let counted = whole_log_from(index_id, 1, target, cache)?.1.checked_sub(1)?;
+    let initial = target.highest_modseq.checked_sub(counted).filter(|initial| *initial >= 1)?;
+    let (records, _) = whole_log_from(index_id, initial, target, cache)?;
+    Some((records, initial))
+}
+
+/// Also says the highest modseq that was counted before it was set.
+fn whole_log_from(
+    index_id: u32,
+    initial: u64,
+    target: &IndexTarget,
+    cache: &CachePlaces,
+) -> Option<(Vec<LogRecord>, u64)> {
+    let mut builder = Builder::new(IndexView::empty(index_id, initial));
+    builder.set_header(offset::UID_VALIDITY, target.uid_validity).ok()?;
+    builder.enable_modseqs().ok()?;
+    builder.add_new(target).ok()?;
+    builder.set_keywords(target).ok()?;
+    builder.set_cache(cache).ok()?;
+    let counted = builder.view.highest_modseq();
+    let target = IndexTarget { highest_modseq: target.highest_modseq.max(counted), ..target.clone() };
+    Some((builder.finish(&target).ok()??, counted))
+}
+
+/// The main index that holds the target, for an index without any log. `log_seq` is the number of a log that need not
+/// exist.
+#[must_use]
+pub fn snapshot(index_id: u32, log_seq: u32, target: &IndexTarget, cache: &CachePlaces) -> MainIndex {
+    let mut index = MainIndex::new(index_id);
+    index.set(offset::UID_VALIDITY, target.uid_validity);
+    index.set(offset::NEXT_UID, target.next_uid);
+    index.set(offset::FIRST_RECENT, target.first_recent_uid);
+    index.set(offset::LOG_SEQ, log_seq);
+    let head = u32::from(super::log::HEADER_SIZE);
+    index.set(offset::LOG_TAIL, head);
+    index.set(offset::LOG_HEAD, head);
+    index.messages = target.messages.iter().map(|message| (message.uid, message.flags & FLAGS)).collect();
+    let mut header = target.highest_modseq.to_le_bytes().to_vec();
+    header.extend(log_seq.to_le_bytes());
+    header.extend(head.to_le_bytes());
+    index.extensions.push(Extension {
+        name: MODSEQ.into(),
+        header,
+        record_size: 8,
+        record_align: 8,
+        records: target.messages.iter().flat_map(|message| message.modseq.to_le_bytes()).collect(),
+        ..Extension::default()
+    });
+    index.extensions.extend(keywords_extension(target));
+    index.extensions.extend(cache_extension(target, cache));
+    index
+}
+
+fn keywords_extension(target: &IndexTarget) -> Option<Extension> {
+    let mut names: Vec<Vec<u8>> = Vec::new();
+    let mut sets = Vec::with_capacity(target.messages.len());
+    for message in &target.messages {
+        let mut numbers = Vec::new();
+        for keyword in &message.keywords {
+            numbers.push(names.iter().position(|name| name.eq_ignore_ascii_case(keyword)).unwrap_or_else(|| {
+                names.push(keyword.clone());
+                names.len().saturating_sub(1)
+            }));
+        }
+        sets.push(numbers);
+    }
+    if names.is_empty() {
+        return None;
+    }
+    let size = names.len().div_ceil(8);
+    let mut records = vec![0; size.saturating_mul(sets.len())];
+    for (record, numbers) in records.chunks_exact_mut(size).zip(&sets) {
+        for number in numbers {
+            if let Some(byte) = record.get_mut(number / 8) {
+                *byte |= 1 << (number % 8);
+            }
+        }
+    }
+    let mut header = view::encode_keywords(&names);
+    // Servers want the last byte to be the NUL of a name, or room after it.
+    super::bytes::pad(&mut header, 4);
+    Some(Extension {
+        name: KEYWORDS.into(),
+        reset_id: 0,
+        header,
+        record_size: super::bytes::length_u16(size),
+        record_align: 1,
+        records,
+    })
+}
+
+fn cache_extension(target: &IndexTarget, cache: &CachePlaces) -> Option<Extension> {
+    if cache.offsets.is_empty() {
+        return None;
+    }
+    let offsets: BTreeMap<u32, u32> = cache.offsets.iter().copied().collect();
+    let of = |message: &TargetMessage| offsets.get(&message.uid).copied().unwrap_or(0).to_le_bytes();
+    Some(Extension {
+        name: CACHE.into(),
+        reset_id: cache.file_seq,
+        header: Vec::new(),
+        record_size: 4,
+        record_align: 4,
+        records: target.messages.iter().flat_map(of).collect(),
+    })
+}
+
+/// Collects records, and knows the state after them.
+struct Builder {
+    view: IndexView,
+    records: Vec<LogRecord>,
+}
+
+impl Builder {
+    fn new(view: IndexView) -> Self {
+        Self { view, records: Vec::new() }
+    }
+
+    fn push(&mut self, change: Change) -> Result<(), Contradiction> {
+        let record = LogRecord::external(change);
+        self.view.apply(&record, MINOR)?;
+        self.records.push(record);
+        Ok(())
+    }
+
+    fn set_header(&mut self, at: u16, value: u32) -> Result<(), Contradiction> {
+        if self.view.snapshot().get(at) == value {
+            return Ok(());
+        }
+        self.push(Change::HeaderUpdate(vec![(at, value.to_le_bytes().to_vec())]))
+    }
+
+    fn remove_others(&mut self, target: &IndexTarget) -> Result<(), Contradiction> {
+        let wanted = |uid: u32| target.messages.binary_search_by_key(&uid, |message| message.uid).is_ok();
+        let uids = self.view.messages().iter().map(|(uid, _)| *uid).filter(|uid| !wanted(*uid));
+        let gone: Vec<_> = uids.map(|uid| (uid, [0; 16])).collect();
+        if gone.is_empty() { Ok(()) } else { self.push(Change::ExpungeGuid(gone)) }
+    }
+
+    fn enable_modseqs(&mut self) -> Result<(), Contradiction> {
+        if self.view.has_modseqs() {
+            return Ok(());
+        }
+        let mut header = self.view.highest_modseq().to_le_bytes().to_vec();
+        header.extend([0; 8]);
+        self.push(Change::ExtensionIntro(intro(MODSEQ, 0, 16, 8, 8)))?;
+        self.push(Change::ExtensionHeader(vec![(0, header)]))
+    }
+
+    fn add_new(&mut self, target: &IndexTarget) -> Result<(), Contradiction> {
+        let next = self.view.next_uid();
+        let new: Vec<_> = target
+            .messages
+            .iter()
+            .filter(|message| message.uid >= next)
+            .map(|message| (message.uid, message.flags & FLAGS, [0; 3]))
+            .collect();
+        if new.is_empty() { Ok(()) } else { self.push(Change::Append(new)) }
+    }
+
+    fn set_flags(&mut self, target: &IndexTarget) -> Result<(), Contradiction> {
+        let mut updates: Vec<FlagUpdate> = Vec::new();
+        for (message, (uid, present)) in target.messages.iter().zip(self.view.messages()) {
+            let wanted = message.flags & FLAGS;
+            let (add, remove) = (wanted & !present, present & !wanted & (FLAGS | DIRTY));
+            if add == 0 && remove == 0 {
+                continue;
+            }
+            match updates.last_mut() {
+                Some(last)
+                    if last.add == add && last.remove == remove && last.uids.last.checked_add(1) == Some(*uid) =>
+                {
+                    last.uids.last = *uid;
+                }
+                _ => {
+                    let uids = UidRange { first: *uid, last: *uid };
+                    updates.push(FlagUpdate { uids, add, remove, force: false });
+                }
+            }
+        }
+        if updates.is_empty() { Ok(()) } else { self.push(Change::FlagUpdate(updates)) }
+    }
+
+    fn set_keywords(&mut self, target: &IndexTarget) -> Result<(), Contradiction> {
+        // By name in lower case, so that two spellings of one keyword are one record.
+        let mut changes: BTreeMap<(bool, Vec<u8>), (Vec<u8>, Vec<UidRange>)> = BTreeMap::new();
+        for (place, message) in target.messages.iter().enumerate() {
+            let names = self.view.keyword_names();
+            let present: Vec<&Vec<u8>> = self.view.keywords(place).filter_map(|number| names.get(number)).collect();
+            let missing = message.keywords.iter().filter(|name| !contains(present.iter().copied(), name));
+            let extra = present.iter().copied().filter(|name| !contains(message.keywords.iter(), name));
+            let wanted = missing.map(|name| (false, name)).chain(extra.map(|name| (true, name)));
+            for (remove, name) in wanted {
+                let entry = changes.entry((remove, name.to_ascii_lowercase()));
+                let (_, uids) = entry.or_insert_with(|| (name.clone(), Vec::new()));
+                extend_ranges(uids, message.uid);
+            }
+        }
+        for ((remove, _), (name, uids)) in changes {
+            self.push(Change::KeywordUpdate { remove, name, uids })?;
+        }
+        Ok(())
+    }
+
+    fn set_cache(&mut self, cache: &CachePlaces) -> Result<(), Contradiction> {
+        if cache.offsets.is_empty() {
+            return Ok(());
+        }
+        let known = self.view.extension(CACHE).map(|extension| extension.reset_id);
+        if cache.new_file || known.is_none() {
+            self.push(Change::ExtensionIntro(intro(CACHE, known.unwrap_or(0), 0, 4, 4)))?;
+            self.push(Change::ExtensionReset(cache.file_seq, false))?;
+        }
+        self.push(Change::ExtensionIntro(intro(CACHE, cache.file_seq, 0, 4, 4)))?;
+        let entries = cache.offsets.iter().flat_map(|(uid, offset)| [*uid, *offset]);
+        self.push(Change::ExtensionRecords(entries.flat_map(u32::to_le_bytes).collect()))
+    }
+
+    /// Exact modseqs, then the counters. `None` if the records so far have counted too far.
+    fn finish(mut self, target: &IndexTarget) -> Result<Option<Vec<LogRecord>>, Contradiction> {
+        if self.view.highest_modseq() > target.highest_modseq {
+            return Ok(None);
+        }
+        let mut entries = Vec::new();
+        for (place, message) in target.messages.iter().enumerate() {
+            if self.view.modseq(place) != message.modseq {
+                entries.extend(message.uid.to_le_bytes());
+                entries.extend(message.modseq.to_le_bytes());
+            }
+        }
+        if !entries.is_empty() {
+            self.push(Change::ExtensionIntro(intro(MODSEQ, 0, 16, 8, 8)))?;
+            self.push(Change::ExtensionRecords(entries))?;
+        }
+        self.set_header(offset::NEXT_UID, target.next_uid)?;
+        self.set_header(offset::FIRST_RECENT, target.first_recent_uid)?;
+        if self.view.highest_modseq() < target.highest_modseq {
+            self.push(Change::ModSeqUpdate(vec![(0, target.highest_modseq)]))?;
+        }
+        // An intro of `modseq` that is up to date is the only thing that may be left over without a purpose.
+        Ok(self.reaches(target).then_some(self.records))
+    }
+
+    /// The last check before anything is written: the state is the wanted one.
+    fn reaches(&self, target: &IndexTarget) -> bool {
+        let view = &self.view;
+        let counters = view.uid_validity() == target.uid_validity
+            && view.next_uid() == target.next_uid
+            && view.first_recent_uid() == target.first_recent_uid
+            && view.highest_modseq() == target.highest_modseq;
+        let names = view.keyword_names();
+        counters
+            && view.messages().len() == target.messages.len()
+            && target.messages.iter().zip(view.messages()).enumerate().all(|(place, (message, (uid, flags)))| {
+                let keywords: Vec<&Vec<u8>> = view.keywords(place).filter_map(|number| names.get(number)).collect();
+                message.uid == *uid
+                    && message.flags & FLAGS == flags & (FLAGS | DIRTY)
+                    && message.modseq == view.modseq(place)
+                    && keywords.len() == message.keywords.len()
+                    && message.keywords.iter().all(|name| contains(keywords.iter().copied(), name))
+            })
+    }
+}
+
+fn contains<'a>(mut names: impl Iterator<Item = &'a Vec<u8>>, name: &[u8]) -> bool {
+    names.any(|other| other.eq_ignore_ascii_case(name))
+}
+
+fn extend_ranges(ranges: &mut Vec<UidRange>, uid: u32) {
+    match ranges.last_mut() {
+        Some(last) if last.last.checked_add(1) == Some(uid) => last.last = uid,
+        _ => ranges.push(UidRange { first: uid, last: uid }),
+    }
+}
+
+fn intro(name: &str, reset_id: u32, header_size: u32, record_size: u16, record_align: u16) -> ExtensionIntro {
+    let target = ExtensionTarget::Name(name.into());
+    // Bit 0: never shrink what a server may have made larger.
+    ExtensionIntro { target, reset_id, header_size, record_size, record_align, flags: 1 }
+}
+
+#[cfg(test)]
+pub(in crate::index) mod tests;

@@ -1,0 +1,378 @@
+//! Locking an index and bringing it into a wanted state, beside a server that has it open.
+//!
+//! The log is the lock. Whoever holds it reads the log again to its end before anything else, because a view made before
+//! may be out of date. A transaction is one write at the end of the log; a log that starts anew is written beside the old
+//! one, locked, and renamed over it, so that others see the one or the other.
+
+use std::fs::File;
+use std::io::{self, Read, Seek, SeekFrom};
+use std::os::unix::fs::{FileExt, MetadataExt};
+use std::path::Path;
+use std::time::Duration;
+
+use super::cache::{self, Cache};
+use super::files::{self, IndexError, IndexFiles, IndexState};
+use super::log::{Change, LogHeader, LogRecord, encode_transaction};
+use super::main_index::offset;
+use super::target::{self, CachePlaces, IndexTarget};
+use super::view::{CACHE, IndexView};
+use crate::fs::lock::FileLock;
+use crate::fs::permissions::Permissions;
+use crate::fs::replace::{self, Durability};
+use crate::fs::{FsError, mutation, read};
+use crate::list::files::now;
+
+/// How long to wait for a server that holds the lock; servers wait as long.
+const WAIT: Duration = Duration::from_secs(180);
+/// How long to wait for the lock of the cache; servers wait as long.
+const CACHE_WAIT: Duration = Duration::from_secs(10);
+/// The number of the first log; servers begin with 2 and take any.
+const FIRST_LOG: u32 = 2;
+
+/// Dates of saving, by ascending UID.
+pub type SaveDates = [(u32, u32)];
+
+/// An index whose lock is held; released when dropped.
+#[derive(Debug)]
+pub struct LockedIndex {
+    files: IndexFiles,
+    permissions: Permissions,
+    lock: FileLock,
+    state: IndexState,
+}
+
+/// Makes the index of a mailbox that has none, and that no server is just making one for. Whatever is left there of an
+/// older index is removed first.
+///
+/// # Errors
+/// As the system.
+pub fn create(
+    files: &IndexFiles,
+    target: &IndexTarget,
+    dates: &SaveDates,
+    permissions: &Permissions,
+    durability: Durability,
+) -> Result<(), IndexError> {
+    for path in [files.log(), files.old_log(), files.cache(), files.main()] {
+        mutation::remove_file(&path)?;
+    }
+    let index_id = now().as_u32().max(1);
+    let places = write_new_cache(files, index_id, index_id, dates, permissions, durability)?;
+    let index = target::snapshot(index_id, FIRST_LOG, target, &places);
+    let temporary = files.with(".tmp");
+    replace::replace(&files.main(), &temporary, &index.encode(), permissions, durability)?;
+    Ok(())
+}
+
+impl LockedIndex {
+    /// Takes the lock of an index that exists, waiting for servers that hold it.
+    ///
+    /// # Errors
+    /// If it stays locked, or cannot be understood.
+    pub fn lock(files: &IndexFiles, permissions: &Permissions) -> Result<Self, IndexError> {
+        let path = files.log();
+        loop {
+            let file = match File::options().read(true).append(true).open(&path) {
+                Ok(file) => file,
+                Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                    create_log(files, &path, permissions)?;
+                    continue;
+                }
+                Err(error) => return Err(FsError::new("open", &path, error).into()),
+            };
+            let lock = FileLock::exclusive(file, &path, WAIT)?;
+            if !is_at(lock.file(), &path) {
+                continue;
+            }
+            let bytes = read_locked(lock.file(), &path)?;
+            let state = files::replay_all(files, Some(&bytes))?.ok_or_else(|| IndexError::Lost {
+                path: files.directory().to_owned(),
+                reason: "the log vanished while it was locked",
+            })?;
+            return Ok(Self { files: files.clone(), permissions: *permissions, lock, state });
+        }
+    }
+
+    /// Appends records as one transaction, if the end of the log is sound.
+    ///
+    /// # Errors
+    /// As the system; the log is as it was, then.
+    pub fn append_records(&self, records: &[LogRecord]) -> Result<(), IndexError> {
+        if self.state.unfinished {
+            let reason = "the log ends in the middle of a record";
+            return Err(IndexError::Lost { path: self.files.directory().to_owned(), reason });
+        }
+        self.append(&encode_transaction(records))
+    }
+
+    /// The state under the lock.
+    #[must_use]
+    pub fn view(&self) -> &IndexView {
+        &self.state.view
+    }
+
+    /// Brings the index into the wanted state. Every request that was pending is taken to have been carried out.
+    ///
+    /// # Errors
+    /// As the system. The index is in its old state or in the wanted one, then.
+    pub fn change_to(self, target: &IndexTarget, dates: &SaveDates) -> Result<(), IndexError> {
+        let dates = self.new_dates(target, dates)?;
+        let places = self.write_dates(&dates)?;
+        let sound = !self.state.unfinished && self.state.log.as_ref().is_some_and(|log| log.minor >= target::MINOR);
+        match target::transaction(&self.state.view, target, &places).filter(|_| sound) {
+            Some(records) => {
+                let mut bytes = encode_transaction(&records);
+                self.mark_requests_done(&mut bytes)?;
+                self.append(&bytes)
+            }
+            None => self.start_anew(target, &dates),
+        }
+    }
+
+    /// Says behind a transaction that all requests up to there have been carried out, if there were any.
+    fn mark_requests_done(&self, bytes: &mut Vec<u8>) -> Result<(), IndexError> {
+        /// Size of the record that says so.
+        const SIZE: usize = 16;
+        let view = &self.state.view;
+        if view.pending_changes().is_empty() && view.pending_expunges().is_empty() {
+            return Ok(());
+        }
+        let tail = self.state.log_end.saturating_add(bytes.len()).saturating_add(SIZE);
+        let Ok(tail) = u32::try_from(tail) else {
+            let error = io::Error::new(io::ErrorKind::FileTooLarge, "the log is full");
+            return Err(FsError::new("write", &self.files.log(), error).into());
+        };
+        let patch = vec![(offset::LOG_TAIL, tail.to_le_bytes().to_vec())];
+        bytes.extend(LogRecord::external(Change::HeaderUpdate(patch)).encode());
+        Ok(())
+    }
+
+    /// The dates that the cache does not hold yet.
+    fn new_dates(&self, target: &IndexTarget, dates: &SaveDates) -> Result<Vec<(u32, u32)>, IndexError> {
+        let bytes = read::contents(&self.files.cache(), files::LARGEST)?.unwrap_or_default();
+        let view = &self.state.view;
+        let cache = view
+            .extension(CACHE)
+            .and_then(|extension| Cache::decode(&bytes, view.snapshot().index_id(), extension.reset_id));
+        let known = |uid: u32| {
+            let place = view.index_of(uid)?;
+            cache.as_ref()?.date(view.cache_offset(place), cache::SAVE_DATE)
+        };
+        // A UID that is given again is another message.
+        let again = target.reuses_uids || target.uid_validity != view.uid_validity();
+        Ok(dates.iter().copied().filter(|(uid, date)| again || known(*uid) != Some(*date)).collect())
+    }
+
+    /// Writes dates into the cache file, before the index points to them.
+    fn write_dates(&self, dates: &SaveDates) -> Result<CachePlaces, IndexError> {
+        if dates.is_empty() {
+            return Ok(CachePlaces::default());
+        }
+        let view = &self.state.view;
+        let index_id = view.snapshot().index_id();
+        let file_seq = view.extension(CACHE).map_or(0, |extension| extension.reset_id);
+        let path = self.files.cache();
+        let opened = File::options().read(true).write(true).open(&path);
+        if let Ok(file) = opened {
+            let lock = FileLock::exclusive(file, &path, CACHE_WAIT)?;
+            if is_at(lock.file(), &path)
+                && let Some(places) = self.add_dates(&lock, &path, file_seq, dates)?
+            {
+                return Ok(places);
+            }
+        }
+        let file_seq = now().as_u32().max(file_seq.saturating_add(1));
+        let all = self.all_dates(dates)?;
+        write_new_cache(&self.files, index_id, file_seq, &all, &self.permissions, Durability::Now)
+    }
+
+    /// A new file replaces all dates, so those that were known come along.
+    fn all_dates(&self, dates: &SaveDates) -> Result<Vec<(u32, u32)>, IndexError> {
+        let mut all: std::collections::BTreeMap<u32, u32> = self.known_dates()?.into_iter().collect();
+        all.extend(dates.iter().copied());
+        Ok(all.into_iter().collect())
+    }
+
+    fn known_dates(&self) -> Result<Vec<(u32, u32)>, IndexError> {
+        let view = &self.state.view;
+        let bytes = read::contents(&self.files.cache(), files::LARGEST)?.unwrap_or_default();
+        let cache = view
+            .extension(CACHE)
+            .and_then(|extension| Cache::decode(&bytes, view.snapshot().index_id(), extension.reset_id));
+        let Some(cache) = cache else { return Ok(Vec::new()) };
+        let messages = view.messages().iter().enumerate();
+        Ok(messages
+            .filter_map(|(place, (uid, _))| Some((*uid, cache.date(view.cache_offset(place), cache::SAVE_DATE)?)))
+            .collect())
+    }
+
+    /// `None` if the file cannot be used.
+    fn add_dates(
+        &self,
+        lock: &FileLock,
+        path: &Path,
+        file_seq: u32,
+        dates: &SaveDates,
+    ) -> Result<Option<CachePlaces>, IndexError> {
+        let view = &self.state.view;
+        let bytes = read_locked(lock.file(), path)?;
+        let Some(cache) = Cache::decode(&bytes, view.snapshot().index_id(), file_seq) else { return Ok(None) };
+        let with_places: Vec<(u32, u32)> = dates
+            .iter()
+            .map(|(uid, date)| (view.index_of(*uid).map_or(0, |place| view.cache_offset(place)), *date))
+            .collect();
+        let Some(addition) = cache::encode_addition(&cache, now().as_u32(), &with_places) else { return Ok(None) };
+        let failed = |error| FsError::new("write", path, error);
+        lock.file().write_all_at(&addition.append, bytes.len() as u64).map_err(failed)?;
+        for (offset, patch) in &addition.patches {
+            lock.file().write_all_at(patch, *offset as u64).map_err(failed)?;
+        }
+        mutation::sync_file(lock.file(), path)?;
+        let uids = dates.iter().map(|(uid, _)| *uid);
+        Ok(Some(CachePlaces { file_seq, new_file: false, offsets: uids.zip(addition.offsets).collect() }))
+    }
+
+    fn append(&self, bytes: &[u8]) -> Result<(), IndexError> {
+        if bytes.is_empty() {
+            return Ok(());
+        }
+        let path = self.files.log();
+        let file = self.lock.file();
+        let end = file.metadata().map_err(|error| FsError::new("read", &path, error))?.len();
+        if let Err(error) = mutation::write(file, &path, bytes) {
+            // A part of a transaction would make a server throw the whole log away.
+            mutation::truncate(file, &path, end)?;
+            return Err(error.into());
+        }
+        mutation::sync_file(file, &path)?;
+        Ok(())
+    }
+
+    /// Replaces the log by one that holds the wanted state and nothing else.
+    fn start_anew(self, target: &IndexTarget, dates: &SaveDates) -> Result<(), IndexError> {
+        let view = &self.state.view;
+        let index_id = view.snapshot().index_id();
+        let old_seq = view.extension(CACHE).map_or(0, |extension| extension.reset_id);
+        // The places of other messages in the cache are forgotten with the log, so all dates are written again.
+        let wanted = |(uid, _): &(u32, u32)| target.messages.binary_search_by_key(uid, |m| m.uid).is_ok();
+        let all: Vec<_> = self.all_dates(dates)?.into_iter().filter(wanted).collect();
+        let cache_seq = now().as_u32().max(old_seq.saturating_add(1));
+        let places = write_new_cache(&self.files, index_id, cache_seq, &all, &self.permissions, Durability::Now)?;
+        let Some((records, initial)) = target::whole_log(index_id, target, &places) else {
+            // So few changes can have been counted only by an index that was not made by counting; one like it then.
+            return create(&self.files, target, &all, &self.permissions, Durability::Now);
+        };
+        let seq = self.state.log.as_ref().map_or(FIRST_LOG, |log| log.file_seq.saturating_add(1));
+        let header = LogHeader::new(index_id, seq, now().as_u32(), initial);
+        let bytes = [header.encode(), encode_transaction(&records)].concat();
+        let (path, new) = (self.files.log(), self.files.with(".log.newlock"));
+        let written = write_locked(&new, &bytes, &self.permissions)
+            .and_then(|lock| mutation::rename(&new, &path).map(|()| lock));
+        let new_lock = match written {
+            Ok(lock) => lock,
+            Err(error) => {
+                let _ = mutation::remove_file(&new);
+                return Err(error.into());
+            }
+        };
+        // Both are out of date now, and readers know it by the log.
+        mutation::remove_file(&self.files.main())?;
+        mutation::remove_file(&self.files.old_log())?;
+        mutation::sync_directory(self.files.directory())?;
+        drop(new_lock);
+        Ok(())
+    }
+}
+
+/// Makes an empty log that continues the main index, if there is one.
+fn create_log(files: &IndexFiles, path: &Path, permissions: &Permissions) -> Result<(), IndexError> {
+    let mut header = LogHeader::new(now().as_u32().max(1), FIRST_LOG, now().as_u32(), 1);
+    if let Some(state) = files::replay_all(files, None)? {
+        let index = state.view.snapshot();
+        header.index_id = index.index_id();
+        header.prev_file_seq = index.get(offset::LOG_SEQ).max(1);
+        header.prev_file_offset = index.get(offset::LOG_HEAD);
+        header.file_seq = header.prev_file_seq.saturating_add(1);
+        header.initial_modseq = state.view.highest_modseq();
+    }
+    let new = files.with(".log.newlock");
+    let lock = match write_locked(&new, &header.encode(), permissions) {
+        // A server is just making one, or crashed doing so; it is never held for long.
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
+            wait_for(&new)?;
+            return Ok(());
+        }
+        result => result?,
+    };
+    let result = if path.exists() { mutation::remove_file(&new) } else { mutation::rename(&new, path) };
+    if result.is_err() {
+        let _ = mutation::remove_file(&new);
+    }
+    drop(lock);
+    Ok(result?)
+}
+
+/// Waits until a file is gone, or takes it away if it has not changed for as long as servers wait.
+fn wait_for(path: &Path) -> Result<(), FsError> {
+    loop {
+        let Ok(metadata) = std::fs::metadata(path) else { return Ok(()) };
+        let age = metadata.modified().ok().and_then(|time| time.elapsed().ok()).unwrap_or_default();
+        if age > WAIT {
+            return mutation::remove_file(path);
+        }
+        std::thread::sleep(Duration::from_millis(20));
+    }
+}
+
+/// Writes a new file that is locked before anybody can see what is in it.
+fn write_locked(path: &Path, bytes: &[u8], permissions: &Permissions) -> Result<FileLock, FsError> {
+    let file = mutation::create(path, permissions)?;
+    let lock = FileLock::exclusive(file, path, Duration::ZERO)?;
+    mutation::write(lock.file(), path, bytes)?;
+    mutation::sync_file(lock.file(), path)?;
+    Ok(lock)
+}
+
+fn write_new_cache(
+    files: &IndexFiles,
+    index_id: u32,
+    file_seq: u32,
+    dates: &SaveDates,
+    permissions: &Permissions,
+    durability: Durability,
+) -> Result<CachePlaces, IndexError> {
+    if dates.is_empty() {
+        return Ok(CachePlaces::default());
+    }
+    let values: Vec<u32> = dates.iter().map(|(_, date)| *date).collect();
+    let path = files.cache();
+    let Some((bytes, offsets)) = cache::encode_new(index_id, file_seq, now().as_u32(), &values) else {
+        let text = "it would become too large";
+        return Err(FsError::new("write", &path, io::Error::new(io::ErrorKind::FileTooLarge, text)).into());
+    };
+    let temporary = files.with(".cache.tmp");
+    replace::replace(&path, &temporary, &bytes, permissions, durability)?;
+    let uids = dates.iter().map(|(uid, _)| *uid);
+    Ok(CachePlaces { file_seq, new_file: true, offsets: uids.zip(offsets).collect() })
+}
+
+fn is_at(file: &File, path: &Path) -> bool {
+    let (Ok(held), Ok(named)) = (file.metadata(), std::fs::metadata(path)) else { return false };
+    (held.dev(), held.ino()) == (named.dev(), named.ino())
+}
+
+/// All of a locked file, through the handle that holds the lock.
+fn read_locked(mut file: &File, path: &Path) -> Result<Vec<u8>, FsError> {
+    let failed = |error| FsError::new("read", path, error);
+    let length = file.metadata().map_err(failed)?.len();
+    if length > files::LARGEST {
+        return Err(failed(io::Error::new(io::ErrorKind::InvalidData, "it is larger than 4 GiB")));
+    }
+    file.seek(SeekFrom::Start(0)).map_err(failed)?;
+    let mut bytes = Vec::with_capacity(usize::try_from(length).unwrap_or(0));
+    file.read_to_end(&mut bytes).map_err(failed)?;
+    Ok(bytes)
+}
+
+#[cfg(test)]
+mod tests;

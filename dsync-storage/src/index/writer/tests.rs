@@ -1,0 +1,137 @@
+use proptest::prelude::*;
+
+use super::*;
+use crate::index::files::read_index;
+use crate::index::target::TargetMessage;
+
+fn messages(view: &IndexView) -> Vec<TargetMessage> {
+    let names = view.keyword_names();
+    let message = |(place, (uid, flags)): (usize, &(u32, u8))| TargetMessage {
+        uid: *uid,
+        flags: *flags,
+        keywords: {
+            let mut keywords: Vec<_> = view.keywords(place).map(|number| names[number].clone()).collect();
+            keywords.sort();
+            keywords
+        },
+        modseq: view.modseq(place),
+    };
+    view.messages().iter().enumerate().map(message).collect()
+}
+
+fn at(directory: &Path) -> IndexFiles {
+    IndexFiles::of_mailbox(directory)
+}
+
+fn expect(directory: &Path, target: &IndexTarget, dates: &[(u32, u32)]) {
+    let state = read_index(&at(directory)).unwrap().unwrap();
+    let view = &state.view;
+    let counters = (view.uid_validity(), view.next_uid(), view.first_recent_uid(), view.highest_modseq());
+    assert_eq!(counters, (target.uid_validity, target.next_uid, target.first_recent_uid, target.highest_modseq));
+    assert_eq!(messages(view), target.messages);
+    assert!(!state.unfinished);
+    let bytes = std::fs::read(at(directory).cache()).unwrap_or_default();
+    let extension = view.extension(CACHE);
+    let cache = extension.and_then(|e| Cache::decode(&bytes, view.snapshot().index_id(), e.reset_id));
+    for (uid, date) in dates {
+        let place = view.index_of(*uid).unwrap();
+        let found = cache.as_ref().and_then(|cache| cache.date(view.cache_offset(place), cache::SAVE_DATE));
+        assert_eq!(found, Some(*date), "saved date of {uid}");
+    }
+}
+
+fn dates_of(target: &IndexTarget, offset: u32) -> Vec<(u32, u32)> {
+    target.messages.iter().map(|message| (message.uid, offset + message.uid)).collect()
+}
+
+fn one_message(highest_modseq: u64) -> IndexTarget {
+    IndexTarget {
+        uid_validity: 5,
+        next_uid: 4,
+        first_recent_uid: 2,
+        highest_modseq,
+        reuses_uids: false,
+        messages: vec![TargetMessage { uid: 3, flags: 8, keywords: vec![b"k".to_vec()], modseq: 2 }],
+    }
+}
+
+#[test]
+fn an_index_without_log_gets_one_and_goes_on_counting() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut target = one_message(40);
+    create(&at(dir.path()), &target, &dates_of(&target, 100), &Permissions::PRIVATE, Durability::Now).unwrap();
+    assert!(!at(dir.path()).log().exists());
+    expect(dir.path(), &target, &dates_of(&target, 100));
+    target.highest_modseq = 41;
+    target.messages[0].flags = 0;
+    target.messages[0].modseq = 41;
+    let locked = LockedIndex::lock(&at(dir.path()), &Permissions::PRIVATE).unwrap();
+    locked.change_to(&target, &dates_of(&target, 200)).unwrap();
+    assert!(at(dir.path()).main().exists());
+    expect(dir.path(), &target, &dates_of(&target, 200));
+}
+
+#[test]
+fn the_remains_of_a_crashed_writer_are_repaired() {
+    let dir = tempfile::tempdir().unwrap();
+    let target = one_message(40);
+    create(&at(dir.path()), &target, &[], &Permissions::PRIVATE, Durability::Now).unwrap();
+    drop(LockedIndex::lock(&at(dir.path()), &Permissions::PRIVATE).unwrap());
+    let path = at(dir.path()).log();
+    let mut bytes = std::fs::read(&path).unwrap();
+    bytes.extend([0x80, 0x80, 0x80, 0x84, 2, 0]);
+    std::fs::write(&path, bytes).unwrap();
+    let locked = LockedIndex::lock(&at(dir.path()), &Permissions::PRIVATE).unwrap();
+    locked.change_to(&target, &[]).unwrap();
+    expect(dir.path(), &target, &[]);
+}
+
+#[test]
+fn requests_that_were_carried_out_are_marked_as_done() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut target = one_message(40);
+    create(&at(dir.path()), &target, &[], &Permissions::PRIVATE, Durability::Now).unwrap();
+    drop(LockedIndex::lock(&at(dir.path()), &Permissions::PRIVATE).unwrap());
+    let path = at(dir.path()).log();
+    let mut bytes = std::fs::read(&path).unwrap();
+    let uids = crate::index::log::UidRange { first: 3, last: 3 };
+    let update = crate::index::log::FlagUpdate { uids, add: 1, remove: 0, force: false };
+    let request = LogRecord { external: false, sync: false, change: Change::FlagUpdate(vec![update]) };
+    bytes.extend(request.encode());
+    std::fs::write(&path, bytes).unwrap();
+    assert!(!read_index(&at(dir.path())).unwrap().unwrap().view.pending_changes().is_empty());
+    target.highest_modseq = 45;
+    LockedIndex::lock(&at(dir.path()), &Permissions::PRIVATE).unwrap().change_to(&target, &[]).unwrap();
+    expect(dir.path(), &target, &[]);
+    assert!(read_index(&at(dir.path())).unwrap().unwrap().view.pending_changes().is_empty());
+}
+
+#[test]
+fn a_state_that_no_counting_leads_to_is_made_anew() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut target = one_message(40);
+    create(&at(dir.path()), &target, &[], &Permissions::PRIVATE, Durability::Now).unwrap();
+    target.highest_modseq = 2;
+    LockedIndex::lock(&at(dir.path()), &Permissions::PRIVATE).unwrap().change_to(&target, &[(3, 9)]).unwrap();
+    expect(dir.path(), &target, &[(3, 9)]);
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(60))]
+
+    #[test]
+    fn any_history_ends_in_the_wanted_state(
+        targets in prop::collection::vec((crate::index::target::tests::any_target(), 0u32..3), 1..6),
+    ) {
+        let dir = tempfile::tempdir().unwrap();
+        let (first, _) = &targets[0];
+        create(&at(dir.path()), first, &[], &Permissions::PRIVATE, Durability::Later).unwrap();
+        expect(dir.path(), first, &[]);
+        for (target, offset) in &targets {
+            let dates = dates_of(target, offset * 1000);
+            let locked = LockedIndex::lock(&at(dir.path()), &Permissions::PRIVATE).unwrap();
+            locked.change_to(target, &dates).unwrap();
+            expect(dir.path(), target, &dates);
+        }
+    }
+}

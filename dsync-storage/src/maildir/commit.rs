@@ -1,0 +1,227 @@
+//! Carrying out a commit, in the order that survives a crash at any point.
+//!
+//! 1. Lock the uidlist, then the index; look again: if anything is not as it was when the changes were decided, stop.
+//! 2. Make the bytes of new messages durable.
+//! 3. Keywords, so that no letter is ever without a name.
+//! 4. Files: new ones into place, then other names, dates, removals. Make the directories durable.
+//! 5. The uidlist, replaced as a whole.
+//! 6. The index.
+//!
+//! A crash after 4 leaves files without a line, which get a UID from whoever looks next; after 5, lines without an index
+//! record, which a server adds with their UIDs. Running again then repairs what differs.
+
+use std::time::{Duration, SystemTime};
+
+use dsync_core::model::MailboxIdentity;
+use dsync_core::store::{ErrorKind, MailboxChanges, StoreError};
+
+use super::commit_plan::{self, CommitPlan, Found};
+use super::context::Context;
+use super::keywords::{self, KeywordSlots};
+use super::snapshot::{self, IndexState, Snapshot};
+use super::staging::StagedFile;
+use super::{indexed, uidlist};
+use crate::fs::dotlock::{Dotlock, DotlockRules};
+use crate::fs::permissions::Permissions;
+use crate::fs::replace::{self, Durability};
+use crate::fs::{FsError, mutation, read, unique};
+use crate::list::files::allocate_uid_validity;
+use crate::list::layout::MailboxPaths;
+use crate::list::list_index::{self, Stale};
+use crate::text::lossy;
+
+/// From how many new messages on it is cheaper to sync the whole file system than each file.
+const MANY: usize = 8;
+
+/// The mailbox that is changed.
+pub(super) struct Target<'a> {
+    pub(super) context: &'a Context,
+    pub(super) paths: &'a MailboxPaths,
+    pub(super) permissions: &'a Permissions,
+    /// Nobody else can see it yet, and everything will be made durable before they can.
+    pub(super) hidden: bool,
+}
+
+/// Makes the directories of a mailbox that are missing.
+pub(super) fn prepare_directories(paths: &MailboxPaths, permissions: &Permissions) -> Result<(), FsError> {
+    for subdirectory in ["tmp", "new", "cur"] {
+        mutation::create_directories(&paths.mails.join(subdirectory), permissions)?;
+    }
+    mutation::create_directories(&paths.control, permissions)?;
+    match &paths.index {
+        Some(index) => mutation::create_directories(index, permissions),
+        None => Ok(()),
+    }
+}
+
+impl Target<'_> {
+    /// Carries `changes` out, which were decided on what `before` shows.
+    pub(super) fn commit(
+        &self,
+        before: &Snapshot,
+        changes: &MailboxChanges,
+        staged: &mut [StagedFile],
+    ) -> Result<(), StoreError> {
+        prepare_directories(self.paths, self.permissions)?;
+        self.sync_staged(staged)?;
+        let lock = if self.hidden { None } else { Some(self.lock_uidlist()?) };
+        let index = match (&self.paths.index, before.index) {
+            (Some(directory), IndexState::Sound) => Some(indexed::lock(directory, self.permissions)?),
+            _ => None,
+        };
+        let found = snapshot::look(self.paths)?;
+        self.refuse_if_changed(before, &found)?;
+        let identity = self.decide_identity(changes.identity, &found)?;
+        let sizes: Vec<_> = staged.iter().map(StagedFile::sizes).collect();
+        let view = Found { joined: &found.joined, uidlist: &found.uidlist, slots: &found.slots };
+        let plan = commit_plan::plan(&self.paths.mails, view, changes, &sizes, identity, &mut unique::file_name)?;
+        self.write_keywords(&found.slots, &plan.slots)?;
+        self.move_files(&plan, staged)?;
+        self.write_uidlist(&plan)?;
+        self.write_index(index, changes, &plan, identity)?;
+        drop(lock);
+        self.update_list_index(&found, identity)?;
+        Ok(())
+    }
+
+    /// A server shows the GUID that its list index has, without a look at the mailbox.
+    fn update_list_index(&self, found: &Snapshot, identity: MailboxIdentity) -> Result<(), StoreError> {
+        let before = found.joined.status.identity;
+        match (before.guid, &self.context.roots.index) {
+            (Some(guid), Some(root)) if before != identity => {
+                list_index::request_refresh(root, &[Stale { guid, deleted: false }])
+            }
+            _ => Ok(()),
+        }
+    }
+
+    fn durability(&self) -> Durability {
+        if self.hidden { Durability::Later } else { Durability::Now }
+    }
+
+    fn sync_staged(&self, staged: &[StagedFile]) -> Result<(), FsError> {
+        if self.hidden {
+            return Ok(());
+        }
+        if staged.len() >= MANY {
+            return mutation::sync_file_system(&self.paths.mails);
+        }
+        for file in staged {
+            let (open, _) = read::open(file.path())?;
+            mutation::sync_file(&open, file.path())?;
+        }
+        Ok(())
+    }
+
+    fn lock_uidlist(&self) -> Result<Dotlock, FsError> {
+        let path = self.paths.control.join(uidlist::FILE_NAME);
+        let lock = self.paths.control.join(format!("{}.lock", uidlist::FILE_NAME));
+        Dotlock::take(&lock, &path, DotlockRules::UIDLIST, self.permissions)
+    }
+
+    fn refuse_if_changed(&self, before: &Snapshot, now: &Snapshot) -> Result<(), StoreError> {
+        if self.hidden {
+            return Ok(());
+        }
+        let same = before.joined.messages == now.joined.messages
+            && before.joined.files == now.joined.files
+            && before.uidlist == now.uidlist
+            && before.index == now.index;
+        if same {
+            return Ok(());
+        }
+        let text = format!("{} was changed by somebody else meanwhile; run again", lossy(&self.paths.mails));
+        Err(StoreError::new(ErrorKind::Changed, text))
+    }
+
+    fn decide_identity(&self, wanted: MailboxIdentity, found: &Snapshot) -> Result<MailboxIdentity, StoreError> {
+        let mut identity = wanted.or(found.joined.status.identity);
+        if identity.guid.is_none() {
+            identity.guid = dsync_core::model::MailboxGuid::new(unique::random_guid());
+        }
+        if identity.uid_validity.is_none() {
+            let control = &self.context.roots.control;
+            mutation::create_directories(control, self.permissions)?;
+            identity.uid_validity = Some(allocate_uid_validity(control, self.permissions)?);
+        }
+        Ok(identity)
+    }
+
+    fn write_keywords(&self, before: &KeywordSlots, after: &KeywordSlots) -> Result<(), FsError> {
+        if before == after {
+            return Ok(());
+        }
+        let path = self.paths.control.join(keywords::FILE_NAME);
+        // The lock of the uidlist protects this file too; servers make it in the same way.
+        let temporary = self.paths.control.join(format!("{}.lock", keywords::FILE_NAME));
+        let old = std::fs::metadata(&path).and_then(|metadata| metadata.modified()).ok();
+        replace::replace(&path, &temporary, &after.encode(), self.permissions, self.durability())?;
+        // Servers look only at the second of the last change, so each change needs one of its own.
+        if let Some(old) = old {
+            let second =
+                |time: SystemTime| time.duration_since(SystemTime::UNIX_EPOCH).unwrap_or(Duration::ZERO).as_secs();
+            if second(SystemTime::now()) <= second(old) {
+                let (file, _) = read::open(&path)?;
+                let next = second(old).saturating_add(1);
+                mutation::set_modified(&file, &path, i64::try_from(next).unwrap_or(i64::MAX))?;
+            }
+        }
+        Ok(())
+    }
+
+    fn move_files(&self, plan: &CommitPlan, staged: &mut [StagedFile]) -> Result<(), StoreError> {
+        for (number, path) in &plan.place {
+            if let Some(file) = staged.get_mut(*number) {
+                file.place(path)?;
+            }
+        }
+        for (from, to) in &plan.rename {
+            mutation::rename(from, to)?;
+        }
+        for (path, received) in &plan.date {
+            let (file, _) = read::open(path)?;
+            mutation::set_modified(&file, path, received.seconds())?;
+        }
+        for path in &plan.remove {
+            mutation::remove_file(path)?;
+        }
+        let moved = !(plan.place.is_empty() && plan.rename.is_empty() && plan.remove.is_empty());
+        if moved && !self.hidden {
+            mutation::sync_directory(&self.paths.mails.join("new"))?;
+            mutation::sync_directory(&self.paths.mails.join("cur"))?;
+        }
+        Ok(())
+    }
+
+    fn write_uidlist(&self, plan: &CommitPlan) -> Result<(), FsError> {
+        let path = self.paths.control.join(uidlist::FILE_NAME);
+        let bytes = plan.uidlist.encode();
+        if replace::holds(&path, &bytes)? {
+            return Ok(());
+        }
+        let temporary = self.paths.control.join(format!("{}.tmp", uidlist::FILE_NAME));
+        replace::replace(&path, &temporary, &bytes, self.permissions, self.durability())
+    }
+
+    fn write_index(
+        &self,
+        locked: Option<indexed::Locked>,
+        changes: &MailboxChanges,
+        plan: &CommitPlan,
+        identity: MailboxIdentity,
+    ) -> Result<(), StoreError> {
+        let Some(directory) = &self.paths.index else { return Ok(()) };
+        let state = indexed::Wanted {
+            uid_validity: identity.uid_validity,
+            uid_next: changes.uid_next,
+            first_recent_uid: changes.first_recent_uid,
+            highest_modseq: changes.highest_modseq,
+            reuses_uids: plan.reuses_uids,
+            records: &plan.records,
+        };
+        match locked {
+            Some(locked) => locked.change_to(&state),
+            None => indexed::create(directory, &state, self.permissions, self.durability()),
+        }
+    }
+}

@@ -1,0 +1,204 @@
+//! One look at a mailbox on disk, without locks and without leaving a trace.
+//!
+//! The uidlist is read, `new` and `cur` are listed, the index is replayed; and if any of them changed meanwhile, all of
+//! it is done again, because a server may be at work. Under the mailbox's lock the first look is always good.
+
+use std::fs::{self, Metadata};
+use std::io;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+
+use dsync_core::model::Timestamp;
+use dsync_core::store::{ErrorKind, StoreError};
+
+use super::foreign;
+use super::join::{self, FileTimes, IndexedMailbox, Joined, Sources};
+use super::keywords::KeywordSlots;
+use super::scan::{self, FoundFile};
+use super::uidlist::UidList;
+use super::{indexed, uidlist};
+use crate::fs::{FsError, read};
+use crate::list::layout::MailboxPaths;
+use crate::text::lossy;
+
+/// A uidlist of several thousand million messages would be larger.
+const LARGEST_UIDLIST: u64 = 1 << 32;
+/// 26 lines.
+const LARGEST_KEYWORDS: u64 = 1 << 20;
+/// How often to look again while others are at work.
+const TRIES: u32 = 10;
+
+/// What was found.
+#[derive(Debug)]
+pub(super) struct Snapshot {
+    pub(super) joined: Joined,
+    pub(super) uidlist: UidList,
+    pub(super) slots: KeywordSlots,
+    /// Whether there is an index that can be changed; not if there is none, or it is of another UIDVALIDITY, or
+    /// cannot be understood.
+    pub(super) index: IndexState,
+}
+
+/// What became of the index.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum IndexState {
+    /// There is none.
+    Missing,
+    /// It was read.
+    Sound,
+    /// It cannot be understood, or is about other messages.
+    Unusable,
+}
+
+/// Looks at the mailbox.
+///
+/// # Errors
+/// If a directory or file cannot be read. What can be read but not understood is a problem of the snapshot instead.
+pub(super) fn look(paths: &MailboxPaths) -> Result<Snapshot, StoreError> {
+    let mut tries = 0;
+    loop {
+        let before = Marks::of(paths);
+        let snapshot = look_once(paths)?;
+        tries += 1;
+        if tries == TRIES || before == Marks::of(paths) {
+            return Ok(snapshot);
+        }
+    }
+}
+
+fn look_once(paths: &MailboxPaths) -> Result<Snapshot, StoreError> {
+    let mut problems = Vec::new();
+    let uidlist = read_uidlist(paths, &mut problems)?;
+    let slots = read_keywords(&paths.control)?;
+    let scan = scan::scan(&paths.mails)?;
+    let (index, mut state) = read_index(paths, &mut problems);
+    if let Some(index) = &index
+        && index.uid_validity.is_some()
+        && index.uid_validity != uidlist.uid_validity
+    {
+        state = IndexState::Unusable;
+    }
+    let sources = Sources { uidlist: &uidlist, slots: &slots, index: index.as_ref() };
+    let mut joined = join::join(sources, scan, &mut |file| file_times(&paths.mails, file));
+    foreign::add_keywords(&paths.mails, &mut joined);
+    problems.append(&mut joined.problems);
+    joined.problems = problems;
+    Ok(Snapshot { joined, uidlist, slots, index: state })
+}
+
+/// The uidlist, or what another program keeps in its place.
+fn read_uidlist(paths: &MailboxPaths, problems: &mut Vec<String>) -> Result<UidList, StoreError> {
+    let path = paths.control.join(uidlist::FILE_NAME);
+    let Some(bytes) = read::contents(&path, LARGEST_UIDLIST)? else {
+        return Ok(foreign::uidlist(&paths.mails)?.unwrap_or_default());
+    };
+    let (uidlist, damage) = UidList::decode(&bytes);
+    if let Some(damage) = damage {
+        problems.push(format!(
+            "{} is broken in line {}: {}; messages from there on have no UID until a server repairs it",
+            lossy(&path),
+            damage.line,
+            damage.reason
+        ));
+    }
+    Ok(uidlist)
+}
+
+pub(super) fn read_keywords(control: &Path) -> Result<KeywordSlots, FsError> {
+    let bytes = read::contents(&control.join(super::keywords::FILE_NAME), LARGEST_KEYWORDS)?;
+    Ok(KeywordSlots::decode(&bytes.unwrap_or_default()))
+}
+
+fn read_index(paths: &MailboxPaths, problems: &mut Vec<String>) -> (Option<IndexedMailbox>, IndexState) {
+    let Some(directory) = &paths.index else { return (None, IndexState::Missing) };
+    match indexed::read(directory) {
+        Ok(Some(index)) => (Some(index), IndexState::Sound),
+        Ok(None) => (None, IndexState::Missing),
+        Err(error) => {
+            problems.push(format!(
+                "{error}; flags are taken from the file names, but modseqs and keywords that are only in the index \
+                 cannot be read until a server repairs it"
+            ));
+            (None, IndexState::Unusable)
+        }
+    }
+}
+
+fn file_times(mailbox: &Path, file: &FoundFile) -> Result<FileTimes, String> {
+    let path = file.path(mailbox);
+    match fs::metadata(&path) {
+        Ok(metadata) if metadata.is_file() => {
+            Ok(FileTimes { modified: Timestamp(metadata.mtime().max(0)), changed: Timestamp(metadata.ctime()) })
+        }
+        Ok(_) => Err(format!("{} is no plain file", lossy(&path))),
+        Err(error) => Err(format!("{} cannot be read: {error}", lossy(&path))),
+    }
+}
+
+/// By what one can see that somebody changed something.
+#[derive(PartialEq, Eq)]
+struct Marks(Vec<Option<(u64, u64, i64, i64)>>);
+
+impl Marks {
+    fn of(paths: &MailboxPaths) -> Self {
+        let mut files = vec![paths.mails.join("new"), paths.mails.join("cur")];
+        files.extend([uidlist::FILE_NAME, super::keywords::FILE_NAME].map(|name| paths.control.join(name)));
+        let index = paths.index.iter();
+        files.extend(index.flat_map(|index| ["dovecot.index", "dovecot.index.log"].map(|name| index.join(name))));
+        Self(files.iter().map(|path: &PathBuf| fs::metadata(path).ok().as_ref().map(mark)).collect())
+    }
+}
+
+fn mark(metadata: &Metadata) -> (u64, u64, i64, i64) {
+    (metadata.ino(), metadata.len(), metadata.mtime(), metadata.mtime_nsec())
+}
+
+/// The GUID and UIDVALIDITY of a mailbox, read from the head of its uidlist.
+///
+/// # Errors
+/// As the system.
+pub(super) fn identity(control: &Path) -> Result<dsync_core::model::MailboxIdentity, FsError> {
+    const HEAD: u64 = 4096;
+    let path = control.join(uidlist::FILE_NAME);
+    let bytes = match read::open(&path) {
+        Ok((file, _)) => {
+            let mut head = Vec::new();
+            let mut limited = io::Read::take(file, HEAD);
+            io::Read::read_to_end(&mut limited, &mut head).map_err(|error| FsError::new("read", &path, error))?;
+            head
+        }
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Vec::new(),
+        Err(error) => return Err(error),
+    };
+    let header = bytes.split_inclusive(|byte| *byte == b'\n').next().unwrap_or_default();
+    let (uidlist, _) = UidList::decode(header);
+    Ok(dsync_core::model::MailboxIdentity { guid: uidlist.guid, uid_validity: uidlist.uid_validity })
+}
+
+/// The bytes of a message; the file is looked for again if its flags were changed meanwhile.
+///
+/// # Errors
+/// [`ErrorKind::NotFound`] if it is gone.
+pub(super) fn open_message(mailbox: &Path, file: &FoundFile) -> Result<(fs::File, u64), StoreError> {
+    let path = file.path(mailbox);
+    let result = match read::open(&path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            let base = super::file_name::base_of(&file.name);
+            match scan::scan(mailbox)?.files.get(base) {
+                Some(moved) => read::open(&moved.path(mailbox)),
+                None => Err(error),
+            }
+        }
+        result => result,
+    };
+    match result {
+        Ok((file, metadata)) => Ok((file, metadata.len())),
+        Err(error) => {
+            let kind = match error.kind() {
+                io::ErrorKind::NotFound => ErrorKind::NotFound,
+                _ => ErrorKind::Source,
+            };
+            Err(StoreError::new(kind, error.to_string()))
+        }
+    }
+}

@@ -1,0 +1,180 @@
+//! A tree of Maildirs as a mail store.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use dsync_core::model::{MailboxIdentity, MailboxName, MailboxTree};
+use dsync_core::store::{ErrorKind, MailStore, Mailbox, StoreError};
+
+use super::build::{self, Build};
+use super::context::Context;
+use super::mailbox::MaildirMailbox;
+use super::{listing, snapshot, tree_changes};
+use crate::fs::mutation;
+use crate::list::layout::{InvalidName, Layout, MailboxPaths};
+use crate::location::{IndexPlace, Location};
+
+/// A Maildir store that was opened.
+#[derive(Debug)]
+pub struct MaildirStore {
+    context: Arc<Context>,
+    cleaned: bool,
+}
+
+impl MaildirStore {
+    /// Opens a store to read it. Nothing in it will be changed: no file is made, no time moved.
+    ///
+    /// # Errors
+    /// [`ErrorKind::NotFound`] if there is nothing at the location.
+    pub fn open_read_only(location: &Location) -> Result<Self, StoreError> {
+        if !location.root.is_dir() {
+            let text = format!("there is no Maildir at {}: no such directory", location.root.display());
+            return Err(StoreError::new(ErrorKind::NotFound, text));
+        }
+        Ok(Self::new(location, true))
+    }
+
+    /// Opens a store to change it. It need not exist yet.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Impossible`] if its indexes would be in memory only: modseqs have no other place.
+    pub fn open(location: &Location) -> Result<Self, StoreError> {
+        if location.index == Some(IndexPlace::Memory) {
+            let text = "INDEX=MEMORY cannot be used for a store that is to be changed: modification sequences and \
+                        further keywords would be lost";
+            return Err(StoreError::new(ErrorKind::Impossible, text));
+        }
+        Ok(Self::new(location, false))
+    }
+
+    fn new(location: &Location, read_only: bool) -> Self {
+        let naming = location.naming();
+        let context = Context {
+            location: location.to_string(),
+            roots: location.roots(),
+            naming,
+            separator: naming.layout.separator(),
+            subscriptions: location.subscriptions.clone().unwrap_or_else(|| "subscriptions".to_owned()),
+            read_only,
+        };
+        Self { context: Arc::new(context), cleaned: false }
+    }
+
+    fn paths(&self, name: &MailboxName) -> Result<MailboxPaths, StoreError> {
+        self.context.roots.of_mailbox(self.context.naming, name).map_err(|error| invalid_name(&error))
+    }
+
+    /// The paths of a mailbox that exists.
+    fn existing(&self, name: &MailboxName) -> Result<MailboxPaths, StoreError> {
+        let paths = self.paths(name)?;
+        if listing::is_mailbox(self.context.naming.layout, name, &paths.mails) {
+            return Ok(paths);
+        }
+        let text = format!("there is no mailbox {name} in {}", self.context.location);
+        Err(StoreError::new(ErrorKind::NotFound, text))
+    }
+
+    /// Before the first change: makes the roots and removes what crashed runs left.
+    fn prepare(&mut self) -> Result<(), StoreError> {
+        self.context.refuse_if_read_only()?;
+        if !self.cleaned {
+            let permissions = self.context.permissions();
+            let roots = &self.context.roots;
+            let all: [Option<&PathBuf>; 3] = [Some(&roots.mails), Some(&roots.control), roots.index.as_ref()];
+            for root in all.into_iter().flatten() {
+                mutation::create_directories(root, &permissions)?;
+            }
+            build::remove_abandoned(&self.context)?;
+            self.cleaned = true;
+        }
+        Ok(())
+    }
+}
+
+pub(super) fn invalid_name(error: &InvalidName) -> StoreError {
+    StoreError::new(ErrorKind::InvalidName, error.to_string())
+}
+
+impl MailStore for MaildirStore {
+    fn location(&self) -> String {
+        self.context.location.clone()
+    }
+
+    fn holds_directories(&self) -> bool {
+        self.context.naming.layout == Layout::Fs
+    }
+
+    fn tree(&mut self) -> Result<MailboxTree, StoreError> {
+        listing::tree(&self.context)
+    }
+
+    fn open(&mut self, name: &MailboxName) -> Result<Box<dyn Mailbox>, StoreError> {
+        let paths = self.existing(name)?;
+        Ok(Box::new(MaildirMailbox::open(Arc::clone(&self.context), name.clone(), paths)?))
+    }
+
+    fn create(&mut self, name: &MailboxName, identity: MailboxIdentity) -> Result<Box<dyn Mailbox>, StoreError> {
+        let paths = self.paths(name)?;
+        if self.existing(name).is_ok() {
+            let text = format!("there is a mailbox {name} in {} already", self.context.location);
+            return Err(StoreError::new(ErrorKind::Exists, text));
+        }
+        self.prepare()?;
+        let permissions = tree_changes::permissions_for(&self.context, name);
+        let context = Arc::clone(&self.context);
+        if name.is_inbox() {
+            // INBOX is the root itself, so it cannot be built elsewhere.
+            let mailbox = MaildirMailbox::open_new(context, name.clone(), paths, permissions, identity)?;
+            return Ok(Box::new(mailbox));
+        }
+        let build = Build::start(&self.context, paths, identity, &permissions)?;
+        Ok(Box::new(MaildirMailbox::building(context, name.clone(), build, permissions)?))
+    }
+
+    fn delete(&mut self, name: &MailboxName) -> Result<(), StoreError> {
+        refuse_inbox(name)?;
+        let paths = self.existing(name)?;
+        self.prepare()?;
+        let guid = snapshot::identity(&paths.control)?.guid;
+        tree_changes::delete(&self.context, name, &paths, guid)
+    }
+
+    fn rename(&mut self, from: &MailboxName, to: &MailboxName) -> Result<(), StoreError> {
+        refuse_inbox(from)?;
+        refuse_inbox(to)?;
+        self.prepare()?;
+        tree_changes::rename(&self.context, from, to)
+    }
+
+    fn create_directory(&mut self, name: &MailboxName) -> Result<(), StoreError> {
+        if !self.holds_directories() {
+            let text = format!("{} has no levels without a mailbox", self.context.location);
+            return Err(StoreError::new(ErrorKind::Impossible, text));
+        }
+        let paths = self.paths(name)?;
+        self.prepare()?;
+        tree_changes::create_directory(&self.context, &paths)
+    }
+
+    fn delete_directory(&mut self, name: &MailboxName) -> Result<(), StoreError> {
+        let paths = self.paths(name)?;
+        self.prepare()?;
+        if self.existing(name).is_ok() {
+            let text = format!("{name} is a mailbox, not only a level of the hierarchy");
+            return Err(StoreError::new(ErrorKind::Impossible, text));
+        }
+        tree_changes::delete_directory(&self.context, name, &paths)
+    }
+
+    fn set_subscribed(&mut self, name: &MailboxName, subscribed: bool) -> Result<(), StoreError> {
+        self.prepare()?;
+        tree_changes::set_subscribed(&self.context, name, subscribed)
+    }
+}
+
+fn refuse_inbox(name: &MailboxName) -> Result<(), StoreError> {
+    if name.is_inbox() {
+        return Err(StoreError::new(ErrorKind::Impossible, "INBOX can neither be deleted nor renamed"));
+    }
+    Ok(())
+}
