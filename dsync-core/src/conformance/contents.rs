@@ -172,7 +172,9 @@ fn highest_values_fit(store: &mut dyn MailStore, mailbox: &MailboxName) {
     let mut records = create_three(store, mailbox);
     let mut open = store.open(mailbox).expect("it can be opened");
     let mut last = record(4_294_967_290, 1 << 60);
+    // No format keeps dates in more than 32 bits.
     last.received = Timestamp(i64::from(u32::MAX) - 1);
+    last.saved = Some(Timestamp(i64::from(u32::MAX) - 1));
     save(&mut *open, &last);
     let mut changes = no_changes(4_294_967_291, (1 << 60) + 5, 1);
     changes.add = vec![last.clone()];

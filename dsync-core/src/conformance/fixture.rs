@@ -91,8 +91,12 @@ pub(super) fn expect(store: &mut dyn MailStore, mailbox: &MailboxName, expected:
     let messages = open.messages().clone();
     assert_eq!(open.problems(), [] as [String; 0], "a sound mailbox has no problems");
     assert_eq!(messages.len(), open.status().message_count as usize, "the count is that of the list");
-    let records: Vec<_> = expected.iter().map(|(record, _)| record.clone()).collect();
-    assert_eq!(messages.records(), records, "the messages are those that were committed");
+    let uids = |records: &mut dyn Iterator<Item = &MessageRecord>| records.map(|r| r.uid).collect::<Vec<_>>();
+    let expected_uids = uids(&mut expected.iter().map(|(record, _)| record));
+    assert_eq!(uids(&mut messages.records().iter()), expected_uids, "the messages are those that were committed");
+    for (found, (record, _)) in messages.records().iter().zip(expected) {
+        assert_eq!(found, record, "a message is as it was committed");
+    }
     for (record, number) in expected {
         let body = open.body(&record.key()).expect("a listed message has a body");
         let size = body.size;
