@@ -1,6 +1,6 @@
 //! The side that becomes a copy.
 
-use std::collections::VecDeque;
+use std::collections::{HashSet, VecDeque};
 
 use super::{Difference, Message, Session, SessionError};
 use crate::merge::{self, MailboxPlan, MailboxView};
@@ -42,16 +42,33 @@ enum State {
 struct Transfer {
     name: MailboxName,
     mailbox: Box<dyn Mailbox>,
+    /// It is new, so it has to be committed even if nothing is in it.
+    created: bool,
+    /// Its counters at the source.
     status: MailboxStatus,
 }
 
 /// A mailbox whose bodies are on their way.
 struct Saving {
-    name: MailboxName,
-    mailbox: Box<dyn Mailbox>,
+    transfer: Transfer,
+    /// The messages of the source.
+    messages: MessageList,
     plan: MailboxPlan,
-    awaited: VecDeque<MessageRecord>,
+    awaited: VecDeque<(MessageKey, MessageRecord)>,
+    /// Messages whose bytes could not be had.
+    failed: HashSet<MessageKey>,
     bytes: u64,
+}
+
+impl Transfer {
+    fn plan(&self, messages: &MessageList) -> MailboxPlan {
+        let mut plan = merge::one_way(
+            MailboxView { status: &self.status, messages },
+            MailboxView { status: self.mailbox.status(), messages: self.mailbox.messages() },
+        );
+        plan.needed |= self.created;
+        plan
+    }
 }
 
 impl State {
@@ -193,8 +210,8 @@ impl<'a> DestinationSession<'a> {
         if self.tries == 0 {
             self.report.counts.mailboxes += 1;
         }
-        let mailbox = match self.open_or_create(&name, status.identity) {
-            Ok(mailbox) => mailbox,
+        let (mailbox, created) = match self.open_or_create(&name, status.identity) {
+            Ok(opened) => opened,
             Err(error) if is_about_one_mailbox(error.kind()) => {
                 self.problem(Some(&name), error.to_string());
                 self.outbox.push_back(Message::Answer(Difference::Same));
@@ -202,66 +219,73 @@ impl<'a> DestinationSession<'a> {
             }
             Err(error) => return Err(self.store_error(error)),
         };
-        let same = digest.is_some() && *mailbox.status() == status && mailbox.digest() == digest;
+        let same = !created && digest.is_some() && *mailbox.status() == status && mailbox.digest() == digest;
         if same {
             self.observer.event(Event::MailboxUnchanged(&name));
             self.outbox.push_back(Message::Answer(Difference::Same));
             return Ok(State::AwaitOffer);
         }
         self.outbox.push_back(Message::Answer(Difference::Different));
-        Ok(State::AwaitRecords(Transfer { name, mailbox, status }, Vec::new()))
+        Ok(State::AwaitRecords(Transfer { name, mailbox, created, status }, Vec::new()))
     }
 
     fn open_or_create(
         &mut self,
         name: &MailboxName,
         identity: MailboxIdentity,
-    ) -> Result<Box<dyn Mailbox>, StoreError> {
+    ) -> Result<(Box<dyn Mailbox>, bool), StoreError> {
         match self.store.open(name) {
-            Err(error) if error.kind() == ErrorKind::NotFound => self.store.create(name, identity),
-            result => result,
+            Err(error) if error.kind() == ErrorKind::NotFound => Ok((self.store.create(name, identity)?, true)),
+            result => Ok((result?, false)),
         }
     }
 
     fn plan(&mut self, transfer: Transfer, records: Vec<MessageRecord>) -> Result<State, SessionError> {
-        let Transfer { name, mailbox, status } = transfer;
+        let name = &transfer.name;
         let messages = MessageList::new(records)
             .ok_or_else(|| SessionError::InvalidData(format!("the messages of mailbox {name} in a wrong order")))?;
-        let plan = merge::one_way(
-            MailboxView { status: &status, messages: &messages },
-            MailboxView { status: mailbox.status(), messages: mailbox.messages() },
-        );
+        let plan = transfer.plan(&messages);
         self.observer.event(if plan.needed {
-            Event::MailboxPlanned(&name, &plan)
+            Event::MailboxPlanned(name, &plan)
         } else {
-            Event::MailboxUnchanged(&name)
+            Event::MailboxUnchanged(name)
         });
-        let (keys, awaited): (Vec<MessageKey>, VecDeque<_>) = plan.fetch.iter().cloned().unzip();
-        self.outbox.push_back(Message::Request(keys));
-        let saving = Saving { name, mailbox, plan, awaited, bytes: 0 };
-        self.commit_if_complete(Box::new(saving))
+        self.outbox.push_back(Message::Request(plan.fetch.iter().map(|(key, _)| key.clone()).collect()));
+        let awaited = plan.fetch.iter().cloned().collect();
+        self.commit_if_complete(Box::new(Saving {
+            transfer,
+            messages,
+            plan,
+            awaited,
+            failed: HashSet::new(),
+            bytes: 0,
+        }))
     }
 
     fn save(&mut self, mut saving: Box<Saving>, body: Result<MessageBody, String>) -> Result<State, SessionError> {
-        let Some(record) = saving.awaited.pop_front() else {
+        let Some((key, record)) = saving.awaited.pop_front() else {
             return Err(SessionError::InvalidData("a body that was not requested".to_owned()));
         };
-        match body {
+        let name = &saving.transfer.name;
+        let failure = match body {
+            Err(reason) => Some(reason),
             Ok(body) => {
                 let size = body.size;
-                match saving.mailbox.save(&record, body) {
+                match saving.transfer.mailbox.save(&record, body) {
                     Ok(()) => {
                         saving.bytes = saving.bytes.saturating_add(size.unwrap_or(0));
-                        self.observer.event(Event::MessageSaved(&saving.name, size));
-                        saving.plan.changes.add.push(record);
+                        self.observer.event(Event::MessageSaved(name, size));
+                        None
                     }
-                    Err(error) if error.kind() == ErrorKind::Source => {
-                        self.problem(Some(&saving.name), error.to_string());
-                    }
+                    Err(error) if error.kind() == ErrorKind::Source => Some(error.to_string()),
                     Err(error) => return Err(self.store_error(error)),
                 }
             }
-            Err(reason) => self.problem(Some(&saving.name), reason),
+        };
+        if let Some(reason) = failure {
+            let name = name.clone();
+            self.problem(Some(&name), reason);
+            saving.failed.insert(key);
         }
         self.commit_if_complete(saving)
     }
@@ -270,38 +294,44 @@ impl<'a> DestinationSession<'a> {
         if !saving.awaited.is_empty() {
             return Ok(State::AwaitBodies(saving));
         }
-        let Saving { name, mut mailbox, plan, bytes, .. } = *saving;
-        let mut answer = Message::Done;
-        if plan.needed {
-            let changes = plan.changes;
-            let saved = changes.add.len();
-            let removed = changes.remove.len();
-            let changed = changes.update.len().saturating_add(changes.renumber.len());
-            match mailbox.commit(changes) {
-                Ok(()) => {
-                    let counts = &mut self.report.counts;
-                    counts.mailboxes_changed += 1;
-                    counts.messages_saved += saved as u64;
-                    counts.messages_removed += removed as u64;
-                    counts.messages_changed += changed as u64;
-                    counts.bytes_saved = counts.bytes_saved.saturating_add(bytes);
-                    self.observer.event(Event::MailboxCommitted(&name));
-                }
-                Err(error) if error.kind() == ErrorKind::Changed && self.tries + 1 < TRIES => {
-                    self.tries += 1;
-                    answer = Message::Retry;
-                }
-                Err(error) if error.kind() == ErrorKind::Changed || is_about_one_mailbox(error.kind()) => {
-                    self.problem(Some(&name), error.to_string());
-                }
-                Err(error) => return Err(self.store_error(error)),
-            }
+        let Saving { mut transfer, messages, mut plan, failed, bytes, .. } = *saving;
+        if !failed.is_empty() {
+            // As if the source did not have them: no UID is given to a message that is not there. The bodies that did
+            // come are in the same order as the messages of the new plan, which leaves out the others.
+            let mut records = messages.records().to_vec();
+            records.retain(|record| !failed.contains(&record.key()));
+            plan = transfer.plan(&MessageList::new(records).unwrap_or_default());
         }
-        if matches!(answer, Message::Done) {
-            self.tries = 0;
-        }
+        let answer = if plan.needed { self.commit(&mut transfer, plan, bytes)? } else { Message::Done };
+        self.tries = if matches!(answer, Message::Retry) { self.tries + 1 } else { 0 };
         self.outbox.push_back(answer);
         Ok(State::AwaitOffer)
+    }
+
+    fn commit(&mut self, transfer: &mut Transfer, plan: MailboxPlan, bytes: u64) -> Result<Message, SessionError> {
+        let MailboxPlan { mut changes, fetch, .. } = plan;
+        changes.add = fetch.into_iter().map(|(_, record)| record).collect();
+        let (saved, removed) = (changes.add.len(), changes.remove.len());
+        let changed = changes.update.len().saturating_add(changes.renumber.len());
+        let name = &transfer.name;
+        match transfer.mailbox.commit(changes) {
+            Ok(()) => {
+                let counts = &mut self.report.counts;
+                counts.mailboxes_changed += 1;
+                counts.messages_saved += saved as u64;
+                counts.messages_removed += removed as u64;
+                counts.messages_changed += changed as u64;
+                counts.bytes_saved = counts.bytes_saved.saturating_add(bytes);
+                self.observer.event(Event::MailboxCommitted(name));
+                Ok(Message::Done)
+            }
+            Err(error) if error.kind() == ErrorKind::Changed && self.tries + 1 < TRIES => Ok(Message::Retry),
+            Err(error) if error.kind() == ErrorKind::Changed || is_about_one_mailbox(error.kind()) => {
+                self.problem(Some(name), error.to_string());
+                Ok(Message::Done)
+            }
+            Err(error) => Err(self.store_error(error)),
+        }
     }
 
     fn finish(&mut self, problems: Vec<Problem>) -> State {

@@ -2,6 +2,7 @@
 
 use std::io;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use thiserror::Error;
 
@@ -70,6 +71,9 @@ impl IndexFiles {
 pub(super) const LARGEST: u64 = u32::MAX as u64;
 /// How often to start again while a server rotates its log.
 const TRIES: u32 = 5;
+/// How often, and how long each time, to wait for somebody who is just writing a record.
+const WRITER_TRIES: u32 = 10;
+const WRITER_PAUSE: Duration = Duration::from_millis(5);
 
 /// Why an index cannot be used.
 #[derive(Debug, Error)]
@@ -134,13 +138,17 @@ pub struct IndexState {
 /// # Errors
 /// If its files cannot be read, are corrupt, or do not belong together.
 pub fn read_index(files: &IndexFiles) -> Result<Option<IndexState>, IndexError> {
-    let mut tries = 0;
+    let (mut tries, mut pauses) = (0, 0);
     loop {
         tries += 1;
         let log = read::contents(&files.log(), LARGEST)?;
         match replay_all(files, log.as_deref()) {
             // The log may have been replaced between the moments at which the files were read.
             Err(IndexError::Lost { .. }) if tries < TRIES => {}
+            Ok(Some(state)) if state.unfinished && pauses < WRITER_TRIES => {
+                pauses += 1;
+                std::thread::sleep(WRITER_PAUSE);
+            }
             result => return result,
         }
     }

@@ -25,11 +25,14 @@ use crate::list::layout::{Layout, Naming};
 
 const LARGEST: u64 = 1 << 30;
 
-/// What another program says about UIDs; `None` if none does.
-pub(super) fn uidlist(mailbox: &Path) -> Result<Option<UidList>, FsError> {
-    if let Some(bytes) = read::contents(&mailbox.join("courierimapuiddb"), LARGEST)? {
-        return Ok(Some(UidList::decode(&bytes).0));
-    }
+/// What Courier says about UIDs; `None` if it was never here.
+pub(super) fn courier_uidlist(mailbox: &Path) -> Result<Option<UidList>, FsError> {
+    let bytes = read::contents(&mailbox.join("courierimapuiddb"), LARGEST)?;
+    Ok(bytes.map(|bytes| UidList::decode(&bytes).0))
+}
+
+/// What mbsync says about UIDs; `None` if it was never here.
+pub(super) fn mbsync_mailbox(mailbox: &Path) -> Result<Option<UidList>, FsError> {
     match read::contents(&mailbox.join(".uidvalidity"), 4096)? {
         None => Ok(None),
         Some(bytes) => {

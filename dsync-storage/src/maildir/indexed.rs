@@ -23,7 +23,7 @@ const LARGEST_CACHE: u64 = u32::MAX as u64;
 /// Reads the index in a directory; `None` if there is none.
 pub(super) fn read(directory: &Path) -> Result<Option<IndexedMailbox>, IndexError> {
     let files = IndexFiles::of_mailbox(directory);
-    let Some(IndexState { view, .. }) = read_index(&files)? else { return Ok(None) };
+    let Some(IndexState { view, unfinished, .. }) = read_index(&files)? else { return Ok(None) };
     // Dates are all that is lost with the cache, and the files have some too.
     let cache_bytes = match view.extension(CACHE) {
         Some(_) => read::contents(&files.cache(), LARGEST_CACHE).ok().flatten().unwrap_or_default(),
@@ -32,7 +32,7 @@ pub(super) fn read(directory: &Path) -> Result<Option<IndexedMailbox>, IndexErro
     let cache = view
         .extension(CACHE)
         .and_then(|extension| Cache::decode(&cache_bytes, view.snapshot().index_id(), extension.reset_id));
-    Ok(Some(mailbox_of(&view, cache.as_ref())))
+    Ok(Some(IndexedMailbox { unfinished, ..mailbox_of(&view, cache.as_ref()) }))
 }
 
 fn mailbox_of(view: &IndexView, cache: Option<&Cache<'_>>) -> IndexedMailbox {
@@ -69,6 +69,7 @@ fn mailbox_of(view: &IndexView, cache: Option<&Cache<'_>>) -> IndexedMailbox {
         messages,
         pending_expunges: uids(view.pending_expunges()),
         pending_changes: uids(view.pending_changes()),
+        unfinished: false,
     }
 }
 

@@ -39,6 +39,8 @@ pub(super) struct IndexedMailbox {
     pub(super) pending_expunges: BTreeSet<Uid>,
     /// Messages whose flags were changed by request, without the file name having been changed.
     pub(super) pending_changes: BTreeSet<Uid>,
+    /// Its log ends in the middle of a record.
+    pub(super) unfinished: bool,
 }
 
 /// One message in the index.
@@ -129,7 +131,7 @@ pub(super) fn join(
         }
     }
     Joined {
-        status: status(sources, index, records.len(), last_seen_before),
+        status: status(sources, index, &records, last_seen_before),
         // Entries of a uidlist ascend, and messages without a UID were added last.
         messages: MessageList::new(records).unwrap_or_default(),
         files: located,
@@ -141,24 +143,26 @@ pub(super) fn join(
 fn status(
     sources: Sources<'_>,
     index: Option<&IndexedMailbox>,
-    count: usize,
+    records: &[MessageRecord],
     last_seen_before: Option<Uid>,
 ) -> MailboxStatus {
     let uidlist = sources.uidlist;
     let uid_next = uidlist.effective_uid_next().max(index.and_then(|i| i.uid_next).unwrap_or(Uid::FIRST));
     // Without an index, whatever lies up to the last message that was moved to `cur` is not recent.
     let guessed = || last_seen_before.map_or(Uid::FIRST, Uid::next);
-    let first_recent_uid = index.and_then(|index| index.first_recent_uid).unwrap_or_else(guessed);
+    // A uidlist that is missing or broken does not make messages recent again.
+    let same = index.or(sources.index.filter(|_| uidlist.uid_validity.is_none()));
+    let first_recent_uid = same.and_then(|index| index.first_recent_uid).unwrap_or_else(guessed);
     MailboxStatus {
         identity: MailboxIdentity {
             guid: uidlist.guid,
             uid_validity: uidlist.uid_validity.or(sources.index.and_then(|index| index.uid_validity)),
         },
         uid_next,
-        message_count: u32::try_from(count).unwrap_or(u32::MAX),
+        message_count: u32::try_from(records.len()).unwrap_or(u32::MAX),
         // Counting goes on from there also when the rest of the index is out of date.
         highest_modseq: sources.index.map(|index| index.highest_modseq),
-        first_recent_uid: first_recent_uid.min(uid_next),
+        first_recent_uid,
     }
 }
 

@@ -8,7 +8,7 @@ use std::io;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
-use dsync_core::model::Timestamp;
+use dsync_core::model::{Timestamp, Uid};
 use dsync_core::store::{ErrorKind, StoreError};
 
 use super::foreign;
@@ -18,6 +18,7 @@ use super::scan::{self, FoundFile};
 use super::uidlist::UidList;
 use super::{indexed, uidlist};
 use crate::fs::{FsError, read};
+use crate::index::files::IndexFiles;
 use crate::list::layout::MailboxPaths;
 use crate::text::lossy;
 
@@ -68,7 +69,7 @@ pub(super) fn look(paths: &MailboxPaths) -> Result<Snapshot, StoreError> {
 
 fn look_once(paths: &MailboxPaths) -> Result<Snapshot, StoreError> {
     let mut problems = Vec::new();
-    let uidlist = read_uidlist(paths, &mut problems)?;
+    let UidListFile { uidlist, origin } = read_uidlist(paths, &mut problems)?;
     let slots = read_keywords(&paths.control)?;
     let scan = scan::scan(&paths.mails)?;
     let (index, mut state) = read_index(paths, &mut problems);
@@ -80,19 +81,51 @@ fn look_once(paths: &MailboxPaths) -> Result<Snapshot, StoreError> {
     }
     let sources = Sources { uidlist: &uidlist, slots: &slots, index: index.as_ref() };
     let mut joined = join::join(sources, scan, &mut |file| file_times(&paths.mails, file));
+    match origin {
+        Origin::Sound => {}
+        // What the lost lines said is not known, so the destination may keep the UIDs that it has from them.
+        Origin::Damaged => {
+            joined.status.uid_next = uidlist.entries.last().map_or(Uid::FIRST, |entry| entry.uid.next());
+        }
+        // No server has shown any of it to a client yet.
+        Origin::Mbsync => joined.status.first_recent_uid = Uid::FIRST,
+    }
     foreign::add_keywords(&paths.mails, &mut joined);
     problems.append(&mut joined.problems);
     joined.problems = problems;
     Ok(Snapshot { joined, uidlist, slots, index: state })
 }
 
+/// A uidlist, and how far it can be believed.
+struct UidListFile {
+    uidlist: UidList,
+    origin: Origin,
+}
+
+/// Where a uidlist comes from.
+enum Origin {
+    /// A file that is whole, or none at all.
+    Sound,
+    /// A file whose end is lost.
+    Damaged,
+    /// The file names that mbsync gives.
+    Mbsync,
+}
+
 /// The uidlist, or what another program keeps in its place.
-fn read_uidlist(paths: &MailboxPaths, problems: &mut Vec<String>) -> Result<UidList, StoreError> {
+fn read_uidlist(paths: &MailboxPaths, problems: &mut Vec<String>) -> Result<UidListFile, StoreError> {
     let path = paths.control.join(uidlist::FILE_NAME);
     let Some(bytes) = read::contents(&path, LARGEST_UIDLIST)? else {
-        return Ok(foreign::uidlist(&paths.mails)?.unwrap_or_default());
+        if let Some(uidlist) = foreign::courier_uidlist(&paths.mails)? {
+            return Ok(UidListFile { uidlist, origin: Origin::Sound });
+        }
+        return Ok(match foreign::mbsync_mailbox(&paths.mails)? {
+            Some(uidlist) => UidListFile { uidlist, origin: Origin::Mbsync },
+            None => UidListFile { uidlist: UidList::default(), origin: Origin::Sound },
+        });
     };
     let (uidlist, damage) = UidList::decode(&bytes);
+    let origin = if damage.is_some() { Origin::Damaged } else { Origin::Sound };
     if let Some(damage) = damage {
         problems.push(format!(
             "{} is broken in line {}: {}; messages from there on have no UID until a server repairs it",
@@ -101,10 +134,10 @@ fn read_uidlist(paths: &MailboxPaths, problems: &mut Vec<String>) -> Result<UidL
             damage.reason
         ));
     }
-    Ok(uidlist)
+    Ok(UidListFile { uidlist, origin })
 }
 
-pub(super) fn read_keywords(control: &Path) -> Result<KeywordSlots, FsError> {
+fn read_keywords(control: &Path) -> Result<KeywordSlots, FsError> {
     let bytes = read::contents(&control.join(super::keywords::FILE_NAME), LARGEST_KEYWORDS)?;
     Ok(KeywordSlots::decode(&bytes.unwrap_or_default()))
 }
@@ -112,7 +145,16 @@ pub(super) fn read_keywords(control: &Path) -> Result<KeywordSlots, FsError> {
 fn read_index(paths: &MailboxPaths, problems: &mut Vec<String>) -> (Option<IndexedMailbox>, IndexState) {
     let Some(directory) = &paths.index else { return (None, IndexState::Missing) };
     match indexed::read(directory) {
-        Ok(Some(index)) => (Some(index), IndexState::Sound),
+        Ok(Some(index)) => {
+            if index.unfinished {
+                let log = IndexFiles::of_mailbox(directory).log();
+                problems.push(format!(
+                    "{} ends in the middle of a record; what a server wrote after that is not known until it repairs it",
+                    lossy(&log)
+                ));
+            }
+            (Some(index), IndexState::Sound)
+        }
         Ok(None) => (None, IndexState::Missing),
         Err(error) => {
             problems.push(format!(
