@@ -91,7 +91,7 @@ fn view_of(stored: &StoredMailbox) -> (MailboxStatus, MessageList) {
         uid_next: stored.uid_next,
         message_count: u32::try_from(records.len()).unwrap_or(u32::MAX),
         highest_modseq: Some(stored.highest_modseq),
-        first_recent_uid: stored.first_recent_uid,
+        first_recent_uid: Some(stored.first_recent_uid),
     };
     let messages = MessageList::new(records).expect("a map keyed by UID is in order");
     (status, messages)

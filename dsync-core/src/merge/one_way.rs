@@ -25,7 +25,7 @@ pub fn one_way(source: MailboxView<'_>, destination: MailboxView<'_>) -> Mailbox
             add: Vec::new(),
             uid_next,
             highest_modseq: ModSeq::default(),
-            first_recent_uid: source.status.first_recent_uid.min(uid_next),
+            first_recent_uid: first_recent_uid(source, destination).min(uid_next),
         },
         fetch: Vec::new(),
         needed: false,
@@ -67,6 +67,10 @@ fn fresh_modseq(source: MailboxView<'_>, destination: MailboxView<'_>) -> ModSeq
 /// destination that ran ahead is brought back.
 fn lowest_highest_modseq(source: MailboxView<'_>, destination: MailboxView<'_>) -> ModSeq {
     source.status.highest_modseq.or(destination.status.highest_modseq).unwrap_or(ModSeq::FIRST)
+}
+
+fn first_recent_uid(source: MailboxView<'_>, destination: MailboxView<'_>) -> Uid {
+    source.status.first_recent_uid.or(destination.status.first_recent_uid).unwrap_or(Uid::FIRST)
 }
 
 /// Which message has to be at which UID, and UIDNEXT after that.
@@ -134,7 +138,7 @@ fn is_needed(plan: &MailboxPlan, destination: MailboxView<'_>) -> bool {
         && *identity == status.identity
         && *uid_next == status.uid_next
         && Some(*highest_modseq) == status.highest_modseq
-        && *first_recent_uid == status.first_recent_uid)
+        && Some(*first_recent_uid) == status.first_recent_uid)
 }
 
 /// The destination's messages that have not found their place yet.

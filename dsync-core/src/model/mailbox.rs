@@ -48,6 +48,6 @@ pub struct MailboxStatus {
     pub message_count: u32,
     /// HIGHESTMODSEQ; `None` if the store has counted none yet.
     pub highest_modseq: Option<ModSeq>,
-    /// Messages with this UID or a greater one are `\Recent`. 1 to `uid_next`.
-    pub first_recent_uid: Uid,
+    /// Messages with this UID or a greater one are `\Recent`. 1 to `uid_next`; `None` if the store cannot tell.
+    pub first_recent_uid: Option<Uid>,
 }

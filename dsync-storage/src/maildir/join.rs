@@ -162,7 +162,7 @@ fn status(
         message_count: u32::try_from(records.len()).unwrap_or(u32::MAX),
         // Counting goes on from there also when the rest of the index is out of date.
         highest_modseq: sources.index.map(|index| index.highest_modseq),
-        first_recent_uid,
+        first_recent_uid: Some(first_recent_uid),
     }
 }
 

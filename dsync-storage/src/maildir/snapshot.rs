@@ -73,6 +73,7 @@ fn look_once(paths: &MailboxPaths) -> Result<Snapshot, StoreError> {
     let slots = read_keywords(&paths.control)?;
     let scan = scan::scan(&paths.mails)?;
     let (index, mut state) = read_index(paths, &mut problems);
+    let index_is_whole = state != IndexState::Unusable && !index.as_ref().is_some_and(|index| index.unfinished);
     if let Some(index) = &index
         && index.uid_validity.is_some()
         && index.uid_validity != uidlist.uid_validity
@@ -81,6 +82,9 @@ fn look_once(paths: &MailboxPaths) -> Result<Snapshot, StoreError> {
     }
     let sources = Sources { uidlist: &uidlist, slots: &slots, index: index.as_ref() };
     let mut joined = join::join(sources, scan, &mut |file| file_times(&paths.mails, file));
+    if !index_is_whole {
+        joined.status.first_recent_uid = None;
+    }
     match origin {
         Origin::Sound => {}
         // What the lost lines said is not known, so the destination may keep the UIDs that it has from them.
@@ -88,7 +92,7 @@ fn look_once(paths: &MailboxPaths) -> Result<Snapshot, StoreError> {
             joined.status.uid_next = uidlist.entries.last().map_or(Uid::FIRST, |entry| entry.uid.next());
         }
         // No server has shown any of it to a client yet.
-        Origin::Mbsync => joined.status.first_recent_uid = Uid::FIRST,
+        Origin::Mbsync => joined.status.first_recent_uid = Some(Uid::FIRST),
     }
     foreign::add_keywords(&paths.mails, &mut joined);
     problems.append(&mut joined.problems);

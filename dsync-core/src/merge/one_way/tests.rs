@@ -23,7 +23,7 @@ impl Side {
             uid_next: Uid::new(uid_next).unwrap(),
             message_count: u32::try_from(messages.len()).unwrap(),
             highest_modseq: highest.map(ModSeq),
-            first_recent_uid: Uid::FIRST,
+            first_recent_uid: Some(Uid::FIRST),
         };
         Self { status, messages }
     }
@@ -57,7 +57,7 @@ impl Side {
         assert!(records.iter().all(|record| record.modseq.is_some_and(|m| m <= changes.highest_modseq)));
         let mut after = Self::new(None, changes.uid_next.get(), Some(changes.highest_modseq.get()), records);
         after.status.identity = changes.identity.or(Self::new(Some(9), 1, None, vec![]).status.identity);
-        after.status.first_recent_uid = changes.first_recent_uid;
+        after.status.first_recent_uid = Some(changes.first_recent_uid);
         after
     }
 }

@@ -63,7 +63,7 @@ fn run(files: &[(u32, &str)], changes: &MailboxChanges) -> Result<CommitPlan, St
         uid_next: uid(50),
         message_count: 0,
         highest_modseq: None,
-        first_recent_uid: uid(1),
+        first_recent_uid: Some(uid(1)),
     };
     let messages = MessageList::new(records).unwrap();
     let joined = Joined { status, messages, files: located, doomed: vec![], problems: vec![] };
