@@ -3,7 +3,7 @@
 //! * [`fs`]: every change of the file system goes through here: durable, atomic, locked.
 //! * [`index`]: the mail index and its transaction log.
 //! * [`list`]: mailbox names and layouts, subscriptions, change log.
-//! * [`location`]: `driver:path:KEY=value`.
+//! * [`location`]: a location as text, such as `maildir:~/Maildir`.
 //! * [`maildir`]: the Maildir store.
 #![deny(unsafe_op_in_unsafe_fn)]
 

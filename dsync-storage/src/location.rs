@@ -211,9 +211,9 @@ impl Location {
     /// far as the paths exist.
     #[must_use]
     pub fn overlap(&self, other: &Self) -> Option<PathBuf> {
-        let theirs: Vec<_> = other.directories().map(|path| resolve(path)).collect();
+        let theirs: Vec<_> = other.directories().map(resolve).collect();
         self.directories()
-            .map(|path| resolve(path))
+            .map(resolve)
             .find(|path| theirs.iter().any(|other| path.starts_with(other) || other.starts_with(path)))
     }
 

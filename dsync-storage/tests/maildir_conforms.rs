@@ -1,5 +1,7 @@
 //! The Maildir store keeps all promises of the store traits, in every arrangement of its files.
 
+#![allow(clippy::unwrap_used, reason = "a test may panic")]
+
 use std::path::Path;
 
 use dsync_core::conformance;

@@ -1,4 +1,4 @@
-//! What every [`MailStore`](crate::store::MailStore) must pass. Call [`run`] from a test of your store.
+//! What every [`MailStore`] must pass. Call [`run`] from a test of your store.
 //!
 //! ```
 //! use dsync_core::memory::MemoryStore;

@@ -193,6 +193,12 @@ fn cache_extension(target: &IndexTarget, cache: &CachePlaces) -> Option<Extensio
     })
 }
 
+/// A keyword that is set or removed.
+struct KeywordChange {
+    name: Vec<u8>,
+    uids: Vec<UidRange>,
+}
+
 /// Collects records, and knows the state after them.
 struct Builder {
     view: IndexView,
@@ -271,7 +277,7 @@ impl Builder {
 
     fn set_keywords(&mut self, target: &IndexTarget) -> Result<(), Contradiction> {
         // By name in lower case, so that two spellings of one keyword are one record.
-        let mut changes: BTreeMap<(bool, Vec<u8>), (Vec<u8>, Vec<UidRange>)> = BTreeMap::new();
+        let mut changes: BTreeMap<(bool, Vec<u8>), KeywordChange> = BTreeMap::new();
         for (place, message) in target.messages.iter().enumerate() {
             let names = self.view.keyword_names();
             let present: Vec<&Vec<u8>> = self.view.keywords(place).filter_map(|number| names.get(number)).collect();
@@ -280,11 +286,11 @@ impl Builder {
             let wanted = missing.map(|name| (false, name)).chain(extra.map(|name| (true, name)));
             for (remove, name) in wanted {
                 let entry = changes.entry((remove, name.to_ascii_lowercase()));
-                let (_, uids) = entry.or_insert_with(|| (name.clone(), Vec::new()));
-                extend_ranges(uids, message.uid);
+                let change = entry.or_insert_with(|| KeywordChange { name: name.clone(), uids: Vec::new() });
+                extend_ranges(&mut change.uids, message.uid);
             }
         }
-        for ((remove, _), (name, uids)) in changes {
+        for ((remove, _), KeywordChange { name, uids }) in changes {
             self.push(Change::KeywordUpdate { remove, name, uids })?;
         }
         Ok(())

@@ -218,7 +218,7 @@ impl Joiner<'_> {
             received,
             saved: Some(saved),
             pop3_uidl: entry.and_then(|entry| uidl(entry, base)),
-            pop3_order: entry.and_then(|entry| order(entry)),
+            pop3_order: entry.and_then(order),
         })
     }
 
