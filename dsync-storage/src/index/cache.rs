@@ -70,6 +70,9 @@ impl<'a> Cache<'a> {
             return Some(Self { bytes, fields: Vec::new(), list_offset });
         }
         for _ in 0..MOST_LISTS {
+            if list_offset < HEADER_SIZE {
+                return None;
+            }
             let newer = decode_offset(Reader(bytes.get(list_offset..)?).array()?);
             if newer == 0 {
                 let fields = decode_fields(bytes.get(list_offset..)?)?;
@@ -287,6 +290,9 @@ mod tests {
         assert!(Cache::decode(&bytes, 8, 9).is_none());
         assert!(Cache::decode(&bytes, 7, 10).is_none());
         assert!(Cache::decode(&bytes[..20], 7, 9).is_none());
+        let mut inside_the_header = bytes.clone();
+        inside_the_header[28..32].copy_from_slice(&encode_offset(12));
+        assert!(Cache::decode(&inside_the_header, 7, 9).is_none());
     }
 
     proptest! {

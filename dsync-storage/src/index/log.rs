@@ -100,7 +100,10 @@ impl LogHeader {
             return Err(LogError::Version(major));
         }
         let header = bytes.get(4..usize::from(header_size)).filter(|_| header_size >= 24).ok_or(LogError::Header)?;
-        let mut fields = Reader(header);
+        // An older, shorter header lacks the last fields as a whole or in part.
+        let mut known = header.to_vec();
+        known.resize(header.len().max(36), 0);
+        let mut fields = Reader(&known);
         let mut next = || fields.u32().unwrap_or(0);
         let (index_id, file_seq, prev_file_seq, prev_file_offset, create_stamp) =
             (next(), next(), next(), next(), next());

@@ -65,6 +65,10 @@ fn headers_survive_and_old_ones_are_shorter() {
     old[1] = 1;
     old[2] = 24;
     assert_eq!(LogHeader::decode(&old).unwrap().initial_modseq, 0);
+    let mut cut = bytes[..30].to_vec();
+    cut[2] = 30;
+    cut.extend([1; 10]);
+    assert_eq!(LogHeader::decode(&cut), Err(LogError::ByteOrder), "half a field is none");
     let mut marked = bytes.clone();
     marked[4] = 0;
     assert_eq!(LogHeader::decode(&marked), Err(LogError::Marked));
