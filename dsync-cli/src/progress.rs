@@ -1,6 +1,6 @@
 //! What the user sees of a run, all of it on stderr.
 
-use dsync_core::model::{MailboxName, MessageKey};
+use dsync_core::model::MailboxName;
 use dsync_core::report::{Event, Observer, Report};
 use dsync_core::tree::TreeAction;
 
@@ -67,7 +67,7 @@ impl Observer for Progress {
                 let changes = &plan.changes;
                 self.say(Verbosity::Verbose, || {
                     format!(
-                        "{name}: {} messages to copy, {} to change, {} to remove",
+                        "{name}: {} to copy, {} to change, {} to remove",
                         plan.fetch.len(),
                         changes.update.len().saturating_add(changes.renumber.len()),
                         changes.remove.len()
@@ -86,28 +86,21 @@ impl Observer for Progress {
 fn debug_plan(name: &MailboxName, plan: &dsync_core::merge::MailboxPlan) {
     let changes = &plan.changes;
     for (key, record) in &plan.fetch {
-        eprintln!("dsync: Debug: {name}: copy {} as {record:?}", describe_key(key));
+        eprintln!("dsync: Debug: {name}: copy {key} as {record:?}");
     }
     for (key, record) in &changes.renumber {
-        eprintln!("dsync: Debug: {name}: renumber {} to {record:?}", describe_key(key));
+        eprintln!("dsync: Debug: {name}: renumber {key} to {record:?}");
     }
     for record in &changes.update {
-        eprintln!("dsync: Debug: {name}: change {} to {record:?}", describe_key(&record.key()));
+        eprintln!("dsync: Debug: {name}: change it to {record:?}");
     }
     for key in &changes.remove {
-        eprintln!("dsync: Debug: {name}: remove {}", describe_key(key));
+        eprintln!("dsync: Debug: {name}: remove {key}");
     }
     eprintln!(
         "dsync: Debug: {name}: {:?}, UIDNEXT {}, HIGHESTMODSEQ {}, first recent {}",
         changes.identity, changes.uid_next, changes.highest_modseq, changes.first_recent_uid
     );
-}
-
-fn describe_key(key: &MessageKey) -> String {
-    match key {
-        MessageKey::Uid(uid) => format!("UID {uid}"),
-        MessageKey::Unassigned(guid) => format!("the message {guid} without UID"),
-    }
 }
 
 fn describe(action: &TreeAction) -> String {

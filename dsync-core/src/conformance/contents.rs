@@ -59,15 +59,15 @@ fn messages_can_be_removed_changed_and_added_at_once(store: &mut dyn MailStore, 
     records[2].pop3_uidl = Some("other".into());
     records[2].pop3_order = None;
     records.remove(1);
+    let mut added = Vec::new();
     for number in [12, 20] {
-        let added = record(number, 45);
-        save(&mut *open, &added);
-        records.push(added);
+        added.push(save(&mut *open, &record(number, 45)));
+        records.push(record(number, 45));
     }
     let mut changes = no_changes(21, 50, 20);
     changes.remove = vec![key(7)];
     changes.update = records[..2].to_vec();
-    changes.add = records[2..].to_vec();
+    changes.add = added;
     open.commit(changes).expect("changes can be committed");
     assert_eq!(open.messages().records(), records, "after a commit the view is the new one");
     expect(store, mailbox, &numbered(&records, &[3, 8, 12, 20]));
@@ -112,9 +112,9 @@ fn a_message_can_be_there_twice(store: &mut dyn MailStore, mailbox: &MailboxName
     let mut open = store.open(mailbox).expect("it can be opened");
     let mut copy = record(12, 41);
     copy.guid = records[0].guid.clone();
-    save(&mut *open, &copy);
+    let saved = save(&mut *open, &copy);
     let mut changes = no_changes(13, 41, 1);
-    changes.add = vec![copy.clone()];
+    changes.add = vec![saved];
     open.commit(changes).expect("a copy can be added");
     records.push(copy);
     expect(store, mailbox, &numbered(&records, &[3, 7, 8, 12]));
@@ -137,17 +137,17 @@ fn an_older_view_cannot_commit(store: &mut dyn MailStore, mailbox: &MailboxName)
     let mut records = create_three(store, mailbox);
     let mut older = store.open(mailbox).expect("it can be opened");
     let mut newer = store.open(mailbox).expect("it can be opened");
-    save(&mut *newer, &record(12, 41));
+    let saved = save(&mut *newer, &record(12, 41));
     let mut changes = no_changes(13, 41, 1);
-    changes.add = vec![record(12, 41)];
+    changes.add = vec![saved];
     newer.commit(changes).expect("a message can be added");
     records.push(record(12, 41));
 
     let mut late = record(12, 41);
     late.guid = record(99, 1).guid;
-    older.save(&late, MessageBody::from_bytes(bytes(99))).expect("a message can be saved");
+    let saved = older.save(&late, MessageBody::from_bytes(bytes(99))).expect("a message can be saved");
     let mut changes = no_changes(13, 41, 1);
-    changes.add = vec![late];
+    changes.add = vec![(saved, late)];
     let error = older.commit(changes).err().map(|error| error.kind());
     assert_eq!(error, Some(ErrorKind::Changed), "a UID that was taken meanwhile is not given twice");
     expect(store, mailbox, &numbered(&records, &[3, 7, 8, 12]));
@@ -160,9 +160,9 @@ fn a_body_that_breaks_off_is_not_saved(store: &mut dyn MailStore, mailbox: &Mail
     body.size = body.size.map(|size| size + 1);
     let error = open.save(&record(12, 41), body).err().map(|error| error.kind());
     assert_eq!(error, Some(ErrorKind::Source), "a body of another length than announced is refused");
-    save(&mut *open, &record(13, 41));
+    let saved = save(&mut *open, &record(13, 41));
     let mut changes = no_changes(14, 41, 1);
-    changes.add = vec![record(13, 41)];
+    changes.add = vec![saved];
     open.commit(changes).expect("the mailbox goes on after a refused body");
     records.push(record(13, 41));
     expect(store, mailbox, &numbered(&records, &[3, 7, 8, 13]));
@@ -175,9 +175,9 @@ fn highest_values_fit(store: &mut dyn MailStore, mailbox: &MailboxName) {
     // No format keeps dates in more than 32 bits.
     last.received = Timestamp(i64::from(u32::MAX) - 1);
     last.saved = Some(Timestamp(i64::from(u32::MAX) - 1));
-    save(&mut *open, &last);
+    let saved = save(&mut *open, &last);
     let mut changes = no_changes(4_294_967_291, (1 << 60) + 5, 1);
-    changes.add = vec![last.clone()];
+    changes.add = vec![saved];
     open.commit(changes).expect("high numbers can be stored");
     records.push(last);
     expect(store, mailbox, &numbered(&records, &[3, 7, 8, 4_294_967_290]));

@@ -4,7 +4,7 @@ use crate::model::{
     Flags, Keyword, Keywords, MailboxGuid, MailboxIdentity, MailboxName, MessageGuid, MessageKey, MessageRecord,
     ModSeq, Timestamp, Uid, UidValidity,
 };
-use crate::store::{MailStore, Mailbox, MailboxChanges, MessageBody};
+use crate::store::{MailStore, Mailbox, MailboxChanges, MessageBody, SavedBody};
 
 pub(super) fn name(text: &str) -> MailboxName {
     MailboxName::parse(text, '/').expect("the checks use valid names")
@@ -61,9 +61,10 @@ pub(super) fn no_changes(uid_next: u32, highest: u64, recent: u32) -> MailboxCha
     }
 }
 
-pub(super) fn save(mailbox: &mut dyn Mailbox, record: &MessageRecord) {
+pub(super) fn save(mailbox: &mut dyn Mailbox, record: &MessageRecord) -> (SavedBody, MessageRecord) {
     let number = record.uid.expect("the checks save with UIDs").get();
-    mailbox.save(record, MessageBody::from_bytes(bytes(number))).expect("a message can be saved");
+    let saved = mailbox.save(record, MessageBody::from_bytes(bytes(number))).expect("a message can be saved");
+    (saved, record.clone())
 }
 
 /// A mailbox with messages 3, 7 and 8, modseqs 10, 30, 20, UIDNEXT 12, HIGHESTMODSEQ 40, recent from 8.
@@ -77,10 +78,12 @@ pub(super) fn create_three(store: &mut dyn MailStore, mailbox: &MailboxName) -> 
         Ok(open) => open,
         Err(_) => store.create(mailbox, identity(1)).expect("a mailbox can be created"),
     };
-    records.iter().for_each(|record| save(&mut *open, record));
+    // In another order than they are added.
+    let mut added: Vec<_> = records.iter().rev().map(|record| save(&mut *open, record)).collect();
+    added.reverse();
     let mut changes = no_changes(12, 40, 8);
     changes.identity = identity(1);
-    changes.add = records.clone();
+    changes.add = added;
     open.commit(changes).expect("messages can be committed");
     records
 }
@@ -98,7 +101,9 @@ pub(super) fn expect(store: &mut dyn MailStore, mailbox: &MailboxName, expected:
         assert_eq!(found, record, "a message is as it was committed");
     }
     for (record, number) in expected {
-        let body = open.body(&record.key()).expect("a listed message has a body");
+        let body = open
+            .body(MessageKey::Uid(record.uid.expect("the checks expect UIDs")))
+            .expect("a listed message has a body");
         let size = body.size;
         let read = body.read_all().expect("a body can be read");
         assert_eq!(read, bytes(*number), "the bytes are those that were saved");

@@ -4,7 +4,7 @@ use std::sync::{Arc, Mutex};
 
 use super::{Contents, StoredMailbox, StoredMessage, lock, not_found};
 use crate::model::{MailboxName, MailboxStatus, MessageKey, MessageList, MessageRecord, Uid};
-use crate::store::{ErrorKind, Mailbox, MailboxChanges, MessageBody, StoreError};
+use crate::store::{ErrorKind, Mailbox, MailboxChanges, MessageBody, SavedBody, StoreError};
 
 pub(super) struct MemoryMailbox {
     shared: Arc<Mutex<Contents>>,
@@ -29,10 +29,10 @@ impl MemoryMailbox {
         Self { shared, name, stored, published, status, messages, saved: Vec::new() }
     }
 
-    fn uid_of(&self, key: &MessageKey) -> Result<Uid, StoreError> {
+    fn uid_of(&self, key: MessageKey) -> Result<Uid, StoreError> {
         match key {
-            MessageKey::Uid(uid) if self.stored.messages.contains_key(uid) => Ok(*uid),
-            _ => Err(StoreError::new(ErrorKind::NotFound, format!("mailbox {} has no message {key:?}", self.name))),
+            MessageKey::Uid(uid) if self.stored.messages.contains_key(&uid) => Ok(uid),
+            _ => Err(StoreError::new(ErrorKind::NotFound, format!("mailbox {} has no {key}", self.name))),
         }
     }
 
@@ -50,30 +50,32 @@ impl MemoryMailbox {
 
     fn changed(&self, changes: MailboxChanges) -> Result<StoredMailbox, StoreError> {
         let mut stored = self.stored.clone();
-        let mut take = |key: &MessageKey| {
+        let mut take = |key: MessageKey| {
             let uid = self.uid_of(key)?;
             stored.messages.remove(&uid).ok_or_else(|| {
                 StoreError::new(ErrorKind::NotFound, format!("mailbox {} has no message {uid}", self.name))
             })
         };
         for key in &changes.remove {
-            take(key)?;
+            take(*key)?;
         }
         let mut placed = Vec::new();
         for (key, record) in changes.renumber {
-            placed.push(StoredMessage { record, bytes: take(&key)?.bytes });
+            placed.push(StoredMessage { record, bytes: take(key)?.bytes });
         }
         for record in changes.update {
-            let bytes = take(&record.key())?.bytes;
+            let uid = record.uid.ok_or_else(without_uid)?;
+            let bytes = take(MessageKey::Uid(uid))?.bytes;
             placed.push(StoredMessage { record, bytes });
         }
-        for (record, bytes) in changes.add.into_iter().zip(&self.saved) {
-            placed.push(StoredMessage { record, bytes: Arc::clone(bytes) });
+        for (SavedBody(number), record) in changes.add {
+            let bytes = self.saved.get(number).map(Arc::clone).ok_or_else(|| {
+                StoreError::new(ErrorKind::Impossible, "a message is added whose bytes were not saved".to_owned())
+            })?;
+            placed.push(StoredMessage { record, bytes });
         }
         for message in placed {
-            let uid = message.record.uid.ok_or_else(|| {
-                StoreError::new(ErrorKind::Impossible, "a message without a UID cannot be stored".to_owned())
-            })?;
+            let uid = message.record.uid.ok_or_else(without_uid)?;
             stored.messages.insert(uid, message);
         }
         stored.identity = changes.identity.or(stored.identity);
@@ -82,6 +84,10 @@ impl MemoryMailbox {
         stored.first_recent_uid = changes.first_recent_uid;
         Ok(stored)
     }
+}
+
+fn without_uid() -> StoreError {
+    StoreError::new(ErrorKind::Impossible, "a message without a UID cannot be stored".to_owned())
 }
 
 fn view_of(stored: &StoredMailbox) -> (MailboxStatus, MessageList) {
@@ -110,18 +116,18 @@ impl Mailbox for MemoryMailbox {
         &[]
     }
 
-    fn body(&mut self, message: &MessageKey) -> Result<MessageBody, StoreError> {
+    fn body(&mut self, message: MessageKey) -> Result<MessageBody, StoreError> {
         let uid = self.uid_of(message)?;
         let message = self.stored.messages.get(&uid).map(|message| message.bytes.to_vec());
         message.map(MessageBody::from_bytes).ok_or_else(|| not_found(&self.name))
     }
 
-    fn save(&mut self, _: &MessageRecord, body: MessageBody) -> Result<(), StoreError> {
+    fn save(&mut self, _: &MessageRecord, body: MessageBody) -> Result<SavedBody, StoreError> {
         let bytes = body.read_all().map_err(|error| {
             StoreError::with_source(ErrorKind::Source, "reading a message failed".to_owned(), error)
         })?;
         self.saved.push(bytes.into());
-        Ok(())
+        Ok(SavedBody(self.saved.len().saturating_sub(1)))
     }
 
     fn commit(&mut self, changes: MailboxChanges) -> Result<(), StoreError> {

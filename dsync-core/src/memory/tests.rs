@@ -17,8 +17,8 @@ fn assert_equal(a: &mut MemoryStore, b: &mut MemoryStore) {
         let (mut here, mut there) = (a.open(&name).unwrap(), b.open(&name).unwrap());
         assert_eq!(here.status(), there.status());
         assert_eq!(here.messages(), there.messages());
-        for record in here.messages().clone().records() {
-            let bytes = |mailbox: &mut Box<dyn Mailbox>| mailbox.body(&record.key()).unwrap().read_all().unwrap();
+        for (key, _) in here.messages().clone().keyed() {
+            let bytes = |mailbox: &mut Box<dyn Mailbox>| mailbox.body(key).unwrap().read_all().unwrap();
             assert_eq!(bytes(&mut here), bytes(&mut there));
         }
     }

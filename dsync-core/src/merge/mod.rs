@@ -23,6 +23,8 @@ pub struct MailboxPlan {
     pub changes: MailboxChanges,
     /// Messages to get from the other side: their key there, and what they become here.
     pub fetch: Vec<(MessageKey, MessageRecord)>,
+    /// Messages of the other side that cannot be had here, because all UIDs are used up.
+    pub unplaced: Vec<MessageKey>,
     /// Whether anything would be different afterwards.
     pub needed: bool,
 }

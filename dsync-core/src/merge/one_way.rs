@@ -4,17 +4,25 @@
 //! change. What the source has not decided yet (a UID, a modseq) the destination decides, and keeps its decision on
 //! later runs for as long as the source leaves it open.
 
-use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
 
 use super::{MailboxPlan, MailboxView};
 use crate::model::{MessageGuid, MessageKey, MessageRecord, ModSeq, Uid};
 use crate::store::MailboxChanges;
 
-/// The plan that makes `destination` equal to `source`.
+/// The greatest UID that is given to a message: servers cannot count on beyond it.
+const LAST_UID: u32 = 4_294_967_293;
+
+/// The plan that makes `destination` equal to `source`, but for messages of the source that are `unavailable`: it is
+/// then as if the source did not have them.
 #[must_use]
-pub fn one_way(source: MailboxView<'_>, destination: MailboxView<'_>) -> MailboxPlan {
+pub fn one_way(
+    source: MailboxView<'_>,
+    destination: MailboxView<'_>,
+    unavailable: &HashSet<MessageKey>,
+) -> MailboxPlan {
     let fresh = fresh_modseq(source, destination);
-    let (wanted, uid_next) = wanted_uids(source, destination);
+    let WantedUids { wanted, uid_next, unplaced } = wanted_uids(source, destination, unavailable);
     let mut present = Instances::new(destination);
     let mut plan = MailboxPlan {
         changes: MailboxChanges {
@@ -28,11 +36,12 @@ pub fn one_way(source: MailboxView<'_>, destination: MailboxView<'_>) -> Mailbox
             first_recent_uid: first_recent_uid(source, destination).min(uid_next),
         },
         fetch: Vec::new(),
+        unplaced,
         needed: false,
     };
     let mut highest = lowest_highest_modseq(source, destination);
     let mut missing = Vec::new();
-    for (uid, record) in &wanted {
+    for (uid, (key, record)) in &wanted {
         match present.take_at(*uid, &record.guid) {
             Some(here) => {
                 let target = target_record(record, *uid, Some(here), fresh);
@@ -41,15 +50,15 @@ pub fn one_way(source: MailboxView<'_>, destination: MailboxView<'_>) -> Mailbox
                     plan.changes.update.push(target);
                 }
             }
-            None => missing.push((*uid, *record)),
+            None => missing.push((*uid, *key, *record)),
         }
     }
-    for (uid, record) in missing {
+    for (uid, there, record) in missing {
         let target = target_record(record, uid, None, fresh);
         highest = highest.max(target.modseq.unwrap_or_default());
         match present.take_any(&record.guid) {
             Some(key) => plan.changes.renumber.push((key, target)),
-            None => plan.fetch.push((record.key(), target)),
+            None => plan.fetch.push((there, target)),
         }
     }
     plan.changes.remove = present.left();
@@ -73,13 +82,26 @@ fn first_recent_uid(source: MailboxView<'_>, destination: MailboxView<'_>) -> Ui
     source.status.first_recent_uid.or(destination.status.first_recent_uid).unwrap_or(Uid::FIRST)
 }
 
-/// Which message has to be at which UID, and UIDNEXT after that.
-fn wanted_uids<'a>(source: MailboxView<'a>, destination: MailboxView<'_>) -> (BTreeMap<Uid, &'a MessageRecord>, Uid) {
-    let mut wanted: BTreeMap<Uid, &MessageRecord> = BTreeMap::new();
-    for record in source.messages.assigned() {
-        wanted.extend(record.uid.map(|uid| (uid, record)));
+/// Which message of the source has to be at which UID, and UIDNEXT after that.
+struct WantedUids<'a> {
+    wanted: BTreeMap<Uid, (MessageKey, &'a MessageRecord)>,
+    uid_next: Uid,
+    unplaced: Vec<MessageKey>,
+}
+
+fn wanted_uids<'a>(
+    source: MailboxView<'a>,
+    destination: MailboxView<'_>,
+    unavailable: &HashSet<MessageKey>,
+) -> WantedUids<'a> {
+    let mut wanted = BTreeMap::new();
+    let mut unassigned = Vec::new();
+    for (key, record) in source.messages.keyed().filter(|(key, _)| !unavailable.contains(key)) {
+        match record.uid {
+            Some(uid) => drop(wanted.insert(uid, (key, record))),
+            None => unassigned.push((key, record)),
+        }
     }
-    let unassigned = source.messages.unassigned();
     let mut uid_next = source.status.uid_next;
     if source.status.identity.uid_validity.is_none() || !unassigned.is_empty() {
         // A UID that was given here for such a message must not be given again for another one.
@@ -93,22 +115,25 @@ fn wanted_uids<'a>(source: MailboxView<'a>, destination: MailboxView<'_>) -> (BT
         }
     }
     let mut without = Vec::new();
-    for record in unassigned {
+    for (key, record) in unassigned {
         match remembered.get_mut(&record.guid).and_then(VecDeque::pop_front) {
-            Some(uid) => {
-                wanted.insert(uid, record);
-            }
-            None => without.push(record),
+            Some(uid) => drop(wanted.insert(uid, (key, record))),
+            None => without.push((key, record)),
         }
     }
-    for record in without {
-        wanted.insert(uid_next, record);
+    let mut unplaced = Vec::new();
+    for (key, record) in without {
+        if uid_next.get() > LAST_UID {
+            unplaced.push(key);
+            continue;
+        }
+        wanted.insert(uid_next, (key, record));
         uid_next = uid_next.next();
     }
     if let Some((last, _)) = wanted.last_key_value() {
         uid_next = uid_next.max(last.next());
     }
-    (wanted, uid_next)
+    WantedUids { wanted, uid_next, unplaced }
 }
 
 /// What the message becomes at the destination, where it is `here` so far.
@@ -143,32 +168,32 @@ fn is_needed(plan: &MailboxPlan, destination: MailboxView<'_>) -> bool {
 
 /// The destination's messages that have not found their place yet.
 struct Instances<'a> {
-    by_guid: HashMap<&'a MessageGuid, VecDeque<&'a MessageRecord>>,
+    by_guid: HashMap<&'a MessageGuid, VecDeque<(MessageKey, &'a MessageRecord)>>,
 }
 
 impl<'a> Instances<'a> {
     fn new(destination: MailboxView<'a>) -> Self {
         let mut by_guid: HashMap<_, VecDeque<_>> = HashMap::with_capacity(destination.messages.len());
-        for record in destination.messages.records() {
-            by_guid.entry(&record.guid).or_default().push_back(record);
+        for (key, record) in destination.messages.keyed() {
+            by_guid.entry(&record.guid).or_default().push_back((key, record));
         }
         Self { by_guid }
     }
 
     fn take_at(&mut self, uid: Uid, guid: &MessageGuid) -> Option<&'a MessageRecord> {
         let instances = self.by_guid.get_mut(guid)?;
-        let index = instances.iter().position(|record| record.uid == Some(uid))?;
-        instances.remove(index)
+        let index = instances.iter().position(|(key, _)| *key == MessageKey::Uid(uid))?;
+        instances.remove(index).map(|(_, record)| record)
     }
 
     fn take_any(&mut self, guid: &MessageGuid) -> Option<MessageKey> {
-        self.by_guid.get_mut(guid)?.pop_front().map(MessageRecord::key)
+        self.by_guid.get_mut(guid)?.pop_front().map(|(key, _)| key)
     }
 
     fn left(self) -> Vec<MessageKey> {
-        let mut left: Vec<_> = self.by_guid.into_values().flatten().collect();
-        left.sort_by_key(|record| record.uid);
-        left.into_iter().map(MessageRecord::key).collect()
+        let mut left: Vec<_> = self.by_guid.into_values().flatten().map(|(key, _)| key).collect();
+        left.sort_unstable();
+        left
     }
 }
 

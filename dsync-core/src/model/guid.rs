@@ -83,7 +83,7 @@ impl MessageGuid {
 
 impl fmt::Display for MessageGuid {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&String::from_utf8_lossy(&self.0))
+        super::escape::write_escaped(f, &String::from_utf8_lossy(&self.0))
     }
 }
 

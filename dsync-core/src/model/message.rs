@@ -1,5 +1,7 @@
 //! One message as a mailbox lists it, and the list of all of them.
 
+use std::fmt;
+
 use sha1::{Digest, Sha1};
 
 use super::{Flags, Keywords, MessageGuid, ModSeq, Timestamp, Uid};
@@ -29,22 +31,21 @@ pub struct MessageRecord {
     pub pop3_order: Option<u32>,
 }
 
-/// How to name one message of a mailbox to its store.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+/// How to name one message of an open mailbox to its store.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum MessageKey {
     /// The message with this UID.
     Uid(Uid),
-    /// The message with this GUID among those without a UID.
-    Unassigned(MessageGuid),
+    /// The message at this place of [`MessageList::unassigned`], counted from 0. Means something only for the view
+    /// that the list is of.
+    Unassigned(usize),
 }
 
-impl MessageRecord {
-    /// The key by which its mailbox finds it.
-    #[must_use]
-    pub fn key(&self) -> MessageKey {
-        match self.uid {
-            Some(uid) => MessageKey::Uid(uid),
-            None => MessageKey::Unassigned(self.guid.clone()),
+impl fmt::Display for MessageKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Uid(uid) => write!(f, "message with UID {uid}"),
+            Self::Unassigned(place) => write!(f, "message {} of those without UID", place.saturating_add(1)),
         }
     }
 }
@@ -86,6 +87,26 @@ impl MessageList {
         &self.records
     }
 
+    /// All of them, each with the key by which its store finds it.
+    pub fn keyed(&self) -> impl Iterator<Item = (MessageKey, &MessageRecord)> {
+        let assigned = self.assigned;
+        self.records.iter().enumerate().map(move |(index, record)| match record.uid {
+            Some(uid) => (MessageKey::Uid(uid), record),
+            None => (MessageKey::Unassigned(index.saturating_sub(assigned)), record),
+        })
+    }
+
+    /// The place of a message in [`records`](Self::records).
+    #[must_use]
+    pub fn index_of(&self, key: MessageKey) -> Option<usize> {
+        match key {
+            MessageKey::Uid(uid) => self.assigned().binary_search_by_key(&Some(uid), |record| record.uid).ok(),
+            MessageKey::Unassigned(place) => {
+                self.assigned.checked_add(place).filter(|index| *index < self.records.len())
+            }
+        }
+    }
+
     /// How many messages there are.
     #[must_use]
     pub fn len(&self) -> usize {
@@ -119,8 +140,9 @@ impl MessageList {
             hash.update(record.saved.map_or(i64::MIN, Timestamp::seconds).to_le_bytes());
             hash.update(record.pop3_order.map_or(u64::MAX, u64::from).to_le_bytes());
             hash_text(&mut hash, record.guid.as_bytes());
+            hash.update([u8::from(record.pop3_uidl.is_some())]);
             hash_text(&mut hash, record.pop3_uidl.as_deref().unwrap_or_default().as_bytes());
-            hash.update(record.keywords.len().to_le_bytes());
+            hash.update((record.keywords.len() as u64).to_le_bytes());
             for keyword in &record.keywords {
                 hash_text(&mut hash, keyword.as_str().as_bytes());
             }
@@ -133,7 +155,7 @@ impl MessageList {
 
 /// Length first, so that no two different sequences of texts give the same bytes.
 fn hash_text(hash: &mut Sha1, text: &[u8]) {
-    hash.update(text.len().to_le_bytes());
+    hash.update((text.len() as u64).to_le_bytes());
     hash.update(text);
 }
 

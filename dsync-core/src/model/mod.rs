@@ -3,6 +3,7 @@
 //! Each type is a newtype or a plain struct whose constructor refuses what the mail world does not allow, so
 //! that a value that exists is a valid one and nobody checks it again.
 
+mod escape;
 mod flags;
 mod guid;
 mod keyword;

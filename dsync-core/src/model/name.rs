@@ -97,9 +97,9 @@ impl MailboxName {
 }
 
 impl fmt::Display for MailboxName {
-    /// The parts joined by `/`, for messages to people.
+    /// The parts joined by `/`, for messages to people; control characters are escaped.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.join('/'))
+        super::escape::write_escaped(f, &self.join('/'))
     }
 }
 

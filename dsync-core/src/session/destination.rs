@@ -1,6 +1,6 @@
 //! The side that becomes a copy.
 
-use std::collections::{HashSet, VecDeque};
+use std::collections::{HashMap, HashSet, VecDeque};
 
 use super::{Difference, Message, Session, SessionError};
 use crate::merge::{self, MailboxPlan, MailboxView};
@@ -9,7 +9,7 @@ use crate::model::{
     NodeKind,
 };
 use crate::report::{Event, Observer, Problem, Report};
-use crate::store::{ErrorKind, MailStore, Mailbox, MessageBody, StoreError};
+use crate::store::{ErrorKind, MailStore, Mailbox, MailboxChanges, MessageBody, SavedBody, StoreError};
 use crate::tree::{self, TreeAction};
 
 /// How often a mailbox that others keep changing at the destination is tried before the run goes on without it.
@@ -25,7 +25,8 @@ pub struct DestinationSession<'a> {
     source_tree: MailboxTree,
     outbox: VecDeque<Message>,
     state: State,
-    tries: u32,
+    /// The mailbox that is offered again, and how often it was tried.
+    retrying: Option<(MailboxName, u32)>,
     report: Report,
 }
 
@@ -55,16 +56,19 @@ struct Saving {
     messages: MessageList,
     plan: MailboxPlan,
     awaited: VecDeque<(MessageKey, MessageRecord)>,
+    /// Messages whose bytes have come.
+    saved: HashMap<MessageKey, SavedBody>,
     /// Messages whose bytes could not be had.
     failed: HashSet<MessageKey>,
     bytes: u64,
 }
 
 impl Transfer {
-    fn plan(&self, messages: &MessageList) -> MailboxPlan {
+    fn plan(&self, messages: &MessageList, unavailable: &HashSet<MessageKey>) -> MailboxPlan {
         let mut plan = merge::one_way(
             MailboxView { status: &self.status, messages },
             MailboxView { status: self.mailbox.status(), messages: self.mailbox.messages() },
+            unavailable,
         );
         plan.needed |= self.created;
         plan
@@ -98,7 +102,7 @@ impl<'a> DestinationSession<'a> {
             source_tree: MailboxTree::new(),
             outbox: VecDeque::new(),
             state: State::AwaitHello,
-            tries: 0,
+            retrying: None,
             report: Report::default(),
         }
     }
@@ -197,7 +201,10 @@ impl<'a> DestinationSession<'a> {
             .map(|(name, _)| name.clone())
             .collect();
         for name in lost {
-            self.problem(Some(&name), "the destination cannot keep a name that is no mailbox and has none below it");
+            self.problem(
+                Some(&name),
+                "it holds no mail and has no mailboxes below it; the destination cannot keep such a name",
+            );
         }
     }
 
@@ -207,7 +214,7 @@ impl<'a> DestinationSession<'a> {
         status: MailboxStatus,
         digest: Option<[u8; 16]>,
     ) -> Result<State, SessionError> {
-        if self.tries == 0 {
+        if self.tries_of(&name) == 0 {
             self.report.counts.mailboxes += 1;
         }
         let (mailbox, created) = match self.open_or_create(&name, status.identity) {
@@ -229,6 +236,11 @@ impl<'a> DestinationSession<'a> {
         Ok(State::AwaitRecords(Transfer { name, mailbox, created, status }, Vec::new()))
     }
 
+    /// How often the mailbox was tried in vain.
+    fn tries_of(&self, name: &MailboxName) -> u32 {
+        self.retrying.as_ref().filter(|(retried, _)| retried == name).map_or(0, |(_, tries)| *tries)
+    }
+
     fn open_or_create(
         &mut self,
         name: &MailboxName,
@@ -241,22 +253,26 @@ impl<'a> DestinationSession<'a> {
     }
 
     fn plan(&mut self, transfer: Transfer, records: Vec<MessageRecord>) -> Result<State, SessionError> {
-        let name = &transfer.name;
+        let name = transfer.name.clone();
         let messages = MessageList::new(records)
             .ok_or_else(|| SessionError::InvalidData(format!("the messages of mailbox {name} in a wrong order")))?;
-        let plan = transfer.plan(&messages);
+        let plan = transfer.plan(&messages, &HashSet::new());
         self.observer.event(if plan.needed {
-            Event::MailboxPlanned(name, &plan)
+            Event::MailboxPlanned(&name, &plan)
         } else {
-            Event::MailboxUnchanged(name)
+            Event::MailboxUnchanged(&name)
         });
-        self.outbox.push_back(Message::Request(plan.fetch.iter().map(|(key, _)| key.clone()).collect()));
+        for key in &plan.unplaced {
+            self.problem(Some(&name), format!("{key} cannot be copied: all UIDs of the mailbox are used up"));
+        }
+        self.outbox.push_back(Message::Request(plan.fetch.iter().map(|(key, _)| *key).collect()));
         let awaited = plan.fetch.iter().cloned().collect();
         self.commit_if_complete(Box::new(Saving {
             transfer,
             messages,
             plan,
             awaited,
+            saved: HashMap::new(),
             failed: HashSet::new(),
             bytes: 0,
         }))
@@ -272,7 +288,8 @@ impl<'a> DestinationSession<'a> {
             Ok(body) => {
                 let size = body.size;
                 match saving.transfer.mailbox.save(&record, body) {
-                    Ok(()) => {
+                    Ok(saved) => {
+                        saving.saved.insert(key, saved);
                         saving.bytes = saving.bytes.saturating_add(size.unwrap_or(0));
                         self.observer.event(Event::MessageSaved(name, size));
                         None
@@ -284,7 +301,7 @@ impl<'a> DestinationSession<'a> {
         };
         if let Some(reason) = failure {
             let name = name.clone();
-            self.problem(Some(&name), reason);
+            self.problem(Some(&name), format!("{key} cannot be copied: {reason}"));
             saving.failed.insert(key);
         }
         self.commit_if_complete(saving)
@@ -294,23 +311,29 @@ impl<'a> DestinationSession<'a> {
         if !saving.awaited.is_empty() {
             return Ok(State::AwaitBodies(saving));
         }
-        let Saving { mut transfer, messages, mut plan, failed, bytes, .. } = *saving;
+        let Saving { mut transfer, messages, mut plan, mut saved, failed, bytes, .. } = *saving;
         if !failed.is_empty() {
-            // As if the source did not have them: no UID is given to a message that is not there. The bodies that did
-            // come are in the same order as the messages of the new plan, which leaves out the others.
-            let mut records = messages.records().to_vec();
-            records.retain(|record| !failed.contains(&record.key()));
-            plan = transfer.plan(&MessageList::new(records).unwrap_or_default());
+            // No UID is given to a message that is not there.
+            plan = transfer.plan(&messages, &failed);
         }
-        let answer = if plan.needed { self.commit(&mut transfer, plan, bytes)? } else { Message::Done };
-        self.tries = if matches!(answer, Message::Retry) { self.tries + 1 } else { 0 };
+        let MailboxPlan { mut changes, fetch, needed, .. } = plan;
+        let add = fetch.into_iter().filter_map(|(key, record)| Some((saved.remove(&key)?, record)));
+        changes.add = add.collect();
+        let answer = if needed { self.commit(&mut transfer, changes, bytes)? } else { Message::Done };
+        self.retrying = match &answer {
+            Message::Retry => Some((transfer.name.clone(), self.tries_of(&transfer.name) + 1)),
+            _ => None,
+        };
         self.outbox.push_back(answer);
         Ok(State::AwaitOffer)
     }
 
-    fn commit(&mut self, transfer: &mut Transfer, plan: MailboxPlan, bytes: u64) -> Result<Message, SessionError> {
-        let MailboxPlan { mut changes, fetch, .. } = plan;
-        changes.add = fetch.into_iter().map(|(_, record)| record).collect();
+    fn commit(
+        &mut self,
+        transfer: &mut Transfer,
+        changes: MailboxChanges,
+        bytes: u64,
+    ) -> Result<Message, SessionError> {
         let (saved, removed) = (changes.add.len(), changes.remove.len());
         let changed = changes.update.len().saturating_add(changes.renumber.len());
         let name = &transfer.name;
@@ -325,7 +348,7 @@ impl<'a> DestinationSession<'a> {
                 self.observer.event(Event::MailboxCommitted(name));
                 Ok(Message::Done)
             }
-            Err(error) if error.kind() == ErrorKind::Changed && self.tries + 1 < TRIES => Ok(Message::Retry),
+            Err(error) if error.kind() == ErrorKind::Changed && self.tries_of(name) + 1 < TRIES => Ok(Message::Retry),
             Err(error) if error.kind() == ErrorKind::Changed || is_about_one_mailbox(error.kind()) => {
                 self.problem(Some(name), error.to_string());
                 Ok(Message::Done)

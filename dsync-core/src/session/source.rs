@@ -109,10 +109,6 @@ impl<'a> SourceSession<'a> {
             }
         }
     }
-
-    fn body(&mut self, open: &mut OpenMailbox, key: &MessageKey) -> Message {
-        Message::Body(open.mailbox.body(key).map_err(|error| error.to_string()))
-    }
 }
 
 impl Session for SourceSession<'_> {
@@ -170,7 +166,7 @@ impl Session for SourceSession<'_> {
             }
             State::SendBodies(mut open, mut keys) => match keys.pop_front() {
                 Some(key) => {
-                    let body = self.body(&mut open, &key);
+                    let body = Message::Body(open.mailbox.body(key).map_err(|error| error.to_string()));
                     let state =
                         if keys.is_empty() { State::AwaitDone(open.name) } else { State::SendBodies(open, keys) };
                     (state, Some(body))

@@ -106,18 +106,17 @@ pub trait Mailbox: Send {
     ///
     /// # Errors
     /// [`ErrorKind::NotFound`] if the message is gone by now.
-    fn body(&mut self, message: &MessageKey) -> Result<MessageBody, StoreError>;
+    fn body(&mut self, message: MessageKey) -> Result<MessageBody, StoreError>;
 
     /// Takes the bytes of a message that a later [`commit`](Self::commit) will add. Nothing is visible yet and
     /// nothing is durable; no lock that others wait for is held.
     ///
-    /// Bodies are identified by the order in which they were saved: the n-th call since the last commit belongs to
-    /// the n-th record of [`MailboxChanges::add`].
+    /// What it gives is handed back in [`MailboxChanges::add`], and means something until the next commit.
     ///
     /// # Errors
     /// If they cannot be read from `body` ([`ErrorKind::Source`]) or cannot be written. In the first case nothing
     /// was saved and the mailbox can go on.
-    fn save(&mut self, message: &MessageRecord, body: MessageBody) -> Result<(), StoreError>;
+    fn save(&mut self, message: &MessageRecord, body: MessageBody) -> Result<SavedBody, StoreError>;
 
     /// Makes all of `changes` visible and durable.
     ///
@@ -127,6 +126,10 @@ pub trait Mailbox: Send {
     /// whatever was done already is repaired by opening the mailbox again and committing what is then missing.
     fn commit(&mut self, changes: MailboxChanges) -> Result<(), StoreError>;
 }
+
+/// The bytes of a message that a mailbox has taken but not added yet. The number is the store's own.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct SavedBody(pub usize);
 
 /// What a [`Mailbox::commit`] does, all at once.
 ///
@@ -149,8 +152,8 @@ pub struct MailboxChanges {
     pub renumber: Vec<(MessageKey, MessageRecord)>,
     /// Messages that stay under their UID with other flags, keywords, modseq, dates or POP3 data. Their GUID stays.
     pub update: Vec<MessageRecord>,
-    /// New messages, in the order in which their bodies were saved.
-    pub add: Vec<MessageRecord>,
+    /// New messages, each with its bytes.
+    pub add: Vec<(SavedBody, MessageRecord)>,
     /// UIDNEXT afterwards.
     pub uid_next: Uid,
     /// HIGHESTMODSEQ afterwards. A store whose own counting has passed this value reaches it all the same, by

@@ -6,9 +6,11 @@ use std::path::{Path, PathBuf};
 use dsync_core::store::{ErrorKind, StoreError};
 use thiserror::Error;
 
+use crate::text::lossy;
+
 /// What was being done to which path, and what the system said.
 #[derive(Debug, Error)]
-#[error("cannot {doing} {}: {source}{}", path.display(), advice(source))]
+#[error("cannot {doing} {}: {source}{}", lossy(path), advice(source))]
 pub struct FsError {
     /// The operation as a verb: "create", "rename".
     pub doing: &'static str,

@@ -6,6 +6,7 @@
 use std::fs::File;
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
+use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
@@ -45,6 +46,13 @@ impl FileLock {
             std::thread::sleep(pause);
             pause = (pause * 2).min(LONGEST_PAUSE);
         }
+    }
+
+    /// Whether the locked file is still the one with this name.
+    #[must_use]
+    pub fn is_at(&self, path: &Path) -> bool {
+        let (Ok(held), Ok(named)) = (self.file.metadata(), std::fs::symlink_metadata(path)) else { return false };
+        (held.dev(), held.ino()) == (named.dev(), named.ino())
     }
 
     /// The locked file.

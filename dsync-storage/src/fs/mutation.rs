@@ -5,7 +5,7 @@
 
 use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io::{self, Write};
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, fchown};
+use std::os::unix::fs::{DirBuilderExt, FileExt, OpenOptionsExt, fchown};
 use std::path::Path;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -47,6 +47,14 @@ pub fn open_append(path: &Path, permissions: &Permissions) -> Result<File, FsErr
 /// As the system; some of the bytes may have been written then.
 pub fn write(mut file: &File, path: &Path, bytes: &[u8]) -> Result<(), FsError> {
     file.write_all(bytes).map_err(|error| FsError::new("write", path, error))
+}
+
+/// Overwrites or appends bytes at a place.
+///
+/// # Errors
+/// As the system; some of the bytes may have been written then.
+pub fn write_at(file: &File, path: &Path, bytes: &[u8], offset: u64) -> Result<(), FsError> {
+    file.write_all_at(bytes, offset).map_err(|error| FsError::new("write", path, error))
 }
 
 /// Cuts a file to `length` bytes.

@@ -34,6 +34,9 @@ pub fn open(path: &Path) -> Result<(File, Metadata), FsError> {
     Ok((file, metadata))
 }
 
+/// How much memory is reserved on the word of a file alone.
+const MOST_RESERVED: usize = 16 << 20;
+
 /// The contents of a file, or `None` if there is none. Refuses one of more than `limit` bytes.
 ///
 /// # Errors
@@ -48,7 +51,9 @@ pub fn contents(path: &Path, limit: u64) -> Result<Option<Vec<u8>>, FsError> {
     if metadata.len() > limit {
         return Err(too_large());
     }
-    let mut bytes = Vec::with_capacity(usize::try_from(metadata.len()).unwrap_or(0));
+    // A file can claim to be larger than what it holds.
+    let announced = usize::try_from(metadata.len()).unwrap_or(0).min(MOST_RESERVED);
+    let mut bytes = Vec::with_capacity(announced);
     file.take(limit.saturating_add(1)).read_to_end(&mut bytes).map_err(failed)?;
     if bytes.len() as u64 > limit {
         return Err(too_large());

@@ -10,6 +10,7 @@ use super::log::{Change, Framed, LogError, LogHeader, decode_record};
 use super::main_index::{MainIndex, MainIndexError, offset};
 use super::view::{Contradiction, IndexView, counted_place, is_reset};
 use crate::fs::{FsError, read};
+use crate::text::lossy;
 
 /// The files of one index: a directory and the name that all of them begin with.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -67,8 +68,8 @@ impl IndexFiles {
     }
 }
 
-/// Offsets in these files have 32 bits.
-pub(super) const LARGEST: u64 = u32::MAX as u64;
+/// Sizes and offsets in these files are coded in 28 bits, in units of 4.
+pub(crate) const LARGEST: u64 = 1 << 30;
 /// How often to start again while a server rotates its log.
 const TRIES: u32 = 5;
 /// How often, and how long each time, to wait for somebody who is just writing a record.
@@ -82,7 +83,7 @@ pub enum IndexError {
     #[error(transparent)]
     Fs(#[from] FsError),
     /// A log cannot be understood.
-    #[error("the index log {} is corrupt: {error}", path.display())]
+    #[error("the index log {} is corrupt: {error} (doveadm force-resync makes a server repair it)", lossy(path))]
     Log {
         /// The log.
         path: PathBuf,
@@ -91,7 +92,10 @@ pub enum IndexError {
         error: LogError,
     },
     /// A record of a log cannot be right.
-    #[error("the index log {} is corrupt at offset {offset}: {error}", path.display())]
+    #[error(
+        "the index log {} is corrupt at offset {offset}: {error} (doveadm force-resync makes a server repair it)",
+        lossy(path)
+    )]
     Contradiction {
         /// The log.
         path: PathBuf,
@@ -102,7 +106,7 @@ pub enum IndexError {
         error: Contradiction,
     },
     /// The main index cannot be understood.
-    #[error("the index {} is corrupt: {error}", path.display())]
+    #[error("the index {} is corrupt: {error} (doveadm force-resync makes a server repair it)", lossy(path))]
     Main {
         /// The file.
         path: PathBuf,
@@ -111,7 +115,10 @@ pub enum IndexError {
         error: MainIndexError,
     },
     /// The files do not belong together.
-    #[error("the index files in {} do not belong together: {reason}", path.display())]
+    #[error(
+        "the index files in {} do not belong together: {reason} (doveadm force-resync makes a server repair them)",
+        lossy(path)
+    )]
     Lost {
         /// Their directory.
         path: PathBuf,

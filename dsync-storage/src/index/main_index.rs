@@ -27,6 +27,8 @@ const MAJOR: u8 = 7;
 const MINOR: u8 = 3;
 /// No header of a sound index is larger.
 const LARGEST_HEADER: usize = 64 << 20;
+/// No index has more.
+const MOST_EXTENSIONS: usize = 256;
 
 /// Offsets in the base header.
 pub mod offset {
@@ -191,6 +193,9 @@ impl MainIndex {
             last = uid;
             index.messages.push((uid, flags));
         }
+        if last >= index.get(offset::NEXT_UID).max(1) && last != 0 {
+            return Err(MainIndexError::Header);
+        }
         for (mut extension, place) in places {
             let end = place.saturating_add(extension.record_size.into());
             if extension.record_size > 0 {
@@ -283,8 +288,12 @@ fn decode_extensions(headers: &[u8], record_size: usize) -> Result<Vec<(Extensio
                 && *place >= 5
                 && align >= 1
                 && place.is_multiple_of(align));
-        let new = extensions.iter().all(|(other, _)| other.name != extension.name);
-        if !fits || !new || extension.name.is_empty() {
+        let new = extensions.iter().all(|(other, other_place)| {
+            let apart = place.saturating_add(size) <= *other_place
+                || other_place.saturating_add(other.record_size.into()) <= *place;
+            other.name != extension.name && (size == 0 || other.record_size == 0 || apart)
+        });
+        if !fits || !new || extension.name.is_empty() || extensions.len() >= MOST_EXTENSIONS {
             return Err(corrupt);
         }
         extensions.push(found);
@@ -361,11 +370,12 @@ mod tests {
 
     fn any_index() -> impl Strategy<Value = MainIndex> {
         let extension = (any::<u32>(), prop::collection::vec(any::<u8>(), 0..20), 0u16..3, 0u32..4);
-        let messages = prop::collection::btree_map(1u32.., any::<u8>(), 0..6);
+        let messages = prop::collection::btree_map(1u32..u32::MAX, any::<u8>(), 0..6);
         (prop::collection::btree_map("[a-z]{1,9}", extension, 0..5), messages, any::<u8>()).prop_map(
             |(extensions, messages, fill)| {
                 let mut index = MainIndex::new(7);
                 index.messages = messages.into_iter().collect();
+                index.set(offset::NEXT_UID, index.messages.last().map_or(1, |(uid, _)| uid + 1));
                 for (name, (reset_id, header, units, align)) in extensions {
                     let record_align = 1 << align;
                     let record_size = units * record_align;

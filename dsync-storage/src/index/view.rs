@@ -21,6 +21,10 @@ pub const CACHE: &str = "cache";
 /// No extension has more data than this, for its header or one message.
 const LARGEST_HEADER: u32 = (16 << 20) - 1;
 const LARGEST_RECORD: u16 = 32767;
+/// No message has more data of all extensions together, and no index more of all messages and headers, so that a small
+/// hostile log cannot claim much memory.
+const LARGEST_WIDTH: usize = 2048;
+const LARGEST_TOTAL: usize = 1 << 30;
 /// No index has more keywords than this, so that a hostile log cannot make every message larger and larger.
 const MOST_KEYWORDS: usize = 4096;
 
@@ -290,6 +294,10 @@ impl IndexView {
         if gone.is_empty() {
             return;
         }
+        if let (Some(first), Some(last), true) = (gone.first(), gone.last(), is_one_range(&gone)) {
+            self.remove_range(*first, *last);
+            return;
+        }
         for extension in &mut self.index.extensions {
             let size = usize::from(extension.record_size);
             if size > 0 {
@@ -304,15 +312,36 @@ impl IndexView {
             place = place.saturating_add(1);
             keep
         });
-        let left: BTreeSet<u32> = self.index.messages.iter().map(|(uid, _)| *uid).collect();
-        self.pending_expunges.retain(|uid| left.contains(uid));
-        self.pending_changes.retain(|uid| left.contains(uid));
+        self.forget_requests_for_missing();
+    }
+
+    /// Most records are about one message, and there may be thousands of them.
+    fn remove_range(&mut self, first: usize, last: usize) {
+        for extension in &mut self.index.extensions {
+            let size = usize::from(extension.record_size);
+            let (start, end) = (first.saturating_mul(size), last.saturating_add(1).saturating_mul(size));
+            if size > 0 && end <= extension.records.len() {
+                drop(extension.records.drain(start..end));
+            }
+        }
+        if last < self.index.messages.len() {
+            drop(self.index.messages.drain(first..=last));
+        }
+        self.forget_requests_for_missing();
+    }
+
+    fn forget_requests_for_missing(&mut self) {
+        let messages = &self.index.messages;
+        let there = |uid: &u32| messages.binary_search_by_key(uid, |(uid, _)| *uid).is_ok();
+        self.pending_expunges.retain(there);
+        self.pending_changes.retain(there);
     }
 
     fn append(&mut self, uid: u32, flags: u8) -> Result<(), Contradiction> {
         if uid < self.next_uid() || uid == u32::MAX {
             return Err(Contradiction("a message is added under a UID that was used already"));
         }
+        self.check_size(self.index.messages.len().saturating_add(1))?;
         self.index.messages.push((uid, flags));
         for extension in &mut self.index.extensions {
             let length = extension.records.len().saturating_add(extension.record_size.into());
@@ -375,7 +404,20 @@ impl IndexView {
         if extension.name == KEYWORDS.as_bytes() {
             return Err(Contradiction("the keywords are changed as an extension"));
         }
-        resize(extension, intro, count)?;
+        let before = (extension.record_size, extension.header.len());
+        check_sizes(intro)?;
+        // The new size counts as soon as it is known, not when it has been reserved.
+        let (mut width, mut headers) =
+            (usize::from(intro.record_size), usize::try_from(intro.header_size).unwrap_or(0));
+        (width, headers) = (width.max(before.0.into()), headers.max(before.1));
+        let others = self.index.extensions.iter().enumerate().filter(|(other, _)| *other != number);
+        for (_, other) in others {
+            width = width.saturating_add(other.record_size.into());
+            headers = headers.saturating_add(other.header.len());
+        }
+        within_limits(width, headers, count)?;
+        let Some(extension) = self.index.extensions.get_mut(number) else { return Ok(()) };
+        resize(extension, intro, count);
         self.current = Some(Current { number, up_to_date: extension.reset_id == intro.reset_id });
         Ok(())
     }
@@ -388,6 +430,12 @@ impl IndexView {
         let extension = Extension { name: name.to_vec(), reset_id: intro.reset_id, ..Extension::default() };
         self.index.extensions.push(extension);
         Ok(self.index.extensions.len().saturating_sub(1))
+    }
+
+    fn check_size(&self, count: usize) -> Result<(), Contradiction> {
+        let widths = self.index.extensions.iter().map(|extension| usize::from(extension.record_size));
+        let headers = self.index.extensions.iter().map(|extension| extension.header.len());
+        within_limits(widths.sum(), headers.sum(), count)
     }
 
     fn current_extension(&mut self) -> Result<Option<&mut Extension>, Contradiction> {
@@ -564,13 +612,25 @@ pub fn counted(before: u64, record: &LogRecord, log_minor: u8) -> u64 {
     }
 }
 
+fn is_one_range(places: &BTreeSet<usize>) -> bool {
+    let (Some(first), Some(last)) = (places.first(), places.last()) else { return false };
+    last.checked_sub(*first).and_then(|length| length.checked_add(1)) == Some(places.len())
+}
+
 /// A change of bits that no client sees.
 fn is_internal(update: &FlagUpdate) -> bool {
     (update.add | update.remove) & 0x1f == 0 && !update.force
 }
 
-fn resize(extension: &mut Extension, intro: &ExtensionIntro, count: usize) -> Result<(), Contradiction> {
-    let never_shrink = intro.flags & 1 != 0;
+fn within_limits(width: usize, headers: usize, count: usize) -> Result<(), Contradiction> {
+    let total = width.saturating_add(8).saturating_mul(count).saturating_add(headers);
+    if width > LARGEST_WIDTH || total > LARGEST_TOTAL {
+        return Err(Contradiction("the data of its extensions are larger than those of any mailbox"));
+    }
+    Ok(())
+}
+
+fn check_sizes(intro: &ExtensionIntro) -> Result<(), Contradiction> {
     let impossible = Contradiction("an extension has an impossible size");
     if intro.header_size > LARGEST_HEADER || intro.record_size > LARGEST_RECORD {
         return Err(impossible);
@@ -580,20 +640,19 @@ fn resize(extension: &mut Extension, intro: &ExtensionIntro, count: usize) -> Re
     {
         return Err(impossible);
     }
+    Ok(())
+}
+
+fn resize(extension: &mut Extension, intro: &ExtensionIntro, count: usize) {
+    let never_shrink = intro.flags & 1 != 0;
     let header_size = usize::try_from(intro.header_size).unwrap_or(0);
     if header_size > extension.header.len() || !never_shrink {
         extension.header.resize(header_size, 0);
     }
     if intro.record_size > extension.record_size || !never_shrink && intro.record_size != extension.record_size {
-        let total = usize::from(intro.record_size).checked_mul(count);
-        // 2 GiB for one extension is more than any server could load.
-        if total.is_none_or(|total| total > 1 << 31) {
-            return Err(impossible);
-        }
         widen(extension, intro.record_size, count);
         extension.record_align = intro.record_align;
     }
-    Ok(())
 }
 
 /// Gives the data of each message another size.

@@ -6,9 +6,8 @@
 
 use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom};
-use std::os::unix::fs::{FileExt, MetadataExt};
 use std::path::Path;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use super::cache::{self, Cache};
 use super::files::{self, IndexError, IndexFiles, IndexState};
@@ -53,6 +52,23 @@ pub fn create(
     permissions: &Permissions,
     durability: Durability,
 ) -> Result<(), IndexError> {
+    // A server that has the old one open must not be writing to it meanwhile.
+    let old = match File::options().read(true).append(true).open(files.log()) {
+        Ok(file) => Some(FileLock::exclusive(file, &files.log(), WAIT)?),
+        Err(_) => None,
+    };
+    create_without_lock(files, target, dates, permissions, durability)?;
+    drop(old);
+    Ok(())
+}
+
+fn create_without_lock(
+    files: &IndexFiles,
+    target: &IndexTarget,
+    dates: &SaveDates,
+    permissions: &Permissions,
+    durability: Durability,
+) -> Result<(), IndexError> {
     for path in [files.log(), files.old_log(), files.cache(), files.main()] {
         mutation::remove_file(&path)?;
     }
@@ -81,7 +97,7 @@ impl LockedIndex {
                 Err(error) => return Err(FsError::new("open", &path, error).into()),
             };
             let lock = FileLock::exclusive(file, &path, WAIT)?;
-            if !is_at(lock.file(), &path) {
+            if !lock.is_at(&path) {
                 continue;
             }
             let bytes = read_locked(lock.file(), &path)?;
@@ -175,7 +191,7 @@ impl LockedIndex {
         let opened = File::options().read(true).write(true).open(&path);
         if let Ok(file) = opened {
             let lock = FileLock::exclusive(file, &path, CACHE_WAIT)?;
-            if is_at(lock.file(), &path)
+            if lock.is_at(&path)
                 && let Some(places) = self.add_dates(&lock, &path, file_seq, dates)?
             {
                 return Ok(places);
@@ -222,10 +238,11 @@ impl LockedIndex {
             .map(|(uid, date)| (view.index_of(*uid).map_or(0, |place| view.cache_offset(place)), *date))
             .collect();
         let Some(addition) = cache::encode_addition(&cache, now().as_u32(), &with_places) else { return Ok(None) };
-        let failed = |error| FsError::new("write", path, error);
-        lock.file().write_all_at(&addition.append, bytes.len() as u64).map_err(failed)?;
+        mutation::write_at(lock.file(), path, &addition.append, bytes.len() as u64)?;
+        // What points to it comes after it, also after a power cut.
+        mutation::sync_file(lock.file(), path)?;
         for (offset, patch) in &addition.patches {
-            lock.file().write_all_at(patch, *offset as u64).map_err(failed)?;
+            mutation::write_at(lock.file(), path, patch, *offset as u64)?;
         }
         mutation::sync_file(lock.file(), path)?;
         let uids = dates.iter().map(|(uid, _)| *uid);
@@ -260,7 +277,7 @@ impl LockedIndex {
         let places = write_new_cache(&self.files, index_id, cache_seq, &all, &self.permissions, Durability::Now)?;
         let Some((records, initial)) = target::whole_log(index_id, target, &places) else {
             // So few changes can have been counted only by an index that was not made by counting; one like it then.
-            return create(&self.files, target, &all, &self.permissions, Durability::Now);
+            return create_without_lock(&self.files, target, &all, &self.permissions, Durability::Now);
         };
         let seq = self.state.log.as_ref().map_or(FIRST_LOG, |log| log.file_seq.saturating_add(1));
         let header = LogHeader::new(index_id, seq, now().as_u32(), initial);
@@ -314,10 +331,11 @@ fn create_log(files: &IndexFiles, path: &Path, permissions: &Permissions) -> Res
 
 /// Waits until a file is gone, or takes it away if it has not changed for as long as servers wait.
 fn wait_for(path: &Path) -> Result<(), FsError> {
+    let give_up = Instant::now() + WAIT;
     loop {
         let Ok(metadata) = std::fs::metadata(path) else { return Ok(()) };
         let age = metadata.modified().ok().and_then(|time| time.elapsed().ok()).unwrap_or_default();
-        if age > WAIT {
+        if age > WAIT || Instant::now() > give_up {
             return mutation::remove_file(path);
         }
         std::thread::sleep(Duration::from_millis(20));
@@ -354,11 +372,6 @@ fn write_new_cache(
     replace::replace(&path, &temporary, &bytes, permissions, durability)?;
     let uids = dates.iter().map(|(uid, _)| *uid);
     Ok(CachePlaces { file_seq, new_file: true, offsets: uids.zip(offsets).collect() })
-}
-
-fn is_at(file: &File, path: &Path) -> bool {
-    let (Ok(held), Ok(named)) = (file.metadata(), std::fs::metadata(path)) else { return false };
-    (held.dev(), held.ino()) == (named.dev(), named.ino())
 }
 
 /// All of a locked file, through the handle that holds the lock.

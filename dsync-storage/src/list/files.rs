@@ -71,6 +71,7 @@ pub fn log_changes(index_root: &Path, changes: &[Change], permissions: &Permissi
             mutation::truncate(&file, &path, length)?;
             return Err(error);
         }
+        mutation::sync_file(&file, &path)?;
         let length = file.metadata().map_err(|error| FsError::new("read", &path, error))?.len();
         if length >= ROTATE_SIZE {
             mutation::rename(&path, &index_root.join("dovecot.mailbox.log.2"))?;
@@ -116,7 +117,7 @@ pub fn allocate_uid_validity(control_root: &Path, permissions: &Permissions) -> 
 fn finish_uid_validity(main: &Path, value: u32, permissions: &Permissions) -> Result<UidValidity, FsError> {
     let temporary = main.with_file_name(format!("{}.dsync", crate::fs::unique::file_name()));
     let text = uidvalidity::encode(value);
-    replace::replace(main, &temporary, text.as_bytes(), permissions, Durability::Later)?;
+    replace::replace(main, &temporary, text.as_bytes(), permissions, Durability::Now)?;
     UidValidity::new(value).ok_or_else(|| {
         FsError::new("count up", main, io::Error::new(io::ErrorKind::InvalidData, "0 is no valid value"))
     })

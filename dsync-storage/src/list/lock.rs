@@ -6,7 +6,6 @@
 
 use std::fs::File;
 use std::io;
-use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
@@ -38,7 +37,7 @@ impl ListLock {
             match opened {
                 Ok(file) => {
                     let lock = FileLock::exclusive(file, &path, left)?;
-                    if is_still_at(lock.file(), &path) {
+                    if lock.is_at(&path) {
                         return Ok(Self { path, lock });
                     }
                 }
@@ -59,7 +58,7 @@ impl ListLock {
 
 impl Drop for ListLock {
     fn drop(&mut self) {
-        if is_still_at(self.lock.file(), &self.path) {
+        if self.lock.is_at(&self.path) {
             let _ = mutation::remove_file(&self.path);
         }
     }
@@ -76,11 +75,6 @@ fn create(path: &Path, permissions: &Permissions) -> Result<Option<FileLock>, Fs
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(None),
         result => result.map(Some),
     }
-}
-
-fn is_still_at(file: &File, path: &Path) -> bool {
-    let (Ok(held), Ok(named)) = (file.metadata(), std::fs::symlink_metadata(path)) else { return false };
-    (held.dev(), held.ino()) == (named.dev(), named.ino())
 }
 
 #[cfg(test)]

@@ -12,12 +12,13 @@
 
 use std::time::{Duration, SystemTime};
 
-use dsync_core::model::MailboxIdentity;
+use dsync_core::model::{MailboxIdentity, MailboxName};
 use dsync_core::store::{ErrorKind, MailboxChanges, StoreError};
 
 use super::commit_plan::{self, CommitPlan, Found};
 use super::context::Context;
 use super::keywords::{self, KeywordSlots};
+use super::listing;
 use super::snapshot::{self, IndexState, Snapshot};
 use super::staging::StagedFile;
 use super::{indexed, uidlist};
@@ -38,6 +39,9 @@ pub(super) struct Target<'a> {
     pub(super) context: &'a Context,
     pub(super) paths: &'a MailboxPaths,
     pub(super) permissions: &'a Permissions,
+    pub(super) name: &'a MailboxName,
+    /// It was there before, so it must still be.
+    pub(super) existed: bool,
     /// Nobody else can see it yet, and everything will be made durable before they can.
     pub(super) hidden: bool,
 }
@@ -62,9 +66,15 @@ impl Target<'_> {
         changes: &MailboxChanges,
         staged: &mut [StagedFile],
     ) -> Result<(), StoreError> {
-        prepare_directories(self.paths, self.permissions)?;
         self.sync_staged(staged)?;
+        if !self.existed {
+            prepare_directories(self.paths, self.permissions)?;
+        }
         let lock = if self.hidden { None } else { Some(self.lock_uidlist()?) };
+        if self.existed {
+            self.refuse_if_gone()?;
+            prepare_directories(self.paths, self.permissions)?;
+        }
         let index = match (&self.paths.index, before.index) {
             (Some(directory), IndexState::Sound) => Some(indexed::lock(directory, self.permissions)?),
             _ => None,
@@ -111,6 +121,15 @@ impl Target<'_> {
             mutation::sync_file(&open, file.path())?;
         }
         Ok(())
+    }
+
+    /// Whoever deletes or renames takes no lock that we hold, so this is asked again as late as possible.
+    fn refuse_if_gone(&self) -> Result<(), StoreError> {
+        if listing::is_mailbox(self.context.naming.layout, self.name, &self.paths.mails) {
+            return Ok(());
+        }
+        let text = format!("{} was deleted or renamed by somebody else meanwhile", lossy(&self.paths.mails));
+        Err(StoreError::new(ErrorKind::NotFound, text))
     }
 
     fn lock_uidlist(&self) -> Result<Dotlock, FsError> {

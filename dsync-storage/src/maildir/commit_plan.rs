@@ -8,7 +8,7 @@ use std::collections::{HashMap, HashSet};
 use std::path::{Path, PathBuf};
 
 use dsync_core::model::{Keywords, MailboxIdentity, MessageKey, MessageRecord, Timestamp, Uid};
-use dsync_core::store::{ErrorKind, MailboxChanges, StoreError};
+use dsync_core::store::{ErrorKind, MailboxChanges, SavedBody, StoreError};
 
 use super::file_name::{FileName, SlotSet, base_of, can_be_base};
 use super::join::Joined;
@@ -16,6 +16,7 @@ use super::keywords::KeywordSlots;
 use super::scan::{Subdirectory, path_of};
 use super::staging::Sizes;
 use super::uidlist::{UidList, UidListEntry, can_be_field};
+use crate::text::lossy;
 
 /// What was found in the mailbox, under its lock.
 #[derive(Clone, Copy)]
@@ -57,8 +58,11 @@ pub(super) fn plan(
 ) -> Result<CommitPlan, StoreError> {
     let mut planner = Planner::new(maildir, found, changes, identity);
     planner.existing(changes)?;
-    for (number, (record, sizes)) in changes.add.iter().zip(staged).enumerate() {
-        planner.add(number, record, *sizes, new_name)?;
+    for (SavedBody(number), record) in &changes.add {
+        let sizes = staged
+            .get(*number)
+            .ok_or_else(|| StoreError::new(ErrorKind::Impossible, "a message is added whose bytes were not saved"))?;
+        planner.add(*number, record, *sizes, new_name)?;
     }
     planner.finish()
 }
@@ -94,13 +98,12 @@ impl<'a> Planner<'a> {
     fn existing(&mut self, changes: &MailboxChanges) -> Result<(), StoreError> {
         let entries: HashMap<Uid, &UidListEntry> =
             self.found.uidlist.entries.iter().map(|entry| (entry.uid, entry)).collect();
-        let mut remove: HashSet<&MessageKey> = changes.remove.iter().collect();
+        let mut remove: HashSet<MessageKey> = changes.remove.iter().copied().collect();
         let mut target: HashMap<MessageKey, &MessageRecord> =
-            changes.renumber.iter().map(|(key, record)| (key.clone(), record)).collect();
-        target.extend(changes.update.iter().map(|record| (record.key(), record)));
+            changes.renumber.iter().map(|(key, record)| (*key, record)).collect();
+        target.extend(changes.update.iter().filter_map(|record| Some((MessageKey::Uid(record.uid?), record))));
         let found = self.found.joined;
-        for (before, file) in found.messages.records().iter().zip(&found.files) {
-            let key = before.key();
+        for ((key, before), file) in found.messages.keyed().zip(&found.files) {
             if remove.remove(&key) {
                 self.plan.remove.push(file.path(self.maildir));
                 continue;
@@ -115,8 +118,9 @@ impl<'a> Planner<'a> {
             self.rename(record, before, &file.name, file.subdirectory);
             self.messages.push((record.clone(), entry));
         }
-        if let Some(key) = remove.into_iter().next().or(target.keys().next()) {
-            return Err(StoreError::new(ErrorKind::NotFound, format!("the mailbox has no message {key:?}")));
+        if let Some(key) = remove.into_iter().next().or(target.keys().next().copied()) {
+            let text = format!("{} has no {key}", lossy(self.maildir));
+            return Err(StoreError::new(ErrorKind::NotFound, text));
         }
         self.plan.remove.extend(found.doomed.iter().map(|file| file.path(self.maildir)));
         Ok(())
@@ -199,7 +203,8 @@ impl<'a> Planner<'a> {
     fn finish(mut self) -> Result<CommitPlan, StoreError> {
         self.messages.sort_by_key(|(record, _)| record.uid);
         if self.messages.windows(2).any(|pair| pair[0].0.uid == pair[1].0.uid) {
-            return Err(StoreError::new(ErrorKind::Changed, "a UID was taken meanwhile"));
+            let text = format!("a UID of {} was taken by another message meanwhile", lossy(self.maildir));
+            return Err(StoreError::new(ErrorKind::Changed, text));
         }
         let before = &self.found.joined.messages;
         self.plan.reuses_uids = self.messages.iter().any(|(record, _)| {

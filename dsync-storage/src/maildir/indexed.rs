@@ -10,15 +10,13 @@ use crate::fs::permissions::Permissions;
 use crate::fs::read;
 use crate::fs::replace::Durability;
 use crate::index::cache::{Cache, RECEIVED_DATE, SAVE_DATE};
-use crate::index::files::{IndexError, IndexFiles, IndexState, read_index};
+use crate::index::files::{IndexError, IndexFiles, IndexState, LARGEST, read_index};
 use crate::index::target::{IndexTarget, TargetMessage};
 use crate::index::view::{CACHE, IndexView};
 use crate::index::writer::{self, LockedIndex};
 
 /// The flags have not been written to the file name.
 const DIRTY: u8 = 0x80;
-/// Offsets in the file have 32 bits.
-const LARGEST_CACHE: u64 = u32::MAX as u64;
 
 /// Reads the index in a directory; `None` if there is none.
 pub(super) fn read(directory: &Path) -> Result<Option<IndexedMailbox>, IndexError> {
@@ -26,7 +24,7 @@ pub(super) fn read(directory: &Path) -> Result<Option<IndexedMailbox>, IndexErro
     let Some(IndexState { view, unfinished, .. }) = read_index(&files)? else { return Ok(None) };
     // Dates are all that is lost with the cache, and the files have some too.
     let cache_bytes = match view.extension(CACHE) {
-        Some(_) => read::contents(&files.cache(), LARGEST_CACHE).ok().flatten().unwrap_or_default(),
+        Some(_) => read::contents(&files.cache(), LARGEST).ok().flatten().unwrap_or_default(),
         None => Vec::new(),
     };
     let cache = view

@@ -3,11 +3,12 @@
 use std::sync::Arc;
 
 use dsync_core::model::{MailboxIdentity, MailboxName, MailboxStatus, MessageKey, MessageList, MessageRecord};
-use dsync_core::store::{ErrorKind, Mailbox, MailboxChanges, MessageBody, StoreError};
+use dsync_core::store::{ErrorKind, Mailbox, MailboxChanges, MessageBody, SavedBody, StoreError};
 
 use super::build::Build;
 use super::commit;
 use super::context::Context;
+use super::listing;
 use super::snapshot::{self, Snapshot};
 use super::staging::StagedFile;
 use crate::fs::permissions::Permissions;
@@ -23,6 +24,8 @@ pub(super) struct MaildirMailbox {
     staged: Vec<StagedFile>,
     /// The hidden place where the mailbox is while it is new.
     build: Option<Build>,
+    /// It is no new one.
+    existed: bool,
     /// The identity that a new mailbox is to have.
     identity: MailboxIdentity,
 }
@@ -40,6 +43,7 @@ impl MaildirMailbox {
             snapshot,
             staged: Vec::new(),
             build: None,
+            existed: true,
             identity: MailboxIdentity::UNDECIDED,
         })
     }
@@ -53,8 +57,17 @@ impl MaildirMailbox {
         identity: MailboxIdentity,
     ) -> Result<Self, StoreError> {
         let snapshot = snapshot::look(&paths)?;
-        let mut mailbox =
-            Self { context, name, paths, permissions, snapshot, staged: Vec::new(), build: None, identity };
+        let mut mailbox = Self {
+            context,
+            name,
+            paths,
+            permissions,
+            snapshot,
+            staged: Vec::new(),
+            build: None,
+            existed: false,
+            identity,
+        };
         mailbox.show_identity();
         Ok(mailbox)
     }
@@ -78,15 +91,13 @@ impl MaildirMailbox {
         status.identity = status.identity.or(self.identity);
     }
 
-    fn index_of(&self, key: &MessageKey) -> Option<usize> {
-        let messages = self.messages();
-        match key {
-            MessageKey::Uid(uid) => messages.assigned().binary_search_by_key(&Some(*uid), |record| record.uid).ok(),
-            MessageKey::Unassigned(guid) => {
-                let found = messages.unassigned().iter().position(|record| record.guid == *guid)?;
-                messages.assigned().len().checked_add(found)
-            }
+    /// A mailbox that was there must not come into being again because it is written to.
+    fn refuse_if_gone(&self) -> Result<(), StoreError> {
+        if !self.existed || listing::is_mailbox(self.context.naming.layout, &self.name, &self.paths.mails) {
+            return Ok(());
         }
+        let text = format!("mailbox {} was deleted or renamed by somebody else meanwhile", self.name);
+        Err(StoreError::new(ErrorKind::NotFound, text))
     }
 }
 
@@ -103,31 +114,36 @@ impl Mailbox for MaildirMailbox {
         &self.snapshot.joined.problems
     }
 
-    fn body(&mut self, message: &MessageKey) -> Result<MessageBody, StoreError> {
-        let file = self.index_of(message).and_then(|index| self.snapshot.joined.files.get(index));
+    fn body(&mut self, message: MessageKey) -> Result<MessageBody, StoreError> {
+        let index = self.messages().index_of(message);
+        let file = index.and_then(|index| self.snapshot.joined.files.get(index));
         let file = file.ok_or_else(|| {
-            let text = format!("mailbox {} has no message {message:?}", self.name);
+            let text = format!("mailbox {} has no {message}", self.name);
             StoreError::new(ErrorKind::NotFound, text)
         })?;
         let (file, size) = snapshot::open_message(&self.paths.mails, file)?;
         Ok(MessageBody::from_file(file, size))
     }
 
-    fn save(&mut self, message: &MessageRecord, body: MessageBody) -> Result<(), StoreError> {
+    fn save(&mut self, message: &MessageRecord, body: MessageBody) -> Result<SavedBody, StoreError> {
         self.context.refuse_if_read_only()?;
+        self.refuse_if_gone()?;
         commit::prepare_directories(&self.paths, &self.permissions)?;
         let staged = StagedFile::write(&self.paths.mails, body, message.received, &self.permissions)?;
         self.staged.push(staged);
-        Ok(())
+        Ok(SavedBody(self.staged.len().saturating_sub(1)))
     }
 
     fn commit(&mut self, changes: MailboxChanges) -> Result<(), StoreError> {
         self.context.refuse_if_read_only()?;
+        self.refuse_if_gone()?;
         let mut staged = std::mem::take(&mut self.staged);
         let target = commit::Target {
             context: &self.context,
             paths: &self.paths,
             permissions: &self.permissions,
+            name: &self.name,
+            existed: self.existed,
             hidden: self.build.is_some(),
         };
         let mut changes = changes;
@@ -137,6 +153,7 @@ impl Mailbox for MaildirMailbox {
             self.paths = build.publish(&self.context, &self.name, &self.permissions)?;
         }
         self.snapshot = snapshot::look(&self.paths)?;
+        self.existed = true;
         Ok(())
     }
 }

@@ -22,8 +22,8 @@ use crate::index::files::IndexFiles;
 use crate::list::layout::MailboxPaths;
 use crate::text::lossy;
 
-/// A uidlist of several thousand million messages would be larger.
-const LARGEST_UIDLIST: u64 = 1 << 32;
+/// Enough for some twenty million messages.
+const LARGEST_UIDLIST: u64 = 1 << 30;
 /// 26 lines.
 const LARGEST_KEYWORDS: u64 = 1 << 20;
 /// How often to look again while others are at work.

@@ -1,9 +1,14 @@
 use proptest::prelude::*;
 
+use super::one_way as one_way_without;
 use super::*;
 use crate::model::{
     Flags, Keyword, Keywords, MailboxGuid, MailboxIdentity, MailboxStatus, MessageList, Timestamp, UidValidity,
 };
+
+fn one_way(source: MailboxView<'_>, destination: MailboxView<'_>) -> MailboxPlan {
+    one_way_without(source, destination, &HashSet::new())
+}
 
 #[derive(Clone, Debug)]
 struct Side {
@@ -35,10 +40,10 @@ impl Side {
     /// Carries a plan out and complains about one that breaks an invariant.
     fn after(&self, plan: &MailboxPlan) -> Self {
         let changes = &plan.changes;
-        let mut records: Vec<_> = self.messages.records().to_vec();
-        let mut take = |key: &MessageKey| {
-            let index = records.iter().position(|record| record.key() == *key).expect("the message is there");
-            records.remove(index)
+        let mut records: Vec<_> = self.messages.keyed().map(|(key, record)| (key, record.clone())).collect();
+        let mut take = |wanted: &MessageKey| {
+            let index = records.iter().position(|(key, _)| key == wanted).expect("the message is there");
+            records.remove(index).1
         };
         changes.remove.iter().for_each(|key| drop(take(key)));
         let mut placed = Vec::new();
@@ -47,11 +52,12 @@ impl Side {
             placed.push(target.clone());
         }
         for target in &changes.update {
-            assert_eq!(take(&target.key()).guid, target.guid);
+            let key = MessageKey::Uid(target.uid.expect("what is updated has a UID"));
+            assert_eq!(take(&key).guid, target.guid);
             placed.push(target.clone());
         }
         placed.extend(plan.fetch.iter().map(|(_, target)| target.clone()));
-        records.extend(placed);
+        let mut records: Vec<_> = records.into_iter().map(|(_, record)| record).chain(placed).collect();
         records.sort_by_key(|record| record.uid);
         assert!(records.iter().all(|record| record.uid.is_some_and(|uid| uid < changes.uid_next)));
         assert!(records.iter().all(|record| record.modseq.is_some_and(|m| m <= changes.highest_modseq)));
@@ -123,6 +129,26 @@ fn messages_without_uid_get_one_that_stays() {
     let uids: Vec<_> = second.messages.records().iter().map(|r| (r.uid.unwrap().get(), r.guid.to_string())).collect();
     assert_eq!(uids, [(2, "b".into()), (3, "0".into()), (4, "c".into())]);
     assert!(!one_way(source.view(), second.view()).needed);
+}
+
+#[test]
+fn what_is_unavailable_gets_no_uid() {
+    let source = Side::new(None, 1, None, vec![record(0, "a", 0), record(0, "b", 0), record(0, "c", 0)]);
+    let unavailable = HashSet::from([MessageKey::Unassigned(1)]);
+    let plan = one_way_without(source.view(), empty().view(), &unavailable);
+    let keys: Vec<_> = plan.fetch.iter().map(|(key, record)| (*key, record.uid.unwrap().get())).collect();
+    assert_eq!(keys, [(MessageKey::Unassigned(0), 1), (MessageKey::Unassigned(2), 2)]);
+    assert_eq!(plan.changes.uid_next.get(), 3);
+}
+
+#[test]
+fn when_uids_run_out_the_rest_is_named() {
+    let records = vec![record(0, "a", 0), record(0, "b", 0)];
+    let source = Side::new(Some(1), 4_294_967_293, Some(5), records);
+    let plan = one_way(source.view(), empty().view());
+    assert_eq!((plan.fetch.len(), plan.unplaced), (1, vec![MessageKey::Unassigned(1)]));
+    let none = Side::new(Some(1), u32::MAX, Some(5), vec![record(0, "a", 0)]);
+    assert_eq!(one_way(none.view(), empty().view()).unplaced.len(), 1);
 }
 
 #[test]

@@ -162,6 +162,21 @@ fn counters_of_an_extension_stay_in_their_range() {
 }
 
 #[test]
+fn a_hostile_log_cannot_claim_much_memory() {
+    let mut view = IndexView::empty(1, 1);
+    let mut refused = false;
+    for number in 0..40 {
+        let record = LogRecord::external(intro(&format!("x{number}"), 0, 0, 32_764));
+        refused |= view.apply(&record, 3).is_err();
+    }
+    assert!(refused);
+    let mut view = IndexView::empty(1, 1);
+    let headers = (0..100).map(|number| LogRecord::external(intro(&format!("x{number}"), 0, (16 << 20) - 4, 0)));
+    let refused = headers.into_iter().any(|record| view.apply(&record, 3).is_err());
+    assert!(refused);
+}
+
+#[test]
 fn the_next_uid_only_grows() {
     let mut view = IndexView::empty(1, 1);
     let next = |value: u32| Change::HeaderUpdate(vec![(offset::NEXT_UID, value.to_le_bytes().to_vec())]);

@@ -23,6 +23,10 @@ fn record(number: u32, guid: &str) -> MessageRecord {
     }
 }
 
+fn numbered(records: Vec<MessageRecord>) -> Vec<(SavedBody, MessageRecord)> {
+    records.into_iter().enumerate().map(|(number, record)| (SavedBody(number), record)).collect()
+}
+
 fn changes() -> MailboxChanges {
     MailboxChanges {
         identity: MailboxIdentity::UNDECIDED,
@@ -85,14 +89,14 @@ fn uidlist(plan: &CommitPlan) -> String {
 #[test]
 fn a_new_message_is_named_by_its_guid_if_that_is_possible() {
     let mut changes = changes();
-    changes.add = vec![
+    changes.add = numbered(vec![
         record(1, "plain"),
         record(2, "sized,S=10,W=12"),
         record(3, "wrong,S=11"),
         record(4, "plain"),
         record(5, "with/slash"),
         record(6, "with space"),
-    ];
+    ]);
     let plan = run(&[], &changes).unwrap();
     assert_eq!(
         placed(&plan),
@@ -115,7 +119,7 @@ fn a_new_message_is_named_by_its_guid_if_that_is_possible() {
 #[test]
 fn a_guid_that_fits_nowhere_is_refused() {
     let mut changes = changes();
-    changes.add = vec![record(1, "slash/and space")];
+    changes.add = numbered(vec![record(1, "slash/and space")]);
     assert_eq!(run(&[], &changes).unwrap_err().kind(), ErrorKind::Impossible);
 }
 
@@ -126,7 +130,7 @@ fn only_a_recent_message_without_flags_lies_in_new() {
     seen.flags = Flags::SEEN;
     let mut tagged = record(22, "tagged");
     tagged.keywords = [Keyword::new("x").unwrap()].into_iter().collect();
-    changes.add = vec![record(19, "old"), record(20, "recent"), seen, tagged];
+    changes.add = numbered(vec![record(19, "old"), record(20, "recent"), seen, tagged]);
     let plan = run(&[], &changes).unwrap();
     assert_eq!(placed(&plan), ["/m/cur/old:2,", "/m/new/recent", "/m/cur/seen:2,S", "/m/cur/tagged:2,a"]);
     assert_eq!(plan.slots.encode(), b"0 x\n");
@@ -170,6 +174,6 @@ fn a_plan_for_other_messages_is_refused() {
     missing.remove = vec![MessageKey::Uid(uid(9))];
     assert_eq!(run(&[(1, "cur/m1:2,")], &missing).unwrap_err().kind(), ErrorKind::NotFound);
     let mut taken = changes();
-    taken.add = vec![record(1, "other")];
+    taken.add = numbered(vec![record(1, "other")]);
     assert_eq!(run(&[(1, "cur/m1:2,")], &taken).unwrap_err().kind(), ErrorKind::Changed);
 }
