@@ -67,7 +67,7 @@ impl Observer for Progress {
                 let changes = &plan.changes;
                 self.say(Verbosity::Verbose, || {
                     format!(
-                        "{name}: {} to copy, {} to change, {} to remove",
+                        "{name}: messages to copy {}, to change {}, to remove {}",
                         plan.fetch.len(),
                         changes.update.len().saturating_add(changes.renumber.len()),
                         changes.remove.len()
