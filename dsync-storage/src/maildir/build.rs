@@ -9,13 +9,15 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use dsync_core::model::{MailboxIdentity, MailboxName};
-use dsync_core::store::StoreError;
+use dsync_core::store::{ErrorKind, StoreError};
 use nix::errno::Errno;
 use nix::sys::signal::kill;
 use nix::unistd::Pid;
 
 use super::context::Context;
+use super::listing;
 use crate::fs::permissions::Permissions;
+use crate::fs::read::EntryKind;
 use crate::fs::{FsError, mutation, read, unique};
 use crate::list::layout::{Layout, MailboxPaths};
 use crate::list::lock::ListLock;
@@ -27,10 +29,18 @@ const ABANDONED: Duration = Duration::from_secs(36 * 60 * 60);
 /// A mailbox that is being built. Dropping it before it is published removes it.
 #[derive(Debug)]
 pub(super) struct Build {
-    hidden: PathBuf,
+    /// Index and control files if they are kept apart, then the mails: the mailbox is there when they are.
+    parts: Vec<Part>,
     paths: MailboxPaths,
     target: MailboxPaths,
     identity: MailboxIdentity,
+}
+
+/// One directory of the mailbox.
+#[derive(Debug)]
+struct Part {
+    hidden: PathBuf,
+    target: PathBuf,
 }
 
 impl Build {
@@ -41,15 +51,33 @@ impl Build {
         identity: MailboxIdentity,
         permissions: &Permissions,
     ) -> Result<Self, StoreError> {
-        let hidden = hidden_place(context, permissions)?;
-        mutation::create_directory(&hidden, permissions)?;
-        let in_place = |path: &PathBuf| if *path == target.mails { hidden.clone() } else { path.clone() };
-        let paths = MailboxPaths {
-            mails: hidden.clone(),
-            control: in_place(&target.control),
-            index: target.index.as_ref().map(in_place),
+        let roots = &context.roots;
+        let all = [
+            (roots.index.as_ref(), target.index.as_ref()),
+            (Some(&roots.control), Some(&target.control)),
+            (Some(&roots.mails), Some(&target.mails)),
+        ];
+        let mut parts: Vec<Part> = Vec::new();
+        for (root, place) in all {
+            if let (Some(root), Some(place)) = (root, place)
+                && parts.iter().all(|part| part.target != *place)
+            {
+                let hidden = hidden_place(root, permissions)?;
+                mutation::create_directory(&hidden, permissions)?;
+                parts.push(Part { hidden, target: place.clone() });
+            }
+        }
+        parts.sort_by_key(|part| part.target == target.mails);
+        let hidden = |path: &PathBuf| {
+            let part = parts.iter().find(|part| part.target == *path);
+            part.map_or_else(|| path.clone(), |part| part.hidden.clone())
         };
-        Ok(Self { hidden, paths, target, identity })
+        let paths = MailboxPaths {
+            mails: hidden(&target.mails),
+            control: hidden(&target.control),
+            index: target.index.as_ref().map(hidden),
+        };
+        Ok(Self { parts, paths, target, identity })
     }
 
     /// Where its files are now.
@@ -70,74 +98,92 @@ impl Build {
         permissions: &Permissions,
     ) -> Result<MailboxPaths, StoreError> {
         if context.naming.layout == Layout::MaildirPlusPlus {
-            drop(mutation::create(&self.hidden.join("maildirfolder"), permissions)?);
+            drop(mutation::create(&self.paths.mails.join("maildirfolder"), permissions)?);
         }
-        mutation::sync_file_system(&self.hidden)?;
+        for part in &self.parts {
+            mutation::sync_file_system(&part.hidden)?;
+        }
         let _lock = ListLock::take(context.roots.index.as_ref().unwrap_or(&context.roots.mails), permissions)?;
-        let target = self.target.clone();
-        if let Some(parent) = target.mails.parent() {
-            mutation::create_directories(parent, permissions)?;
+        if listing::is_mailbox(context.naming.layout, name, &self.target.mails) {
+            return Err(taken(name));
         }
-        if let Err(error) = self.place(&target.mails) {
-            let taken = matches!(error.kind(), io::ErrorKind::DirectoryNotEmpty | io::ErrorKind::AlreadyExists);
-            if taken {
-                let text = format!("mailbox {name} was created by somebody else meanwhile");
-                return Err(StoreError::new(dsync_core::store::ErrorKind::Changed, text));
+        for part in &self.parts {
+            if let Some(parent) = part.target.parent() {
+                mutation::create_directories(parent, permissions)?;
             }
-            return Err(error.into());
-        }
-        if let Some(parent) = target.mails.parent() {
-            mutation::sync_directory(parent)?;
+            match part.place() {
+                Err(error) if error.kind() == io::ErrorKind::DirectoryNotEmpty => return Err(taken(name)),
+                result => result?,
+            }
+            if let Some(parent) = part.target.parent() {
+                mutation::sync_directory(parent)?;
+            }
         }
         super::tree_changes::note(context, &[], &[])?;
-        Ok(target)
+        Ok(self.target.clone())
     }
+}
 
-    fn place(&self, target: &Path) -> Result<(), FsError> {
-        if !target.exists() {
-            return mutation::rename(&self.hidden, target);
+fn taken(name: &MailboxName) -> StoreError {
+    let text = format!("mailbox {name} was created by somebody else meanwhile");
+    StoreError::new(ErrorKind::Changed, text)
+}
+
+impl Part {
+    fn place(&self) -> Result<(), FsError> {
+        if !self.target.exists() {
+            return mutation::rename(&self.hidden, &self.target);
         }
-        // A level that was no mailbox so far, and may have mailboxes below it: it becomes one with its `cur`, so that
-        // comes last.
-        let mut entries = read::directory(&self.hidden)?.unwrap_or_default();
-        entries.sort_by_key(|entry| entry.name.as_bytes() == b"cur");
-        for entry in entries {
-            let to = target.join(&entry.name);
-            if to.exists() && entry.name.as_bytes() != b"maildirfolder" {
-                return Err(FsError::new("create", &to, io::ErrorKind::AlreadyExists.into()));
+        // A level that is no mailbox, and may have mailboxes below it. What a crash or a deletion left there of a
+        // mailbox is not to be mixed with this one.
+        let is_ours = |name: &[u8]| name.starts_with(b"dovecot") || matches!(name, b"cur" | b"new" | b"tmp");
+        for entry in read::directory(&self.target)?.unwrap_or_default() {
+            if is_ours(entry.name.as_bytes()) {
+                let path = self.target.join(&entry.name);
+                if entry.kind == EntryKind::Directory {
+                    mutation::remove_tree(&path)?;
+                } else {
+                    mutation::remove_file(&path)?;
+                }
             }
         }
+        // It becomes a mailbox with the directories that hold mails, so they come last.
         let mut entries = read::directory(&self.hidden)?.unwrap_or_default();
-        entries.sort_by_key(|entry| entry.name.as_bytes() == b"cur");
+        entries.sort_by_key(|entry| matches!(entry.name.as_bytes(), b"cur" | b"new"));
         for entry in entries {
-            mutation::rename(&self.hidden.join(&entry.name), &target.join(&entry.name))?;
+            mutation::rename(&self.hidden.join(&entry.name), &self.target.join(&entry.name))?;
         }
-        mutation::sync_directory(target)
+        mutation::sync_directory(&self.target)
     }
 }
 
 impl Drop for Build {
     fn drop(&mut self) {
-        // After publishing there is nothing left under this name.
-        let _ = mutation::remove_tree(&self.hidden);
+        // After publishing there is nothing left under these names.
+        for part in &self.parts {
+            let _ = mutation::remove_tree(&part.hidden);
+        }
     }
 }
 
 /// A path for something hidden, of which nothing exists yet.
-pub(super) fn hidden_place(context: &Context, permissions: &Permissions) -> Result<PathBuf, FsError> {
-    let tmp = context.roots.mails.join("tmp");
+pub(super) fn hidden_place(root: &Path, permissions: &Permissions) -> Result<PathBuf, FsError> {
+    let tmp = root.join("tmp");
     mutation::create_directories(&tmp, permissions)?;
     Ok(tmp.join(format!("{PREFIX}{}", unique::file_name())))
 }
 
 /// Removes what crashed runs left.
 pub(super) fn remove_abandoned(context: &Context) -> Result<(), FsError> {
-    let tmp = context.roots.mails.join("tmp");
-    for entry in read::directory(&tmp)?.unwrap_or_default() {
-        let path = tmp.join(&entry.name);
-        let name = entry.name.to_string_lossy();
-        if name.strip_prefix(PREFIX).is_some_and(|rest| is_abandoned(rest, &path)) {
-            mutation::remove_tree(&path)?;
+    let roots = &context.roots;
+    for root in [Some(&roots.mails), Some(&roots.control), roots.index.as_ref()].into_iter().flatten() {
+        let tmp = root.join("tmp");
+        for entry in read::directory(&tmp)?.unwrap_or_default() {
+            let path = tmp.join(&entry.name);
+            let name = entry.name.to_string_lossy();
+            if name.strip_prefix(PREFIX).is_some_and(|rest| is_abandoned(rest, &path)) {
+                mutation::remove_tree(&path)?;
+            }
         }
     }
     Ok(())

@@ -46,7 +46,7 @@ pub(super) fn delete(
     guid: Option<MailboxGuid>,
 ) -> Result<(), StoreError> {
     let permissions = context.permissions();
-    let hidden = hidden_place(context, &permissions)?;
+    let hidden = hidden_place(&context.roots.mails, &permissions)?;
     let lock = lock(context)?;
     let gone = match context.naming.layout {
         Layout::MaildirPlusPlus => {
