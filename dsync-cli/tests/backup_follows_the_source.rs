@@ -47,6 +47,21 @@ fn after_work_on_destination(work: impl FnOnce(&mut Imap)) {
 }
 
 #[test]
+fn requests_that_the_server_has_not_carried_out_count() {
+    let pair = Pair::backed_up();
+    let mut imap = pair.source.imap();
+    imap.create("Hasty");
+    for text in ["one", "two"] {
+        imap.append("Hasty", "(\\Seen)", format!("Subject: {text}\r\n\r\n{text}\r\n").as_bytes());
+    }
+    imap.command("STATUS \"Hasty\" (HIGHESTMODSEQ)");
+    imap.select("Hasty");
+    // A session that leaves a mailbox right after an expunge leaves the request behind.
+    imap.send_all_and_leave(&["STORE 1 +FLAGS (\\Deleted hasty)", "EXPUNGE", "RENAME \"Hasty\" \"Calm\""]);
+    pair.run_and_compare();
+}
+
+#[test]
 fn new_mail_arrives() {
     after_work_on_source(|imap| {
         for number in 40..60 {

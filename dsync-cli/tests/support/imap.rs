@@ -71,6 +71,17 @@ impl Imap {
         }
     }
 
+    /// Sends several commands without waiting for the answers, and ends when the server is done with them.
+    pub fn send_all_and_leave(mut self, commands: &[&str]) {
+        let lines: String =
+            commands.iter().enumerate().map(|(number, text)| format!("p{number} {text}\r\n")).collect();
+        let mut input = self.input.take().unwrap();
+        input.write_all(lines.as_bytes()).expect("the server listens");
+        drop(input);
+        std::io::copy(&mut self.output, &mut std::io::sink()).unwrap();
+        self.child.wait().unwrap();
+    }
+
     fn read_response(&mut self) -> Response {
         let mut response = Response { line: String::new(), literals: Vec::new() };
         loop {

@@ -160,8 +160,15 @@ fn status(
         },
         uid_next,
         message_count: u32::try_from(records.len()).unwrap_or(u32::MAX),
-        // Counting goes on from there also when the rest of the index is out of date.
-        highest_modseq: sources.index.map(|index| index.highest_modseq),
+        // Counting goes on from there also when the rest of the index is out of date. Messages of the index that are
+        // gone, or about to go, are one more change that the server counts when it notices.
+        highest_modseq: sources.index.map(|index_of_any| {
+            let known = |record: &&MessageRecord| {
+                record.uid.is_some_and(|uid| index.is_some_and(|index| index.messages.contains_key(&uid)))
+            };
+            let gone = index.is_some_and(|index| records.iter().filter(known).count() < index.messages.len());
+            index_of_any.highest_modseq.plus(u64::from(gone))
+        }),
         first_recent_uid: Some(first_recent_uid),
     }
 }

@@ -115,6 +115,7 @@ fn what_the_index_has_not_written_to_the_name_yet_counts() {
     let flags: Vec<_> = joined.messages.records().iter().map(|record| (record.flags, record.modseq)).collect();
     assert_eq!(flags, [(Flags::FLAGGED, Some(ModSeq(40))), (Flags::DRAFT, Some(ModSeq(41)))]);
     assert_eq!(joined.doomed.len(), 1);
+    assert_eq!(joined.status.highest_modseq, Some(ModSeq(51)), "the server will count the removal");
 }
 
 #[test]
