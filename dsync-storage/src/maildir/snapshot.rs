@@ -90,6 +90,8 @@ fn look_once(paths: &MailboxPaths) -> Result<Snapshot, StoreError> {
         // What the lost lines said is not known, so the destination may keep the UIDs that it has from them.
         Origin::Damaged => {
             joined.status.uid_next = uidlist.entries.last().map_or(Uid::FIRST, |entry| entry.uid.next());
+            // Messages whose lines are lost are not gone.
+            joined.status.highest_modseq = index.as_ref().map(|index| index.highest_modseq);
         }
         // No server has shown any of it to a client yet.
         Origin::Mbsync => joined.status.first_recent_uid = Some(Uid::FIRST),
