@@ -3,6 +3,7 @@
 use std::fs;
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
+use std::time::Duration;
 
 use super::{Dovecot, Store};
 
@@ -45,16 +46,33 @@ impl Run {
 impl Dovecot {
     /// Runs `dsync` as the owner of the mail.
     pub fn dsync(&self, arguments: &[&str]) -> Run {
-        let mut command = Command::new(self.program());
-        command.args(arguments).env_clear().env("PATH", "/usr/bin:/bin").env("USER", "tester");
-        command.env("HOME", self.directory().join("home")).current_dir(self.directory()).stdin(Stdio::null());
-        self.user().runs(&mut command);
-        let output = command.output().expect("dsync starts");
+        let output = self.dsync_command(arguments).output().expect("dsync starts");
         Run {
             code: output.status.code(),
             stdout: String::from_utf8_lossy(&output.stdout).into_owned(),
             stderr: String::from_utf8_lossy(&output.stderr).into_owned(),
         }
+    }
+
+    fn dsync_command(&self, arguments: &[&str]) -> Command {
+        let mut command = Command::new(self.program());
+        command.args(arguments).env_clear().env("PATH", "/usr/bin:/bin").env("USER", "tester");
+        command.env("HOME", self.directory().join("home")).current_dir(self.directory()).stdin(Stdio::null());
+        self.user().runs(&mut command);
+        command
+    }
+
+    /// Starts to make `destination` look like `source`, and kills that without warning.
+    pub fn backup_and_kill(&self, source: &Store, destination: &Store, after: Duration) {
+        source.adopt();
+        destination.adopt();
+        let location = format!("mail_location={}", source.location());
+        let mut command = self.dsync_command(&["-o", &location, "backup", &destination.location()]);
+        let mut child = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().expect("dsync starts");
+        std::thread::sleep(after);
+        // It may have finished by itself.
+        let _ = child.kill();
+        child.wait().unwrap();
     }
 
     /// Makes `destination` look like `source`.

@@ -74,7 +74,7 @@ impl MaildirStore {
         Err(StoreError::new(ErrorKind::NotFound, text))
     }
 
-    /// Before the first change: makes the roots and removes what crashed runs left.
+    /// Before the first change: makes the roots, and removes what crashed runs left.
     fn prepare(&mut self) -> Result<(), StoreError> {
         self.context.refuse_if_read_only()?;
         if !self.cleaned {
@@ -105,6 +105,9 @@ impl MailStore for MaildirStore {
     }
 
     fn tree(&mut self) -> Result<MailboxTree, StoreError> {
+        if !self.context.read_only && !self.cleaned {
+            build::remove_abandoned(&self.context)?;
+        }
         listing::tree(&self.context)
     }
 

@@ -1,0 +1,51 @@
+//! A run that is killed at any moment loses nothing, and the next one completes it.
+
+// A helper that fails is a test that fails.
+#![allow(clippy::unwrap_used)]
+
+mod support;
+
+use std::time::Duration;
+
+use support::{Dovecot, Snapshot, Store, assert_equal, build};
+
+/// Starts runs and kills them after longer and longer times, then lets one finish.
+fn interrupt_and_finish(dovecot: &Dovecot, source: &Store, destination: &Store) {
+    for milliseconds in [0, 1, 2, 3, 4, 5, 6, 8, 10, 12, 15, 18, 22, 26, 30, 40, 50] {
+        dovecot.backup_and_kill(source, destination, Duration::from_millis(milliseconds));
+    }
+    dovecot.backup(source, destination).assert_done();
+    assert_equal(&Snapshot::of(source), &Snapshot::of(destination));
+    destination.assert_no_complaints();
+    let left = std::fs::read_dir(destination.path().join("tmp")).unwrap().map(|entry| entry.unwrap().file_name());
+    let hidden: Vec<_> = left.filter(|name| name.to_string_lossy().starts_with("dsync.")).collect();
+    assert!(hidden.is_empty(), "{hidden:?}");
+}
+
+#[test]
+fn a_first_backup_and_those_after_it() {
+    let dovecot = Dovecot::new();
+    let (source, destination) = (dovecot.store("source"), dovecot.store("destination"));
+    build::small(&source);
+    interrupt_and_finish(&dovecot, &source, &destination);
+
+    let mut imap = source.imap();
+    imap.select("INBOX");
+    imap.store("1:4", "+FLAGS", "(\\Flagged fresh)");
+    imap.expunge("2");
+    imap.copy("3:6", "Work");
+    imap.rename("Work", "Play");
+    imap.create("Another/One");
+    imap.append("Another/One", "(\\Draft)", b"Subject: x\r\n\r\ny\r\n");
+    imap.logout();
+    interrupt_and_finish(&dovecot, &source, &destination);
+
+    // The destination has run ahead, so its history is started anew.
+    let mut imap = destination.imap();
+    imap.select("INBOX");
+    imap.store("1:4", "+FLAGS", "(\\Deleted)");
+    imap.append("INBOX", "()", b"Subject: extra\r\n\r\nextra\r\n");
+    imap.expunge("3");
+    imap.logout();
+    interrupt_and_finish(&dovecot, &source, &destination);
+}
