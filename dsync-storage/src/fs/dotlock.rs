@@ -68,11 +68,9 @@ impl Dotlock {
     ) -> Result<Self, FsError> {
         let give_up = Instant::now() + rules.wait;
         loop {
-            match mutation::create(path, permissions) {
+            match take_free(path, permissions) {
                 Ok(file) => {
-                    let owner = format!("{}:{}", std::process::id(), unique::host());
-                    let owned = mutation::write(&file, path, owner.as_bytes())
-                        .and_then(|()| file.metadata().map_err(|error| FsError::new("lock", path, error)));
+                    let owned = file.metadata().map_err(|error| FsError::new("lock", path, error));
                     return match owned {
                         Ok(metadata) => {
                             held().insert((metadata.dev(), metadata.ino()));
@@ -125,6 +123,16 @@ impl Drop for Dotlock {
             let _ = mutation::remove_file(&self.path);
         }
     }
+}
+
+/// Makes the lock file, if there is none. It never exists without the name of its owner, so that after a crash others
+/// know at once that the owner is gone.
+fn take_free(path: &Path, permissions: &Permissions) -> Result<fs::File, FsError> {
+    if path.symlink_metadata().is_ok() {
+        return Err(FsError::new("lock", path, io::ErrorKind::AlreadyExists.into()));
+    }
+    let owner = format!("{}:{}", std::process::id(), unique::host());
+    mutation::create_with(path, owner.as_bytes(), permissions)
 }
 
 fn is_stale(path: &Path, protected: &Path, rules: DotlockRules) -> bool {

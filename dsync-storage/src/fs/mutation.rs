@@ -5,11 +5,14 @@
 
 use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io::{self, Write};
+use std::os::fd::AsRawFd;
 use std::os::unix::fs::{DirBuilderExt, FileExt, OpenOptionsExt, fchown};
 use std::path::Path;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use nix::fcntl::OFlag;
+use nix::errno::Errno;
+use nix::fcntl::{AT_FDCWD, AtFlags, OFlag};
+use nix::unistd::linkat;
 
 use super::FsError;
 use super::permissions::Permissions;
@@ -28,6 +31,38 @@ pub fn create(path: &Path, permissions: &Permissions) -> Result<File, FsError> {
         .open(path)
         .map_err(|error| FsError::new("create", path, error))?;
     give_to_group(&file, permissions);
+    Ok(file)
+}
+
+/// Makes a new file that has its contents as soon as it has its name: nobody ever sees it empty, not even after a crash.
+/// (Where the file system has no nameless files, it is written right after it was made.)
+///
+/// # Errors
+/// As the system; [`io::ErrorKind::AlreadyExists`] if the name is taken.
+pub fn create_with(path: &Path, bytes: &[u8], permissions: &Permissions) -> Result<File, FsError> {
+    let directory = path.parent().unwrap_or(Path::new("."));
+    let nameless = OpenOptions::new()
+        .read(true)
+        .write(true)
+        .mode(permissions.file_mode)
+        .custom_flags(OFlag::O_TMPFILE.bits())
+        .open(directory);
+    if let Ok(file) = nameless {
+        give_to_group(&file, permissions);
+        write(&file, path, bytes)?;
+        let nameless = format!("/proc/self/fd/{}", file.as_raw_fd());
+        match linkat(AT_FDCWD, nameless.as_str(), AT_FDCWD, path, AtFlags::AT_SYMLINK_FOLLOW) {
+            Ok(()) => return Ok(file),
+            Err(Errno::EEXIST) => return Err(FsError::new("create", path, io::ErrorKind::AlreadyExists.into())),
+            // Without /proc there is no way to give it a name.
+            Err(_) => {}
+        }
+    }
+    let file = create(path, permissions)?;
+    if let Err(error) = write(&file, path, bytes) {
+        remove_file(path)?;
+        return Err(error);
+    }
     Ok(file)
 }
 

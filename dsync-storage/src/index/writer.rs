@@ -283,6 +283,8 @@ impl LockedIndex {
         let header = LogHeader::new(index_id, seq, now().as_u32(), initial);
         let bytes = [header.encode(), encode_transaction(&records)].concat();
         let (path, new) = (self.files.log(), self.files.with(".log.newlock"));
+        // Whoever makes such a file while there is a log holds the log's lock, so it is the remains of a crash.
+        mutation::remove_file(&new)?;
         let written = write_locked(&new, &bytes, &self.permissions)
             .and_then(|lock| mutation::rename(&new, &path).map(|()| lock));
         let new_lock = match written {

@@ -107,6 +107,18 @@ fn requests_that_were_carried_out_are_marked_as_done() {
 }
 
 #[test]
+fn the_remains_of_a_crashed_replacement_are_no_obstacle() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut target = one_message(40);
+    create(&at(dir.path()), &target, &[], &Permissions::PRIVATE, Durability::Now).unwrap();
+    drop(LockedIndex::lock(&at(dir.path()), &Permissions::PRIVATE).unwrap());
+    std::fs::write(dir.path().join("dovecot.index.log.newlock"), "half").unwrap();
+    target.highest_modseq = 30;
+    LockedIndex::lock(&at(dir.path()), &Permissions::PRIVATE).unwrap().change_to(&target, &[]).unwrap();
+    expect(dir.path(), &target, &[]);
+}
+
+#[test]
 fn a_state_that_no_counting_leads_to_is_made_anew() {
     let dir = tempfile::tempdir().unwrap();
     let mut target = one_message(40);
