@@ -96,21 +96,6 @@ impl Dotlock {
             std::thread::sleep(POLL);
         }
     }
-
-    /// The file of the lock. It can become the protected file itself by [`Dotlock::rename_over`].
-    #[must_use]
-    pub fn path(&self) -> &Path {
-        &self.path
-    }
-
-    /// Releases the lock by renaming its file, which now has the new contents, over the protected one.
-    ///
-    /// # Errors
-    /// As the system; the lock is released and the protected file unchanged then.
-    pub fn rename_over(self, protected: &Path) -> Result<(), FsError> {
-        mutation::rename(&self.path, protected)
-        // Dropping finds another inode, or none, under the name, and leaves it alone.
-    }
 }
 
 impl Drop for Dotlock {
@@ -180,7 +165,7 @@ mod tests {
     fn a_lock_excludes_until_it_is_dropped() {
         let dir = tempfile::tempdir().unwrap();
         let lock = take(dir.path(), QUICK).unwrap();
-        let content = fs::read_to_string(lock.path()).unwrap();
+        let content = fs::read_to_string(dir.path().join("x.lock")).unwrap();
         assert_eq!(content, format!("{}:{}", std::process::id(), unique::host()));
         assert_eq!(take(dir.path(), QUICK).unwrap_err().kind(), io::ErrorKind::TimedOut);
         drop(lock);
@@ -204,7 +189,7 @@ mod tests {
     fn the_own_number_proves_nothing() {
         let dir = tempfile::tempdir().unwrap();
         let lock = take(dir.path(), QUICK).unwrap();
-        age(lock.path(), 5000);
+        age(&dir.path().join("x.lock"), 5000);
         assert!(take(dir.path(), QUICK).is_err(), "held by another thread");
         drop(lock);
         let path = dir.path().join("x.lock");
@@ -222,13 +207,5 @@ mod tests {
         assert!(take(dir.path(), QUICK).is_err());
         age(&path, 90);
         take(dir.path(), QUICK).unwrap();
-    }
-
-    #[test]
-    fn a_lock_file_that_became_the_file_itself_is_not_removed() {
-        let dir = tempfile::tempdir().unwrap();
-        let lock = take(dir.path(), QUICK).unwrap();
-        lock.rename_over(&dir.path().join("x")).unwrap();
-        assert!(dir.path().join("x").exists() && !dir.path().join("x.lock").exists());
     }
 }

@@ -5,8 +5,9 @@
 //! * [`replace`]: a file gets new contents all at once.
 //! * [`permissions`]: what new files look like, taken from where they are made.
 //! * [`dotlock`] and [`lock`]: keeping others out.
-//! * [`unique`]: names that nobody else makes.
+//! * [`unique`]: names that nobody else makes; [`clock`]: the time.
 
+pub mod clock;
 pub mod dotlock;
 mod error;
 pub mod lock;

@@ -15,11 +15,11 @@ use super::log::{Change, LogHeader, LogRecord, encode_transaction};
 use super::main_index::offset;
 use super::target::{self, CachePlaces, IndexTarget};
 use super::view::{CACHE, IndexView};
+use crate::fs::clock::now;
 use crate::fs::lock::FileLock;
 use crate::fs::permissions::Permissions;
 use crate::fs::replace::{self, Durability};
 use crate::fs::{FsError, mutation, read};
-use crate::list::files::now;
 
 /// How long to wait for a server that holds the lock; servers wait as long.
 const WAIT: Duration = Duration::from_secs(180);

@@ -3,13 +3,13 @@
 use std::io;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
-use std::time::{SystemTime, UNIX_EPOCH};
 
-use dsync_core::model::{Timestamp, UidValidity};
+use dsync_core::model::UidValidity;
 
 use super::mailbox_log::{Change, LogRecord, ROTATE_SIZE};
 use super::subscriptions::Subscriptions;
 use super::uidvalidity;
+use crate::fs::clock::now;
 use crate::fs::dotlock::{Dotlock, DotlockRules};
 use crate::fs::permissions::Permissions;
 use crate::fs::replace::Durability;
@@ -126,13 +126,6 @@ fn finish_uid_validity(main: &Path, value: u32, permissions: &Permissions) -> Re
 fn numbered_files(control_root: &Path) -> Result<Vec<u32>, FsError> {
     let entries = read::directory(control_root)?.unwrap_or_default();
     Ok(entries.iter().filter_map(|entry| uidvalidity::decode_numbered(entry.name.as_bytes())).collect())
-}
-
-/// The present time.
-#[must_use]
-pub fn now() -> Timestamp {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    Timestamp(i64::try_from(since.as_secs()).unwrap_or(i64::MAX))
 }
 
 #[cfg(test)]

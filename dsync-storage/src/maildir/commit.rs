@@ -19,7 +19,7 @@ use super::commit_plan::{self, CommitPlan, Found};
 use super::context::Context;
 use super::keywords::{self, KeywordSlots};
 use super::listing;
-use super::snapshot::{self, IndexState, Snapshot};
+use super::snapshot::{self, IndexHealth, Snapshot};
 use super::staging::StagedFile;
 use super::{indexed, uidlist};
 use crate::fs::dotlock::{Dotlock, DotlockRules};
@@ -76,7 +76,7 @@ impl Target<'_> {
             prepare_directories(self.paths, self.permissions)?;
         }
         let index = match (&self.paths.index, before.index) {
-            (Some(directory), IndexState::Sound) => Some(indexed::lock(directory, self.permissions)?),
+            (Some(directory), IndexHealth::Sound) => Some(indexed::lock(directory, self.permissions)?),
             _ => None,
         };
         let found = snapshot::look(self.paths)?;

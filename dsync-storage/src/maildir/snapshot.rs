@@ -37,12 +37,12 @@ pub(super) struct Snapshot {
     pub(super) slots: KeywordSlots,
     /// Whether there is an index that can be changed; not if there is none, or it is of another UIDVALIDITY, or
     /// cannot be understood.
-    pub(super) index: IndexState,
+    pub(super) index: IndexHealth,
 }
 
 /// What became of the index.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum IndexState {
+pub(super) enum IndexHealth {
     /// There is none.
     Missing,
     /// It was read.
@@ -73,12 +73,12 @@ fn look_once(paths: &MailboxPaths) -> Result<Snapshot, StoreError> {
     let slots = read_keywords(&paths.control)?;
     let scan = scan::scan(&paths.mails)?;
     let (index, mut state) = read_index(paths, &mut problems);
-    let index_is_whole = state != IndexState::Unusable && !index.as_ref().is_some_and(|index| index.unfinished);
+    let index_is_whole = state != IndexHealth::Unusable && !index.as_ref().is_some_and(|index| index.unfinished);
     if let Some(index) = &index
         && index.uid_validity.is_some()
         && index.uid_validity != uidlist.uid_validity
     {
-        state = IndexState::Unusable;
+        state = IndexHealth::Unusable;
     }
     let sources = Sources { uidlist: &uidlist, slots: &slots, index: index.as_ref() };
     let mut joined = join::join(sources, scan, &mut |file| file_times(&paths.mails, file));
@@ -148,8 +148,8 @@ fn read_keywords(control: &Path) -> Result<KeywordSlots, FsError> {
     Ok(KeywordSlots::decode(&bytes.unwrap_or_default()))
 }
 
-fn read_index(paths: &MailboxPaths, problems: &mut Vec<String>) -> (Option<IndexedMailbox>, IndexState) {
-    let Some(directory) = &paths.index else { return (None, IndexState::Missing) };
+fn read_index(paths: &MailboxPaths, problems: &mut Vec<String>) -> (Option<IndexedMailbox>, IndexHealth) {
+    let Some(directory) = &paths.index else { return (None, IndexHealth::Missing) };
     match indexed::read(directory) {
         Ok(Some(index)) => {
             if index.unfinished {
@@ -159,15 +159,15 @@ fn read_index(paths: &MailboxPaths, problems: &mut Vec<String>) -> (Option<Index
                     lossy(&log)
                 ));
             }
-            (Some(index), IndexState::Sound)
+            (Some(index), IndexHealth::Sound)
         }
-        Ok(None) => (None, IndexState::Missing),
+        Ok(None) => (None, IndexHealth::Missing),
         Err(error) => {
             problems.push(format!(
                 "{error}; flags are taken from the file names, but modseqs and keywords that are only in the index \
                  cannot be read until a server repairs it"
             ));
-            (None, IndexState::Unusable)
+            (None, IndexHealth::Unusable)
         }
     }
 }
