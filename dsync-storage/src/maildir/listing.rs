@@ -19,8 +19,25 @@ use crate::text::lossy;
 /// How deep a tree of directories may be before something must be wrong with it.
 const DEEPEST: usize = 100;
 
-/// All names of the store.
+/// How often to list again while others create, delete and rename.
+const TRIES: u32 = 10;
+
+/// All names of the store. A mailbox that is renamed while its directory is listed may be seen twice or not at all, so
+/// it is listed again if anything moved.
 pub(super) fn tree(context: &Context) -> Result<MailboxTree, StoreError> {
+    let moved = || fs::metadata(&context.roots.mails).and_then(|metadata| metadata.modified()).ok();
+    let mut tries = 0;
+    loop {
+        let before = moved();
+        let tree = tree_once(context)?;
+        tries += 1;
+        if tries == TRIES || before == moved() {
+            return Ok(tree);
+        }
+    }
+}
+
+fn tree_once(context: &Context) -> Result<MailboxTree, StoreError> {
     let mut tree = MailboxTree::new();
     let inbox = MailboxName::inbox();
     if let Ok(paths) = context.roots.of_mailbox(context.naming, &inbox)
