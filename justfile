@@ -18,6 +18,10 @@ ci:
 demo:
     cargo run --release -p dsync-cli -- -v -o mail_location=maildir:examples/sample/Maildir backup maildir:target/sample-backup
 
+# Measures a first backup beside a plain copy.
+bench:
+    cargo run --release -p dsync-benches --bin backup_against_copy
+
 # Fuzzes one decoder, for example `just fuzz uidlist`.
 fuzz target seconds="60":
     RUSTC_BOOTSTRAP=1 cargo fuzz run --fuzz-dir fuzz {{target}} -- -max_total_time={{seconds}}

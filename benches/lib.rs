@@ -1,1 +1,0 @@
-//! The reference load for measurements.
