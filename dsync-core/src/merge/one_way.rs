@@ -15,11 +15,15 @@ const LAST_UID: u32 = 4_294_967_293;
 
 /// The plan that makes `destination` equal to `source`, but for messages of the source that are `unavailable`: it is
 /// then as if the source did not have them.
+///
+/// If the source is not complete (something in it could not be read), a message that it does not show may be there all
+/// the same, so none is removed.
 #[must_use]
 pub fn one_way(
     source: MailboxView<'_>,
     destination: MailboxView<'_>,
     unavailable: &HashSet<MessageKey>,
+    source_is_complete: bool,
 ) -> MailboxPlan {
     let fresh = fresh_modseq(source, destination);
     let WantedUids { wanted, uid_next, unplaced } = wanted_uids(source, destination, unavailable);
@@ -61,7 +65,19 @@ pub fn one_way(
             None => plan.fetch.push((there, target)),
         }
     }
-    plan.changes.remove = present.left();
+    let left = present.left();
+    if source_is_complete {
+        plan.changes.remove = left;
+    } else {
+        for record in
+            left.iter().filter_map(|key| destination.messages.records().get(destination.messages.index_of(*key)?))
+        {
+            highest = highest.max(record.modseq.unwrap_or_default());
+            if let Some(uid) = record.uid {
+                plan.changes.uid_next = plan.changes.uid_next.max(uid.next());
+            }
+        }
+    }
     plan.changes.highest_modseq = highest;
     plan.needed = is_needed(&plan, destination);
     plan

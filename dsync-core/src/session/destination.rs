@@ -47,6 +47,8 @@ struct Transfer {
     created: bool,
     /// Its counters at the source.
     status: MailboxStatus,
+    /// Whether the source could read all of it.
+    complete: bool,
 }
 
 /// A mailbox whose bodies are on their way.
@@ -69,6 +71,7 @@ impl Transfer {
             MailboxView { status: &self.status, messages },
             MailboxView { status: self.mailbox.status(), messages: self.mailbox.messages() },
             unavailable,
+            self.complete,
         );
         plan.needed |= self.created;
         plan
@@ -213,6 +216,7 @@ impl<'a> DestinationSession<'a> {
         name: MailboxName,
         status: MailboxStatus,
         digest: Option<[u8; 16]>,
+        complete: bool,
     ) -> Result<State, SessionError> {
         if self.tries_of(&name) == 0 {
             self.report.counts.mailboxes += 1;
@@ -233,7 +237,7 @@ impl<'a> DestinationSession<'a> {
             return Ok(State::AwaitOffer);
         }
         self.outbox.push_back(Message::Answer(Difference::Different));
-        Ok(State::AwaitRecords(Transfer { name, mailbox, created, status }, Vec::new()))
+        Ok(State::AwaitRecords(Transfer { name, mailbox, created, status, complete }, Vec::new()))
     }
 
     /// How often the mailbox was tried in vain.
@@ -397,8 +401,8 @@ impl Session for DestinationSession<'_> {
                 self.apply_tree()?;
                 State::AwaitOffer
             }
-            (State::AwaitOffer, Message::Offer { name, status, digest }) => {
-                self.accept_offer(name, status, digest)?
+            (State::AwaitOffer, Message::Offer { name, status, digest, complete }) => {
+                self.accept_offer(name, status, digest, complete)?
             }
             (State::AwaitRecords(transfer, mut records), Message::Records(more)) => {
                 records.extend(more);

@@ -30,6 +30,8 @@ pub enum Message {
         status: MailboxStatus,
         /// [`MessageList::digest`](crate::model::MessageList::digest) at the source.
         digest: Option<[u8; 16]>,
+        /// Whether everything in it could be read; if not, what is missing may be there all the same.
+        complete: bool,
     },
     /// The destination's answer to an offer.
     Answer(Difference),

@@ -91,6 +91,7 @@ impl<'a> SourceSession<'a> {
                         name: name.clone(),
                         status: mailbox.status().clone(),
                         digest: mailbox.digest(),
+                        complete: mailbox.problems().is_empty(),
                     };
                     return (State::AwaitAnswer(OpenMailbox { name, mailbox }), offer);
                 }

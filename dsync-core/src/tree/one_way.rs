@@ -92,7 +92,10 @@ impl<'a> Planner<'a> {
 
     /// Whether what the destination has at this name may be moved or deleted.
     fn may_change(&self, name: &MailboxName) -> bool {
-        let unreadable = self.source.get(name).is_some_and(|node| matches!(node.kind, NodeKind::Unreadable(_)));
+        let unreadable = self.source.iter().any(|(other, node)| {
+            matches!(node.kind, NodeKind::Unreadable(_))
+                && (other == name || name.is_below(other) || other.is_below(name))
+        });
         !name.is_inbox() && !unreadable
     }
 

@@ -73,6 +73,9 @@ fn put(tree: &mut MailboxTree, name: MailboxName, kind: NodeKind) {
 fn node_of(paths: &MailboxPaths) -> NodeKind {
     // A directory that cannot be listed is better found now, before anything is decided about the mailbox.
     let readable = ["cur", "new"].iter().try_for_each(|sub| read::directory(&paths.mails.join(sub)).map(drop));
+    if let Err(error) = fs::metadata(&paths.mails) {
+        return NodeKind::Unreadable(format!("{} cannot be reached: {error}", lossy(&paths.mails)));
+    }
     match readable.and_then(|()| snapshot::identity(&paths.control)) {
         Ok(identity) => NodeKind::Mailbox { guid: identity.guid, uid_validity: identity.uid_validity },
         Err(error) => NodeKind::Unreadable(error.to_string()),
@@ -124,7 +127,8 @@ fn is_directory(parent: &Path, entry: &Entry) -> bool {
         EntryKind::File => false,
         EntryKind::Link => {
             let alias = fs::read_link(&path).is_ok_and(|target| !target.as_os_str().as_bytes().contains(&b'/'));
-            !alias && path.is_dir()
+            // A link that leads nowhere just now is a mailbox that cannot be read, not one that is gone.
+            !alias && fs::metadata(&path).map_or(true, |metadata| metadata.is_dir())
         }
         EntryKind::Other => path.is_dir(),
     }
@@ -154,6 +158,15 @@ impl Walk<'_> {
             parts.push(name.to_vec());
             let below = path.join(&entry.name);
             let borrowed: Vec<&[u8]> = parts.iter().map(Vec::as_slice).collect();
+            let unreachable =
+                |path: &Path| fs::metadata(path).is_err_and(|error| error.kind() != std::io::ErrorKind::NotFound);
+            if unreachable(&below.join("cur")) || !below.exists() {
+                if let Ok(name) = self.context.naming.name_of_directory(&borrowed) {
+                    put(self.tree, name, NodeKind::Unreadable(format!("{} cannot be reached", lossy(&below))));
+                }
+                parts.pop();
+                continue;
+            }
             if below.join("cur").is_dir() || below.join("new").is_dir() {
                 add(self.context, self.tree, &borrowed, &below);
             } else if let Ok(name) = self.context.naming.name_of_directory(&borrowed)

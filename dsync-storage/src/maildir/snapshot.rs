@@ -59,9 +59,15 @@ pub(super) fn look(paths: &MailboxPaths) -> Result<Snapshot, StoreError> {
     let mut tries = 0;
     loop {
         let before = Marks::of(paths);
-        let snapshot = look_once(paths)?;
+        let mut snapshot = look_once(paths)?;
         tries += 1;
-        if tries == TRIES || before == Marks::of(paths) {
+        if before == Marks::of(paths) {
+            return Ok(snapshot);
+        }
+        if tries == TRIES {
+            // Files that were renamed meanwhile may have been missed, so this is not all there is.
+            let text = format!("{} was changed by others all the time; run again", lossy(&paths.mails));
+            snapshot.joined.problems.push(text);
             return Ok(snapshot);
         }
     }

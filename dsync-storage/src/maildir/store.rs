@@ -68,10 +68,32 @@ impl MaildirStore {
     fn existing(&self, name: &MailboxName) -> Result<MailboxPaths, StoreError> {
         let paths = self.paths(name)?;
         if listing::is_mailbox(self.context.naming.layout, name, &paths.mails) {
+            self.refuse_if_elsewhere(name, &paths)?;
             return Ok(paths);
         }
         let text = format!("there is no mailbox {name} in {}", self.context.location);
         Err(StoreError::new(ErrorKind::NotFound, text))
+    }
+
+    /// Nothing is written through a link that leads out of the store: it may lead into the very source.
+    fn refuse_if_elsewhere(&self, name: &MailboxName, paths: &MailboxPaths) -> Result<(), StoreError> {
+        if self.context.read_only || name.is_inbox() {
+            return Ok(());
+        }
+        let roots = &self.context.roots;
+        let inside = |path: &PathBuf, root: &PathBuf| match (path.canonicalize(), root.canonicalize()) {
+            (Ok(path), Ok(root)) => path.starts_with(root),
+            _ => true,
+        };
+        let index = paths.index.as_ref().zip(roots.index.as_ref());
+        let all = [Some((&paths.mails, &roots.mails)), Some((&paths.control, &roots.control)), index];
+        let cur = paths.mails.join("cur");
+        if all.into_iter().flatten().all(|(path, root)| inside(path, root)) && inside(&cur, &roots.mails) {
+            return Ok(());
+        }
+        let text =
+            format!("{} is a link that leads out of the store, so nothing is changed there", paths.mails.display());
+        Err(StoreError::new(ErrorKind::Impossible, text))
     }
 
     /// Before the first change: makes the roots, and removes what crashed runs left.
@@ -118,7 +140,7 @@ impl MailStore for MaildirStore {
 
     fn create(&mut self, name: &MailboxName, identity: MailboxIdentity) -> Result<Box<dyn Mailbox>, StoreError> {
         let paths = self.paths(name)?;
-        if self.existing(name).is_ok() {
+        if listing::is_mailbox(self.context.naming.layout, name, &paths.mails) || paths.mails.is_symlink() {
             let text = format!("there is a mailbox {name} in {} already", self.context.location);
             return Err(StoreError::new(ErrorKind::Exists, text));
         }

@@ -7,7 +7,7 @@ use crate::model::{
 };
 
 fn one_way(source: MailboxView<'_>, destination: MailboxView<'_>) -> MailboxPlan {
-    one_way_without(source, destination, &HashSet::new())
+    one_way_without(source, destination, &HashSet::new(), true)
 }
 
 #[derive(Clone, Debug)]
@@ -135,10 +135,19 @@ fn messages_without_uid_get_one_that_stays() {
 fn what_is_unavailable_gets_no_uid() {
     let source = Side::new(None, 1, None, vec![record(0, "a", 0), record(0, "b", 0), record(0, "c", 0)]);
     let unavailable = HashSet::from([MessageKey::Unassigned(1)]);
-    let plan = one_way_without(source.view(), empty().view(), &unavailable);
+    let plan = one_way_without(source.view(), empty().view(), &unavailable, true);
     let keys: Vec<_> = plan.fetch.iter().map(|(key, record)| (*key, record.uid.unwrap().get())).collect();
     assert_eq!(keys, [(MessageKey::Unassigned(0), 1), (MessageKey::Unassigned(2), 2)]);
     assert_eq!(plan.changes.uid_next.get(), 3);
+}
+
+#[test]
+fn an_incomplete_source_removes_nothing() {
+    let source = Side::new(Some(1), 4, Some(5), vec![record(1, "a", 5)]);
+    let destination = Side::new(Some(1), 4, Some(5), vec![record(1, "a", 5), record(3, "b", 5)]);
+    let plan = one_way_without(source.view(), destination.view(), &HashSet::new(), false);
+    assert!(plan.changes.remove.is_empty() && !plan.needed);
+    assert_eq!(one_way(source.view(), destination.view()).changes.remove.len(), 1);
 }
 
 #[test]
