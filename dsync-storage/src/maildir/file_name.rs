@@ -150,8 +150,8 @@ fn size_field(name: &[u8], key: &[u8]) -> Option<u64> {
 pub fn can_be_base(guid: &[u8]) -> bool {
     // Room for ":2," and all letters there are.
     const LONGEST: usize = 255 - 3 - 31;
-    // A space is allowed, because a GUID with one can be kept in no other place.
-    let valid = |byte: &u8| *byte >= b' ' && *byte != 0x7f && !matches!(byte, b'/' | b':');
+    // Spaces and control characters are allowed, because a GUID with one can be kept in no other place.
+    let valid = |byte: &u8| !matches!(byte, 0 | b'\n' | b'\r' | b'/' | b':');
     !guid.is_empty() && guid.len() <= LONGEST && !guid.starts_with(b".") && guid.iter().all(valid)
 }
 

@@ -1,0 +1,56 @@
+//! Mail that cannot be seen at the source just now stays at the destination, and nothing is written through links.
+
+// A helper that fails is a test that fails.
+#![allow(clippy::unwrap_used)]
+
+mod support;
+
+use std::fs;
+use std::os::unix::fs::{PermissionsExt, symlink};
+
+use support::{Dovecot, Fingerprint, Snapshot, Store, build};
+
+fn backed_up(layout: &str) -> (Dovecot, Store, Store) {
+    let dovecot = Dovecot::new();
+    let (source, destination) = (dovecot.store_with("source", layout), dovecot.store_with("destination", layout));
+    build::small(&source);
+    dovecot.backup(&source, &destination).assert_done();
+    (dovecot, source, destination)
+}
+
+#[test]
+fn a_directory_that_can_be_listed_but_not_entered() {
+    let (dovecot, source, destination) = backed_up("");
+    let count = Snapshot::of(&destination).message_count();
+    fs::set_permissions(source.path().join("cur"), fs::Permissions::from_mode(0o644)).unwrap();
+    let run = dovecot.backup(&source, &destination);
+    fs::set_permissions(source.path().join("cur"), fs::Permissions::from_mode(0o700)).unwrap();
+    run.assert_done_but(&["cur"]);
+    assert_eq!(Snapshot::of(&destination).message_count(), count);
+}
+
+#[test]
+fn a_mailbox_on_a_volume_that_is_not_mounted() {
+    for (layout, directory) in [("", ".Work"), (":LAYOUT=fs", "Work")] {
+        let (dovecot, source, destination) = backed_up(layout);
+        let count = Snapshot::of(&destination).message_count();
+        let (here, away) = (source.path().join(directory), dovecot.directory().join("volume"));
+        fs::rename(&here, &away).unwrap();
+        symlink("/nonexistent/volume", &here).unwrap();
+        dovecot.backup(&source, &destination).assert_done_but(&["Work"]);
+        assert_eq!(Snapshot::of(&destination).message_count(), count, "{layout}");
+    }
+}
+
+#[test]
+fn a_link_in_the_destination_does_not_lead_into_the_source() {
+    for (layout, directory) in [("", ".Work"), (":LAYOUT=fs", "Work")] {
+        let (dovecot, source, destination) = backed_up(layout);
+        fs::remove_dir_all(destination.path().join(directory)).unwrap();
+        symlink(source.path().join(directory), destination.path().join(directory)).unwrap();
+        source.adopt();
+        let before = Fingerprint::of(source.path());
+        dovecot.backup(&source, &destination).assert_done_but(&["leads out of the store"]);
+        before.assert_unchanged(source.path());
+    }
+}
