@@ -27,13 +27,17 @@ const TRIES: u32 = 10;
 pub(super) fn tree(context: &Context) -> Result<MailboxTree, StoreError> {
     let moved = || fs::metadata(&context.roots.mails).and_then(|metadata| metadata.modified()).ok();
     let mut tries = 0;
+    let mut previous = None;
     loop {
         let before = moved();
         let tree = tree_once(context)?;
         tries += 1;
-        if tries == TRIES || before == moved() {
+        // Of nested directories the root alone does not tell.
+        let settled = context.naming.layout == Layout::MaildirPlusPlus || previous.as_ref() == Some(&tree);
+        if tries == TRIES || settled && before == moved() {
             return Ok(tree);
         }
+        previous = Some(tree);
     }
 }
 
@@ -145,7 +149,14 @@ impl Walk<'_> {
     fn directory(&mut self, path: &PathBuf, parts: &mut Vec<Vec<u8>>) -> Result<(), StoreError> {
         let Ok(metadata) = fs::metadata(path) else { return Ok(()) };
         let identity = (metadata.dev(), metadata.ino());
-        if parts.len() > DEEPEST || !self.parents.insert(identity) {
+        if parts.len() > DEEPEST {
+            let borrowed: Vec<&[u8]> = parts.iter().map(Vec::as_slice).collect();
+            if let Ok(name) = self.context.naming.name_of_directory(&borrowed) {
+                put(self.tree, name, NodeKind::Unreadable(format!("{} is nested too deep", lossy(path))));
+            }
+            return Ok(());
+        }
+        if !self.parents.insert(identity) {
             return Ok(());
         }
         for entry in read::directory(path)?.unwrap_or_default() {

@@ -78,8 +78,8 @@ pub(super) fn delete(
 
 /// Moves the mails of a nested directory away, and removes it if nothing is below. Whether it is gone.
 fn empty_of_mails(mailbox: &Path, hidden: &Path) -> Result<bool, FsError> {
-    // Without `cur` it is no mailbox, so that goes first.
-    for subdirectory in ["cur", "new", "tmp"] {
+    // Without `cur` it is no mailbox, so that goes last: a crash before leaves one that can be deleted again.
+    for subdirectory in ["tmp", "new", "cur"] {
         let from = mailbox.join(subdirectory);
         if from.exists() {
             mutation::rename(&from, &hidden.join(subdirectory))?;
