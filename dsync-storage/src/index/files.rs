@@ -8,7 +8,8 @@ use thiserror::Error;
 
 use super::log::{Change, Framed, LogError, LogHeader, decode_record};
 use super::main_index::{MainIndex, MainIndexError, offset};
-use super::view::{Contradiction, IndexView, counted_place, is_reset};
+use super::modseqs::counted_place;
+use super::view::{Contradiction, IndexView, is_reset};
 use crate::fs::{FsError, read};
 use crate::text::lossy;
 

@@ -1,6 +1,7 @@
 //! The mail index and its transaction log.
 //!
 //! * [`log`], [`main_index`], [`cache`]: the three files, as bytes.
+//! * [`keywords`], [`modseqs`]: how these two extensions are kept.
 //! * [`view`]: the state that a snapshot and the records since make up.
 //! * [`files`]: reading that state from disk.
 //! * [`target`]: the state that a writer wants, and the records that lead there.
@@ -9,8 +10,10 @@
 mod bytes;
 pub mod cache;
 pub mod files;
+pub mod keywords;
 pub mod log;
 pub mod main_index;
+pub mod modseqs;
 pub mod target;
 pub mod view;
 pub mod writer;

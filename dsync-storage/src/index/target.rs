@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 
 use super::log::{Change, ExtensionIntro, ExtensionTarget, FlagUpdate, LogRecord, UidRange};
 use super::main_index::{Extension, MainIndex, offset};
-use super::view::{self, CACHE, Contradiction, IndexView, KEYWORDS, MODSEQ};
+use super::view::{CACHE, Contradiction, IndexView, KEYWORDS, MODSEQ};
 
 /// The version of logs whose rules we write by.
 pub(super) const MINOR: u8 = 3;
@@ -164,7 +164,7 @@ fn keywords_extension(target: &IndexTarget) -> Option<Extension> {
             }
         }
     }
-    let mut header = view::encode_keywords(&names);
+    let mut header = super::keywords::encode_keywords(&names);
     // Servers want the last byte to be the NUL of a name, or room after it.
     super::bytes::pad(&mut header, 4);
     Some(Extension {

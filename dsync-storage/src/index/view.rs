@@ -8,8 +8,10 @@
 use std::collections::BTreeSet;
 
 use super::bytes::{Reader, put, u32_at};
+use super::keywords::{MOST_KEYWORDS, bit, decode_keywords, encode_keywords};
 use super::log::{Change, ExtensionIntro, ExtensionTarget, FlagUpdate, LogHeader, LogRecord, UidRange};
 use super::main_index::{Extension, MainIndex, offset};
+use super::modseqs::{counted, is_internal};
 
 /// Name of the extension with the modseqs.
 pub const MODSEQ: &str = "modseq";
@@ -25,9 +27,6 @@ const LARGEST_RECORD: u16 = 32767;
 /// hostile log cannot claim much memory.
 const LARGEST_WIDTH: usize = 2048;
 const LARGEST_TOTAL: usize = 1 << 30;
-/// No index has more keywords than this, so that a hostile log cannot make every message larger and larger.
-const MOST_KEYWORDS: usize = 4096;
-
 /// The state at some place of the log.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct IndexView {
@@ -591,35 +590,9 @@ impl IndexView {
     }
 }
 
-/// The highest modseq after a record.
-#[must_use]
-pub fn counted(before: u64, record: &LogRecord, log_minor: u8) -> u64 {
-    let next = before.saturating_add(1);
-    if before == 0 {
-        // Logs from before there were modseqs start counting when the extension is announced.
-        let announced = matches!(&record.change, Change::ExtensionIntro(intro)
-            if intro.target == ExtensionTarget::Name(MODSEQ.into()));
-        return u64::from(announced);
-    }
-    match &record.change {
-        Change::Append(_) | Change::KeywordUpdate { .. } | Change::KeywordReset(_) | Change::AttributeUpdate(_) => {
-            next
-        }
-        Change::Expunge(_) | Change::ExpungeGuid(_) if record.external => next,
-        Change::FlagUpdate(updates) if log_minor < 3 || updates.iter().any(|update| !is_internal(update)) => next,
-        Change::ModSeqUpdate(updates) => updates.iter().map(|(_, modseq)| *modseq).max().unwrap_or(0).max(before),
-        _ => before,
-    }
-}
-
 fn is_one_range(places: &BTreeSet<usize>) -> bool {
     let (Some(first), Some(last)) = (places.first(), places.last()) else { return false };
     last.checked_sub(*first).and_then(|length| length.checked_add(1)) == Some(places.len())
-}
-
-/// A change of bits that no client sees.
-fn is_internal(update: &FlagUpdate) -> bool {
-    (update.add | update.remove) & 0x1f == 0 && !update.force
 }
 
 fn within_limits(width: usize, headers: usize, count: usize) -> Result<(), Contradiction> {
@@ -666,51 +639,6 @@ fn widen(extension: &mut Extension, size: u16, count: usize) {
     }
     extension.records = records;
     extension.record_size = size;
-}
-
-fn bit(bits: &[u8], number: usize) -> bool {
-    bits.get(number / 8).is_some_and(|byte| byte & (1 << (number % 8)) != 0)
-}
-
-/// The header of the extension `keywords`: a count, for each a zero and the offset of its name, then the names with a
-/// NUL each.
-#[must_use]
-pub fn encode_keywords(names: &[Vec<u8>]) -> Vec<u8> {
-    let mut header = super::bytes::length_u32(names.len()).to_le_bytes().to_vec();
-    let mut texts = Vec::new();
-    for name in names {
-        header.extend([0; 4]);
-        header.extend(super::bytes::length_u32(texts.len()).to_le_bytes());
-        texts.extend(name);
-        texts.push(0);
-    }
-    header.extend(texts);
-    header
-}
-
-/// See [`encode_keywords`]. Names that are not there are left out, with all after them.
-#[must_use]
-pub fn decode_keywords(header: &[u8]) -> Vec<Vec<u8>> {
-    let mut reader = Reader(header);
-    let count = reader.u32().and_then(|count| usize::try_from(count).ok()).unwrap_or(0).min(MOST_KEYWORDS);
-    let mut offsets = Vec::new();
-    for _ in 0..count {
-        let (Some(_), Some(offset)) = (reader.u32(), reader.u32()) else { return Vec::new() };
-        offsets.push(usize::try_from(offset).unwrap_or(usize::MAX));
-    }
-    let name = |offset: &usize| {
-        let text = reader.0.get(*offset..)?;
-        let end = text.iter().position(|byte| *byte == 0)?;
-        text.get(..end).map(<[u8]>::to_vec)
-    };
-    offsets.iter().map_while(name).collect()
-}
-
-/// The place in the log up to which a header's highest modseq counts; `None` if the snapshot does not say.
-pub(super) fn counted_place(index: &MainIndex) -> Option<(u64, u32, u32)> {
-    let mut header = Reader(&index.extension(MODSEQ)?.header);
-    let (highest, log_seq, log_offset) = (header.u64()?, header.u32()?, header.u32()?);
-    (highest != 0).then_some((highest, log_seq, log_offset))
 }
 
 /// Whether the log starts the index anew.

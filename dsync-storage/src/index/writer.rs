@@ -4,6 +4,7 @@
 //! may be out of date. A transaction is one write at the end of the log; a log that starts anew is written beside the old
 //! one, locked, and renamed over it, so that others see the one or the other.
 
+use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom};
 use std::path::Path;
@@ -165,18 +166,10 @@ impl LockedIndex {
 
     /// The dates that the cache does not hold yet.
     fn new_dates(&self, target: &IndexTarget, dates: &SaveDates) -> Result<Vec<(u32, u32)>, IndexError> {
-        let bytes = read::contents(&self.files.cache(), files::LARGEST)?.unwrap_or_default();
-        let view = &self.state.view;
-        let cache = view
-            .extension(CACHE)
-            .and_then(|extension| Cache::decode(&bytes, view.snapshot().index_id(), extension.reset_id));
-        let known = |uid: u32| {
-            let place = view.index_of(uid)?;
-            cache.as_ref()?.date(view.cache_offset(place), cache::SAVE_DATE)
-        };
+        let known = self.known_dates()?;
         // A UID that is given again is another message.
-        let again = target.reuses_uids || target.uid_validity != view.uid_validity();
-        Ok(dates.iter().copied().filter(|(uid, date)| again || known(*uid) != Some(*date)).collect())
+        let again = target.reuses_uids || target.uid_validity != self.view().uid_validity();
+        Ok(dates.iter().copied().filter(|(uid, date)| again || known.get(uid) != Some(date)).collect())
     }
 
     /// Writes dates into the cache file, before the index points to them.
@@ -204,18 +197,19 @@ impl LockedIndex {
 
     /// A new file replaces all dates, so those that were known come along.
     fn all_dates(&self, dates: &SaveDates) -> Result<Vec<(u32, u32)>, IndexError> {
-        let mut all: std::collections::BTreeMap<u32, u32> = self.known_dates()?.into_iter().collect();
+        let mut all = self.known_dates()?;
         all.extend(dates.iter().copied());
         Ok(all.into_iter().collect())
     }
 
-    fn known_dates(&self) -> Result<Vec<(u32, u32)>, IndexError> {
+    /// The dates that the cache holds, by UID.
+    fn known_dates(&self) -> Result<BTreeMap<u32, u32>, IndexError> {
         let view = &self.state.view;
         let bytes = read::contents(&self.files.cache(), files::LARGEST)?.unwrap_or_default();
         let cache = view
             .extension(CACHE)
             .and_then(|extension| Cache::decode(&bytes, view.snapshot().index_id(), extension.reset_id));
-        let Some(cache) = cache else { return Ok(Vec::new()) };
+        let Some(cache) = cache else { return Ok(BTreeMap::new()) };
         let messages = view.messages().iter().enumerate();
         Ok(messages
             .filter_map(|(place, (uid, _))| Some((*uid, cache.date(view.cache_offset(place), cache::SAVE_DATE)?)))

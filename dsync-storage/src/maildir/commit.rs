@@ -72,7 +72,8 @@ impl Target<'_> {
         }
         let lock = if self.hidden { None } else { Some(self.lock_uidlist()?) };
         if self.existed {
-            self.refuse_if_gone()?;
+            // Whoever deletes or renames takes no lock that we hold, so this is asked again as late as possible.
+            listing::refuse_if_gone(self.context, self.name, self.paths)?;
             prepare_directories(self.paths, self.permissions)?;
         }
         let index = match (&self.paths.index, before.index) {
@@ -121,15 +122,6 @@ impl Target<'_> {
             mutation::sync_file(&open, file.path())?;
         }
         Ok(())
-    }
-
-    /// Whoever deletes or renames takes no lock that we hold, so this is asked again as late as possible.
-    fn refuse_if_gone(&self) -> Result<(), StoreError> {
-        if listing::is_mailbox(self.context.naming.layout, self.name, &self.paths.mails) {
-            return Ok(());
-        }
-        let text = format!("{} was deleted or renamed by somebody else meanwhile", lossy(&self.paths.mails));
-        Err(StoreError::new(ErrorKind::NotFound, text))
     }
 
     fn lock_uidlist(&self) -> Result<Dotlock, FsError> {

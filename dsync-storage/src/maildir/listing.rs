@@ -7,7 +7,7 @@ use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use dsync_core::model::{MailboxName, MailboxNode, MailboxTree, NodeKind};
-use dsync_core::store::StoreError;
+use dsync_core::store::{ErrorKind, StoreError};
 
 use super::context::Context;
 use super::{foreign, snapshot};
@@ -68,6 +68,16 @@ pub(super) fn is_mailbox(layout: Layout, name: &MailboxName, mails: &Path) -> bo
         Layout::MaildirPlusPlus if !name.is_inbox() => mails.is_dir(),
         _ => has("cur") || has("new"),
     }
+}
+
+/// # Errors
+/// [`ErrorKind::NotFound`] if the mailbox that was at the paths is there no more.
+pub(super) fn refuse_if_gone(context: &Context, name: &MailboxName, paths: &MailboxPaths) -> Result<(), StoreError> {
+    if is_mailbox(context.naming.layout, name, &paths.mails) {
+        return Ok(());
+    }
+    let text = format!("{} was deleted or renamed by somebody else meanwhile", lossy(&paths.mails));
+    Err(StoreError::new(ErrorKind::NotFound, text))
 }
 
 fn put(tree: &mut MailboxTree, name: MailboxName, kind: NodeKind) {

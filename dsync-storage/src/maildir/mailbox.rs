@@ -33,19 +33,9 @@ pub(super) struct MaildirMailbox {
 impl MaildirMailbox {
     /// Opens a mailbox that exists.
     pub(super) fn open(context: Arc<Context>, name: MailboxName, paths: MailboxPaths) -> Result<Self, StoreError> {
-        let snapshot = snapshot::look(&paths)?;
         let permissions = Permissions::like(&paths.mails, &context.roots.mails);
-        Ok(Self {
-            context,
-            name,
-            paths,
-            permissions,
-            snapshot,
-            staged: Vec::new(),
-            build: None,
-            existed: true,
-            identity: MailboxIdentity::UNDECIDED,
-        })
+        let mailbox = Self::open_new(context, name, paths, permissions, MailboxIdentity::UNDECIDED)?;
+        Ok(Self { existed: true, ..mailbox })
     }
 
     /// A mailbox that is new but cannot be built elsewhere: it appears with its first message.
@@ -93,11 +83,7 @@ impl MaildirMailbox {
 
     /// A mailbox that was there must not come into being again because it is written to.
     fn refuse_if_gone(&self) -> Result<(), StoreError> {
-        if !self.existed || listing::is_mailbox(self.context.naming.layout, &self.name, &self.paths.mails) {
-            return Ok(());
-        }
-        let text = format!("mailbox {} was deleted or renamed by somebody else meanwhile", self.name);
-        Err(StoreError::new(ErrorKind::NotFound, text))
+        if self.existed { listing::refuse_if_gone(&self.context, &self.name, &self.paths) } else { Ok(()) }
     }
 }
 
