@@ -200,7 +200,8 @@ pub fn create_directory(path: &Path, permissions: &Permissions) -> Result<(), Fs
 /// # Errors
 /// As the system.
 pub fn create_directories(path: &Path, permissions: &Permissions) -> Result<(), FsError> {
-    if path.is_dir() {
+    // The parent of a relative path of one part is the empty path: the current directory.
+    if path.as_os_str().is_empty() || path.is_dir() {
         return Ok(());
     }
     if let Some(parent) = path.parent() {
