@@ -53,6 +53,26 @@ pub struct Report {
 }
 
 impl Report {
+    /// What both sides of a run did. Mailboxes that both looked at count once.
+    #[must_use]
+    pub fn joined(mut self, other: Self) -> Self {
+        let (own, others) = (&mut self.counts, other.counts);
+        own.mailboxes = own.mailboxes.max(others.mailboxes);
+        own.mailboxes_changed += others.mailboxes_changed;
+        own.mailboxes_renamed += others.mailboxes_renamed;
+        own.mailboxes_deleted += others.mailboxes_deleted;
+        own.messages_saved += others.messages_saved;
+        own.bytes_saved = own.bytes_saved.saturating_add(others.bytes_saved);
+        own.messages_removed += others.messages_removed;
+        own.messages_changed += others.messages_changed;
+        for problem in other.problems {
+            if !self.problems.contains(&problem) {
+                self.problems.push(problem);
+            }
+        }
+        self
+    }
+
     /// 0 if everything was done, 2 if not (dsync(1), EXIT STATUS).
     #[must_use]
     pub fn exit_status(&self) -> u8 {

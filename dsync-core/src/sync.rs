@@ -1,7 +1,10 @@
 //! A whole run between two stores in one process.
 
-use crate::report::{Observer, Report};
-use crate::session::{DestinationSession, Session, SessionError, SourceSession};
+use std::cell::RefCell;
+
+use crate::merge::two_way::Role;
+use crate::report::{Event, Observer, Report};
+use crate::session::{DestinationSession, MirrorOptions, MirrorSession, Session, SessionError, SourceSession};
 use crate::store::MailStore;
 
 /// Makes `destination` look exactly like `source`. Nothing changes at the source; whatever the destination had that
@@ -29,11 +32,76 @@ pub fn backup(
     destination: &mut dyn MailStore,
     observer: &mut dyn Observer,
 ) -> Result<Report, SessionError> {
-    let source_location = source.location();
     let mut sender = SourceSession::new(source);
-    let mut receiver = DestinationSession::new(destination, source_location, observer);
+    let mut receiver = DestinationSession::new(destination, observer);
     drive(&mut sender, &mut receiver)?;
     Ok(receiver.into_report())
+}
+
+/// Makes two stores equal, whatever happened to either since they last were: each takes over what was done at the other,
+/// and nothing of it is lost. `first` wins where nothing else decides.
+///
+/// # Errors
+/// As [`backup`].
+///
+/// ```
+/// use dsync_core::memory::MemoryStore;
+/// use dsync_core::model::MailboxName;
+/// use dsync_core::report::Unobserved;
+/// use dsync_core::session::MirrorOptions;
+/// use dsync_core::sync::mirror;
+///
+/// let (mut home, mut work) = (MemoryStore::with_seed(1), MemoryStore::with_seed(2));
+/// home.deliver(&MailboxName::inbox(), b"Subject: to home\n\n");
+/// work.deliver(&MailboxName::inbox(), b"Subject: to work\n\n");
+/// let report = mirror(&mut home, &mut work, &MirrorOptions::default(), &mut Unobserved)?;
+/// assert_eq!((report.exit_status(), report.counts.messages_saved), (0, 2));
+/// # Ok::<(), dsync_core::session::SessionError>(())
+/// ```
+pub fn mirror(
+    first: &mut dyn MailStore,
+    second: &mut dyn MailStore,
+    options: &MirrorOptions,
+    observer: &mut dyn Observer,
+) -> Result<Report, SessionError> {
+    merge_with([first, second], [true, true], options, observer)
+}
+
+/// Brings into `destination` what was done at `source`, and keeps what was done at `destination`. Nothing changes at the
+/// source.
+///
+/// # Errors
+/// As [`backup`].
+pub fn merge_one_way(
+    source: &mut dyn MailStore,
+    destination: &mut dyn MailStore,
+    options: &MirrorOptions,
+    observer: &mut dyn Observer,
+) -> Result<Report, SessionError> {
+    merge_with([source, destination], [false, true], options, observer)
+}
+
+fn merge_with(
+    [first, second]: [&mut dyn MailStore; 2],
+    [first_imports, second_imports]: [bool; 2],
+    options: &MirrorOptions,
+    observer: &mut dyn Observer,
+) -> Result<Report, SessionError> {
+    let shared = RefCell::new(observer);
+    let (mut firsts, mut seconds) = (Shared(&shared), Shared(&shared));
+    let mut master = MirrorSession::new(first, Role::Master, first_imports, options.clone(), &mut firsts);
+    let mut slave = MirrorSession::new(second, Role::Slave, second_imports, options.clone(), &mut seconds);
+    drive(&mut master, &mut slave)?;
+    Ok(master.into_report().joined(slave.into_report()))
+}
+
+/// One observer of two sessions, which take turns.
+struct Shared<'a, 'b>(&'a RefCell<&'b mut dyn Observer>);
+
+impl Observer for Shared<'_, '_> {
+    fn event(&mut self, event: Event<'_>) {
+        self.0.borrow_mut().event(event);
+    }
 }
 
 /// Passes messages between two sessions, one at a time, until both are finished.

@@ -4,7 +4,7 @@ use crate::model::{
     Flags, Keyword, Keywords, MailboxGuid, MailboxIdentity, MailboxName, MessageGuid, MessageKey, MessageRecord,
     ModSeq, Timestamp, Uid, UidValidity,
 };
-use crate::store::{MailStore, Mailbox, MailboxChanges, MessageBody, SavedBody};
+use crate::store::{MailStore, Mailbox, MailboxChanges, MessageBody, Origin, SavedBody};
 
 pub(super) fn name(text: &str) -> MailboxName {
     MailboxName::parse(text, '/').expect("the checks use valid names")
@@ -50,6 +50,7 @@ pub(super) fn bytes(number: u32) -> Vec<u8> {
 
 pub(super) fn no_changes(uid_next: u32, highest: u64, recent: u32) -> MailboxChanges {
     MailboxChanges {
+        origin: Origin::Mirrored,
         identity: MailboxIdentity::UNDECIDED,
         remove: Vec::new(),
         renumber: Vec::new(),

@@ -108,7 +108,7 @@ fn inbox_stays(store: &mut dyn MailStore) {
 
 fn directories_are_kept_or_refused(store: &mut dyn MailStore) {
     let result = store.create_directory(&name("d")).map_err(|error| error.kind());
-    if !store.holds_directories() {
+    if !store.capabilities().directories {
         assert_eq!(result, Err(ErrorKind::Impossible));
         return;
     }

@@ -2,15 +2,20 @@
 
 use std::sync::{Arc, Mutex};
 
-use super::{Contents, StoredMailbox, StoredMessage, lock, not_found};
-use crate::model::{MailboxName, MailboxStatus, MessageKey, MessageList, MessageRecord, Uid};
-use crate::store::{ErrorKind, Mailbox, MailboxChanges, MessageBody, SavedBody, StoreError};
+use super::{Contents, LogEntry, LoggedChange, StoredMailbox, StoredMessage, lock, not_found};
+use crate::model::{
+    MailboxHistory, MailboxName, MailboxStatus, MessageGuid, MessageKey, MessageList, MessageRecord, ModSeq,
+    SyncPoint, Uid,
+};
+use crate::store::{ErrorKind, Mailbox, MailboxChanges, MessageBody, Origin, SavedBody, StoreError};
 
 pub(super) struct MemoryMailbox {
     shared: Arc<Mutex<Contents>>,
     name: MailboxName,
     /// What the mailbox was when the view was taken.
     stored: StoredMailbox,
+    /// The store keeps no GUIDs.
+    without_guids: bool,
     /// Whether others can see it; not before the first commit of a new one.
     published: bool,
     status: MailboxStatus,
@@ -23,10 +28,11 @@ impl MemoryMailbox {
         shared: Arc<Mutex<Contents>>,
         name: MailboxName,
         stored: StoredMailbox,
+        without_guids: bool,
         published: bool,
     ) -> Self {
         let (status, messages) = view_of(&stored);
-        Self { shared, name, stored, published, status, messages, saved: Vec::new() }
+        Self { shared, name, stored, without_guids, published, status, messages, saved: Vec::new() }
     }
 
     fn uid_of(&self, key: MessageKey) -> Result<Uid, StoreError> {
@@ -50,6 +56,15 @@ impl MemoryMailbox {
 
     fn changed(&self, changes: MailboxChanges) -> Result<StoredMailbox, StoreError> {
         let mut stored = self.stored.clone();
+        let gone = changes.remove.iter().chain(changes.renumber.iter().map(|(key, _)| key));
+        let mut logged = Vec::new();
+        for key in gone {
+            let uid = self.uid_of(*key)?;
+            if let Some(message) = stored.messages.get(&uid) {
+                let change = LoggedChange::Expunged(message.record.guid.to_128());
+                logged.push(LogEntry { modseq: changes.highest_modseq, uid, change });
+            }
+        }
         let mut take = |key: MessageKey| {
             let uid = self.uid_of(key)?;
             stored.messages.remove(&uid).ok_or_else(|| {
@@ -65,8 +80,13 @@ impl MemoryMailbox {
         }
         for record in changes.update {
             let uid = record.uid.ok_or_else(without_uid)?;
-            let bytes = take(MessageKey::Uid(uid))?.bytes;
-            placed.push(StoredMessage { record, bytes });
+            let before = take(MessageKey::Uid(uid))?;
+            if changes.origin == Origin::Local && before.record.flags != record.flags {
+                let (old, new) = (before.record.flags, record.flags);
+                let change = LoggedChange::Flags { added: new.without(old), removed: old.without(new) };
+                logged.push(LogEntry { modseq: changes.highest_modseq, uid, change });
+            }
+            placed.push(StoredMessage { record, bytes: before.bytes });
         }
         for (SavedBody(number), record) in changes.add {
             let bytes = self.saved.get(number).map(Arc::clone).ok_or_else(|| {
@@ -74,9 +94,21 @@ impl MemoryMailbox {
             })?;
             placed.push(StoredMessage { record, bytes });
         }
-        for message in placed {
+        let keeps_guids = !self.without_guids;
+        for mut message in placed {
             let uid = message.record.uid.ok_or_else(without_uid)?;
+            if !keeps_guids {
+                message.record.guid = guid_of_place(&self.name, uid);
+            }
             stored.messages.insert(uid, message);
+        }
+        if changes.highest_modseq < stored.highest_modseq {
+            // The history starts anew.
+            stored.log.clear();
+            stored.points.clear();
+            stored.log_start = changes.highest_modseq;
+        } else {
+            stored.log.extend(logged);
         }
         stored.identity = changes.identity.or(stored.identity);
         stored.uid_next = changes.uid_next;
@@ -84,6 +116,11 @@ impl MemoryMailbox {
         stored.first_recent_uid = changes.first_recent_uid;
         Ok(stored)
     }
+}
+
+/// What a store shows that keeps no GUIDs.
+fn guid_of_place(name: &MailboxName, uid: Uid) -> MessageGuid {
+    MessageGuid::new(format!("{name}-{uid}").as_bytes()).expect("a name that is shown has no control characters")
 }
 
 fn without_uid() -> StoreError {
@@ -114,6 +151,22 @@ impl Mailbox for MemoryMailbox {
 
     fn problems(&self) -> &[String] {
         &[]
+    }
+
+    fn history(&mut self, since: Option<ModSeq>) -> Result<MailboxHistory, StoreError> {
+        Ok(self.stored.history(since))
+    }
+
+    fn sync_points(&self) -> &[SyncPoint] {
+        &self.stored.points
+    }
+
+    fn remember(&mut self, point: SyncPoint) -> Result<(), StoreError> {
+        self.stored.points = point.added_to(&self.stored.points);
+        let mut contents = lock(&self.shared);
+        let stored = contents.mailboxes.get_mut(&self.name).ok_or_else(|| not_found(&self.name))?;
+        stored.points = point.added_to(&stored.points);
+        Ok(())
     }
 
     fn body(&mut self, message: MessageKey) -> Result<MessageBody, StoreError> {

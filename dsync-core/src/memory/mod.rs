@@ -1,16 +1,18 @@
 //! A mail store in memory: the simplest complete one. For tests, examples and the tests of programs that embed the
 //! library; and the proof that the traits ask for nothing that only files can do.
 
+mod clients;
 mod mailbox;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crate::model::{
-    Flags, Keywords, MailboxGuid, MailboxIdentity, MailboxName, MailboxNode, MailboxTree, MessageGuid, MessageRecord,
-    ModSeq, NodeKind, Timestamp, Uid, UidValidity,
+    Flags, Keyword, MailboxGuid, MailboxHistory, MailboxIdentity, MailboxName, MailboxNode, MailboxTree,
+    MessageRecord, ModSeq, NameHash, NodeKind, SyncPoint, Timestamp, TreeChange, TreeEvent, TreeHistory, Uid,
+    UidValidity,
 };
-use crate::store::{ErrorKind, MailStore, Mailbox, StoreError};
+use crate::store::{Capabilities, ErrorKind, MailStore, Mailbox, StoreError};
 
 use mailbox::MemoryMailbox;
 
@@ -24,11 +26,14 @@ pub struct MemoryStore {
 }
 
 /// Everything in the store.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 struct Contents {
     mailboxes: BTreeMap<MailboxName, StoredMailbox>,
     directories: BTreeSet<MailboxName>,
     subscriptions: BTreeSet<MailboxName>,
+    events: Vec<TreeEvent>,
+    clock: Timestamp,
+    without_guids: bool,
     seed: u32,
     counter: u32,
 }
@@ -41,6 +46,26 @@ struct StoredMailbox {
     highest_modseq: ModSeq,
     first_recent_uid: Uid,
     messages: BTreeMap<Uid, StoredMessage>,
+    log: Vec<LogEntry>,
+    /// HIGHESTMODSEQ before the first entry.
+    log_start: ModSeq,
+    points: Vec<SyncPoint>,
+}
+
+/// One change of one message.
+#[derive(Clone, Debug)]
+struct LogEntry {
+    /// HIGHESTMODSEQ after it.
+    modseq: ModSeq,
+    uid: Uid,
+    change: LoggedChange,
+}
+
+#[derive(Clone, Debug)]
+enum LoggedChange {
+    Flags { added: Flags, removed: Flags },
+    Keyword(Keyword, bool),
+    Expunged([u8; 16]),
 }
 
 #[derive(Clone, Debug)]
@@ -62,57 +87,22 @@ impl MemoryStore {
         Self::with_seed(0)
     }
 
+    /// An empty store that, like an mbox, does not keep the GUIDs that messages are saved with.
+    #[must_use]
+    pub fn without_guids(seed: u32) -> Self {
+        Self { shared: Arc::new(Mutex::new(Contents { seed, without_guids: true, ..Contents::default() })) }
+    }
+
+    /// A copy that shares nothing with this one.
+    #[must_use]
+    pub fn duplicate(&self) -> Self {
+        Self { shared: Arc::new(Mutex::new(lock(&self.shared).clone())) }
+    }
+
     /// An empty store that chooses other identities than one with another seed.
     #[must_use]
     pub fn with_seed(seed: u32) -> Self {
         Self { shared: Arc::new(Mutex::new(Contents { seed, ..Contents::default() })) }
-    }
-
-    /// Adds a message as a delivery would, making the mailbox if it is missing, and says which UID it got.
-    pub fn deliver(&mut self, mailbox: &MailboxName, bytes: &[u8]) -> Uid {
-        let mut contents = lock(&self.shared);
-        let guid = format!("{:032x}", contents.next_number());
-        let identity = contents.new_identity();
-        let stored = contents.mailboxes.entry(mailbox.clone()).or_insert_with(|| StoredMailbox::new(identity));
-        let uid = stored.uid_next;
-        stored.uid_next = uid.next();
-        stored.highest_modseq = stored.highest_modseq.plus(1);
-        let record = MessageRecord {
-            uid: Some(uid),
-            guid: MessageGuid::new(guid.as_bytes()).expect("hexadecimal digits are a valid GUID"),
-            flags: Flags::NONE,
-            keywords: Keywords::none(),
-            modseq: Some(stored.highest_modseq),
-            received: Timestamp(i64::from(uid.get())),
-            saved: Some(Timestamp(i64::from(uid.get()))),
-            pop3_uidl: None,
-            pop3_order: None,
-        };
-        stored.messages.insert(uid, StoredMessage { record, bytes: bytes.into() });
-        uid
-    }
-
-    /// Sets flags and keywords of a message as a client would. Nothing happens if there is no such message.
-    pub fn set_flags(&mut self, mailbox: &MailboxName, uid: Uid, flags: Flags, keywords: Keywords) {
-        let mut contents = lock(&self.shared);
-        if let Some(stored) = contents.mailboxes.get_mut(mailbox)
-            && let Some(message) = stored.messages.get_mut(&uid)
-        {
-            stored.highest_modseq = stored.highest_modseq.plus(1);
-            message.record.flags = flags;
-            message.record.keywords = keywords;
-            message.record.modseq = Some(stored.highest_modseq);
-        }
-    }
-
-    /// Removes a message as a client would. Nothing happens if there is no such message.
-    pub fn expunge(&mut self, mailbox: &MailboxName, uid: Uid) {
-        let mut contents = lock(&self.shared);
-        if let Some(stored) = contents.mailboxes.get_mut(mailbox)
-            && stored.messages.remove(&uid).is_some()
-        {
-            stored.highest_modseq = stored.highest_modseq.plus(1);
-        }
     }
 }
 
@@ -124,9 +114,17 @@ impl Contents {
 
     fn new_identity(&mut self) -> MailboxIdentity {
         let number = self.next_number();
+        // Other stores choose others, as far as 32 bits go.
+        let validity = self.seed.wrapping_mul(1 << 20).wrapping_add(self.counter);
         let mut guid = [0xa5; 16];
         guid[..8].copy_from_slice(&number.to_be_bytes());
-        MailboxIdentity { guid: MailboxGuid::new(guid), uid_validity: UidValidity::new(self.counter) }
+        MailboxIdentity { guid: MailboxGuid::new(guid), uid_validity: UidValidity::new(validity) }
+    }
+
+    /// Writes an event of the tree down, a second after the one before.
+    fn note(&mut self, change: TreeChange) {
+        self.clock = Timestamp(self.clock.seconds().saturating_add(1));
+        self.events.push(TreeEvent { change, time: self.clock });
     }
 
     /// Whether anything is at the name or below it.
@@ -144,8 +142,40 @@ impl StoredMailbox {
             highest_modseq: ModSeq::FIRST,
             first_recent_uid: Uid::FIRST,
             messages: BTreeMap::new(),
+            log: Vec::new(),
+            log_start: ModSeq::FIRST,
+            points: Vec::new(),
         }
     }
+
+    /// What the log says about the time since HIGHESTMODSEQ was `since`.
+    fn history(&self, since: Option<ModSeq>) -> MailboxHistory {
+        let mut history = MailboxHistory {
+            complete: since.is_some_and(|since| since >= self.log_start && since <= self.highest_modseq),
+            ..MailboxHistory::default()
+        };
+        let since = since.unwrap_or_default();
+        for entry in self.log.iter().filter(|entry| entry.modseq > since) {
+            match &entry.change {
+                LoggedChange::Flags { added, removed } => {
+                    history.flags.entry(entry.uid).or_default().change_flags(*added, *removed);
+                }
+                LoggedChange::Keyword(keyword, set) => {
+                    history.flags.entry(entry.uid).or_default().change_keyword(keyword.clone(), *set);
+                }
+                LoggedChange::Expunged(guid) => {
+                    history.flags.remove(&entry.uid);
+                    history.expunged.insert(entry.uid, Some(*guid));
+                }
+            }
+        }
+        history
+    }
+}
+
+/// The hash under which the log of the tree knows a name.
+fn hash(name: &MailboxName) -> NameHash {
+    NameHash::of(&name.join('/'))
 }
 
 /// A panic of another thread leaves every operation either done or not begun, so the contents stay usable.
@@ -166,11 +196,15 @@ fn refuse_inbox(name: &MailboxName) -> Result<(), StoreError> {
 
 impl MailStore for MemoryStore {
     fn location(&self) -> String {
-        "memory".to_owned()
+        format!("memory:{}", lock(&self.shared).seed)
     }
 
-    fn holds_directories(&self) -> bool {
-        true
+    fn capabilities(&self) -> Capabilities {
+        Capabilities { directories: true, guids: !lock(&self.shared).without_guids }
+    }
+
+    fn history(&mut self) -> Result<TreeHistory, StoreError> {
+        Ok(TreeHistory { separator: '/', events: lock(&self.shared).events.clone() })
     }
 
     fn tree(&mut self) -> Result<MailboxTree, StoreError> {
@@ -194,7 +228,7 @@ impl MailStore for MemoryStore {
     fn open(&mut self, name: &MailboxName) -> Result<Box<dyn Mailbox>, StoreError> {
         let contents = lock(&self.shared);
         let stored = contents.mailboxes.get(name).ok_or_else(|| not_found(name))?.clone();
-        Ok(Box::new(MemoryMailbox::new(Arc::clone(&self.shared), name.clone(), stored, true)))
+        Ok(Box::new(MemoryMailbox::new(Arc::clone(&self.shared), name.clone(), stored, contents.without_guids, true)))
     }
 
     fn create(&mut self, name: &MailboxName, identity: MailboxIdentity) -> Result<Box<dyn Mailbox>, StoreError> {
@@ -204,12 +238,23 @@ impl MailStore for MemoryStore {
         }
         let identity = identity.or(contents.new_identity());
         let stored = StoredMailbox::new(identity);
-        Ok(Box::new(MemoryMailbox::new(Arc::clone(&self.shared), name.clone(), stored, false)))
+        Ok(Box::new(MemoryMailbox::new(
+            Arc::clone(&self.shared),
+            name.clone(),
+            stored,
+            contents.without_guids,
+            false,
+        )))
     }
 
     fn delete(&mut self, name: &MailboxName) -> Result<(), StoreError> {
         refuse_inbox(name)?;
-        lock(&self.shared).mailboxes.remove(name).map(drop).ok_or_else(|| not_found(name))
+        let mut contents = lock(&self.shared);
+        let deleted = contents.mailboxes.remove(name).ok_or_else(|| not_found(name))?;
+        if let Some(guid) = deleted.identity.guid {
+            contents.note(TreeChange::MailboxDeleted(guid));
+        }
+        Ok(())
     }
 
     fn rename(&mut self, from: &MailboxName, to: &MailboxName) -> Result<(), StoreError> {
@@ -229,6 +274,7 @@ impl MailStore for MemoryStore {
         contents.mailboxes = mailboxes.into_iter().map(|(name, stored)| (moved(name), stored)).collect();
         let directories = std::mem::take(&mut contents.directories);
         contents.directories = directories.into_iter().map(moved).collect();
+        contents.note(TreeChange::Renamed(hash(to)));
         Ok(())
     }
 
@@ -242,20 +288,29 @@ impl MailStore for MemoryStore {
 
     fn delete_directory(&mut self, name: &MailboxName) -> Result<(), StoreError> {
         let mut contents = lock(&self.shared);
-        contents.directories.remove(name);
+        let was_there = contents.directories.remove(name);
         if contents.occupies(name) {
-            contents.directories.insert(name.clone());
+            if was_there {
+                contents.directories.insert(name.clone());
+            }
             return Err(StoreError::new(ErrorKind::Impossible, format!("{name} is not an empty directory")));
+        }
+        if was_there {
+            contents.note(TreeChange::DirectoryDeleted(hash(name)));
         }
         Ok(())
     }
 
     fn set_subscribed(&mut self, name: &MailboxName, subscribed: bool) -> Result<(), StoreError> {
-        let subscriptions = &mut lock(&self.shared).subscriptions;
-        if subscribed {
-            subscriptions.insert(name.clone());
+        let mut contents = lock(&self.shared);
+        let changed = if subscribed {
+            contents.subscriptions.insert(name.clone())
         } else {
-            subscriptions.remove(name);
+            contents.subscriptions.remove(name)
+        };
+        if changed {
+            let hash = hash(name);
+            contents.note(if subscribed { TreeChange::Subscribed(hash) } else { TreeChange::Unsubscribed(hash) });
         }
         Ok(())
     }

@@ -1,4 +1,5 @@
 use super::*;
+use crate::model::Keywords;
 use crate::report::Unobserved;
 use crate::sync::backup;
 

@@ -1,11 +1,15 @@
 //! What has to change in one mailbox. Pure functions from two lists of messages to a plan; no I/O, no clock.
 
 mod one_way;
+pub mod two_way;
 
 pub use one_way::one_way;
 
-use crate::model::{MailboxStatus, MessageKey, MessageList, MessageRecord};
-use crate::store::MailboxChanges;
+use crate::model::{MailboxIdentity, MailboxStatus, MessageKey, MessageList, MessageRecord, ModSeq, Uid};
+use crate::store::{MailboxChanges, Origin};
+
+/// The greatest UID that is given to a message: servers cannot count on beyond it.
+const LAST_UID: u32 = 4_294_967_293;
 
 /// One side's view of a mailbox.
 #[derive(Clone, Copy, Debug)]
@@ -14,6 +18,28 @@ pub struct MailboxView<'a> {
     pub status: &'a MailboxStatus,
     /// The messages.
     pub messages: &'a MessageList,
+}
+
+impl MailboxPlan {
+    /// The plan that does nothing and is not needed.
+    pub(crate) fn nothing() -> Self {
+        Self {
+            changes: MailboxChanges {
+                origin: Origin::Mirrored,
+                identity: MailboxIdentity::UNDECIDED,
+                remove: Vec::new(),
+                renumber: Vec::new(),
+                update: Vec::new(),
+                add: Vec::new(),
+                uid_next: Uid::FIRST,
+                highest_modseq: ModSeq::FIRST,
+                first_recent_uid: Uid::FIRST,
+            },
+            fetch: Vec::new(),
+            unplaced: Vec::new(),
+            needed: false,
+        }
+    }
 }
 
 /// What to do to a mailbox, and which bodies that needs from the other side.

@@ -6,12 +6,9 @@
 
 use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
 
-use super::{MailboxPlan, MailboxView};
+use super::{LAST_UID, MailboxPlan, MailboxView};
 use crate::model::{MessageGuid, MessageKey, MessageRecord, ModSeq, Uid};
-use crate::store::MailboxChanges;
-
-/// The greatest UID that is given to a message: servers cannot count on beyond it.
-const LAST_UID: u32 = 4_294_967_293;
+use crate::store::{MailboxChanges, Origin};
 
 /// The plan that makes `destination` equal to `source`, but for messages of the source that are `unavailable`: it is
 /// then as if the source did not have them.
@@ -30,6 +27,7 @@ pub fn one_way(
     let mut present = Instances::new(destination);
     let mut plan = MailboxPlan {
         changes: MailboxChanges {
+            origin: Origin::Mirrored,
             identity: source.status.identity.or(destination.status.identity),
             remove: Vec::new(),
             renumber: Vec::new(),
@@ -168,7 +166,7 @@ fn target_record(record: &MessageRecord, uid: Uid, here: Option<&MessageRecord>,
 }
 
 fn is_needed(plan: &MailboxPlan, destination: MailboxView<'_>) -> bool {
-    let MailboxChanges { identity, remove, renumber, update, add: _, uid_next, highest_modseq, first_recent_uid } =
+    let MailboxChanges { identity, remove, renumber, update, uid_next, highest_modseq, first_recent_uid, .. } =
         &plan.changes;
     let status = destination.status;
     !(remove.is_empty()

@@ -18,6 +18,8 @@ use std::ops::{BitOr, BitOrAssign};
 pub struct Flags(u8);
 
 impl Flags {
+    /// Each flag by itself.
+    pub const EACH: [Self; 5] = [Self::ANSWERED, Self::FLAGGED, Self::DELETED, Self::SEEN, Self::DRAFT];
     /// No flag.
     pub const NONE: Self = Self(0);
     /// `\Answered`

@@ -78,6 +78,18 @@ impl Keywords {
         self.0.iter()
     }
 
+    /// The keyword of the set that a mailbox takes for the same as `name`.
+    #[must_use]
+    pub fn spelling_of(&self, name: &str) -> Option<&Keyword> {
+        self.iter().find(|keyword| keyword.same_name(name))
+    }
+
+    /// Whether both hold the same, but for the spelling.
+    #[must_use]
+    pub fn same_names(&self, other: &Self) -> bool {
+        self.len() == other.len() && self.iter().all(|keyword| other.spelling_of(keyword.as_str()).is_some())
+    }
+
     /// Whether `keyword` is in the set, by its exact spelling.
     #[must_use]
     pub fn contains(&self, keyword: &Keyword) -> bool {

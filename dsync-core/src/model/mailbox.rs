@@ -1,5 +1,7 @@
 //! What a client learns about a mailbox when it selects it.
 
+use sha1::{Digest, Sha1};
+
 use super::{MailboxGuid, ModSeq, Uid, UidValidity};
 
 /// What makes a mailbox itself: as long as both stay, clients may keep everything they cached of it.
@@ -50,4 +52,23 @@ pub struct MailboxStatus {
     pub highest_modseq: Option<ModSeq>,
     /// Messages with this UID or a greater one are `\Recent`. 1 to `uid_next`; `None` if the store cannot tell.
     pub first_recent_uid: Option<Uid>,
+}
+
+impl MailboxStatus {
+    /// A checksum over the counters and, by their [`digest`](super::MessageList::digest), all messages: two mailboxes
+    /// with the same one are the same in every respect. `None` if something is not decided yet.
+    #[must_use]
+    pub fn fingerprint(&self, digest: [u8; 16]) -> Option<[u8; 16]> {
+        let mut hash = Sha1::new();
+        hash.update(self.identity.guid?.as_bytes());
+        hash.update(self.identity.uid_validity?.get().to_le_bytes());
+        hash.update(self.uid_next.get().to_le_bytes());
+        hash.update(self.message_count.to_le_bytes());
+        hash.update(self.highest_modseq?.get().to_le_bytes());
+        hash.update(self.first_recent_uid?.get().to_le_bytes());
+        hash.update(digest);
+        let mut short = [0; 16];
+        short.copy_from_slice(&hash.finalize()[..16]);
+        Some(short)
+    }
 }

@@ -126,7 +126,7 @@ impl MessageList {
         self.records.get(index)
     }
 
-    /// A checksum over every field of every record, by which two sides can see that they hold the same without
+    /// A checksum over every field of every record (keywords in lower case: a mailbox knows only one spelling of each), by which two sides can see that they hold the same without
     /// exchanging their lists. `None` if anything is not decided yet (a UID or a modseq), because that could
     /// become something else on either side.
     #[must_use]
@@ -144,7 +144,7 @@ impl MessageList {
             hash_text(&mut hash, record.pop3_uidl.as_deref().unwrap_or_default().as_bytes());
             hash.update((record.keywords.len() as u64).to_le_bytes());
             for keyword in &record.keywords {
-                hash_text(&mut hash, keyword.as_str().as_bytes());
+                hash_text(&mut hash, keyword.as_str().to_ascii_lowercase().as_bytes());
             }
         }
         let mut short = [0; 16];

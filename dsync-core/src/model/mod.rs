@@ -6,18 +6,22 @@
 mod escape;
 mod flags;
 mod guid;
+mod history;
 mod keyword;
 mod mailbox;
 mod message;
 mod name;
 mod number;
+mod selection;
 mod tree;
 
 pub use flags::Flags;
 pub use guid::{MailboxGuid, MessageGuid};
+pub use history::{FlagHistory, MailboxHistory, SyncPoint};
 pub use keyword::{Keyword, Keywords};
 pub use mailbox::{MailboxIdentity, MailboxStatus};
 pub use message::{MessageKey, MessageList, MessageRecord};
 pub use name::MailboxName;
 pub use number::{ModSeq, Timestamp, Uid, UidValidity};
-pub use tree::{MailboxNode, MailboxTree, NodeKind};
+pub use selection::MailboxSelection;
+pub use tree::{MailboxNode, MailboxTree, NameHash, NodeKind, TreeChange, TreeEvent, TreeHistory};

@@ -2,7 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use super::{MailboxGuid, MailboxName, UidValidity};
+use sha1::{Digest, Sha1};
+
+use super::{MailboxGuid, MailboxName, Timestamp, UidValidity};
 
 /// What is found at a name.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -35,6 +37,60 @@ pub struct MailboxNode {
 /// All names of a store that mean something, sorted: parents before children, siblings in byte order.
 pub type MailboxTree = BTreeMap<MailboxName, MailboxNode>;
 
+/// A mailbox name as a log of changes knows it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct NameHash(pub [u8; 16]);
+
+impl NameHash {
+    /// The hash of a visible name with its separators: the first 16 bytes of its SHA-1.
+    #[must_use]
+    pub fn of(visible_name: &str) -> Self {
+        let mut hash = [0; 16];
+        hash.copy_from_slice(&Sha1::digest(visible_name.as_bytes())[..16]);
+        Self(hash)
+    }
+}
+
+/// Something that happened to the tree.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TreeChange {
+    /// The mailbox with this GUID was deleted.
+    MailboxDeleted(MailboxGuid),
+    /// The directory of this name was deleted.
+    DirectoryDeleted(NameHash),
+    /// A mailbox or directory was renamed to this name.
+    Renamed(NameHash),
+    /// The name was subscribed to.
+    Subscribed(NameHash),
+    /// The subscription was cancelled.
+    Unsubscribed(NameHash),
+}
+
+/// When something happened to the tree.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct TreeEvent {
+    /// What happened.
+    pub change: TreeChange,
+    /// When, in whole seconds.
+    pub time: Timestamp,
+}
+
+/// What happened to the tree of a store, as far as it still knows: by clients and by synchronisations.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TreeHistory {
+    /// What stands between the parts of the names that were hashed.
+    pub separator: char,
+    /// Events, the latest last.
+    pub events: Vec<TreeEvent>,
+}
+
+impl Default for TreeHistory {
+    /// Nothing is known.
+    fn default() -> Self {
+        Self { separator: '/', events: Vec::new() }
+    }
+}
+
 impl MailboxNode {
     /// The GUID of the mailbox here, if there is one and it has one.
     #[must_use]
@@ -42,6 +98,13 @@ impl MailboxNode {
         match self.kind {
             NodeKind::Mailbox { guid, .. } => guid,
             _ => None,
+        }
+    }
+
+    /// Gives the mailbox here another GUID; nothing happens if there is none.
+    pub fn set_guid(&mut self, new: MailboxGuid) {
+        if let NodeKind::Mailbox { guid, .. } = &mut self.kind {
+            *guid = Some(new);
         }
     }
 

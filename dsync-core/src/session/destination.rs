@@ -2,32 +2,29 @@
 
 use std::collections::{HashMap, HashSet, VecDeque};
 
-use super::{Difference, Message, Session, SessionError};
+use super::reporting::Reporter;
+use super::{Difference, Greeting, MailboxSummary, Message, Session, SessionError, tree_changes};
 use crate::merge::{self, MailboxPlan, MailboxView};
 use crate::model::{
     MailboxIdentity, MailboxName, MailboxNode, MailboxStatus, MailboxTree, MessageKey, MessageList, MessageRecord,
-    NodeKind,
 };
 use crate::report::{Event, Observer, Problem, Report};
 use crate::store::{ErrorKind, MailStore, Mailbox, MailboxChanges, MessageBody, SavedBody, StoreError};
-use crate::tree::{self, TreeAction};
+use crate::tree;
 
 /// How often a mailbox that others keep changing at the destination is tried before the run goes on without it.
 const TRIES: u32 = 3;
-/// How often the tree is planned again after its actions were carried out.
-const TREE_PASSES: usize = 4;
 
 /// Makes a store equal to the one that a [`SourceSession`](super::SourceSession) sends.
 pub struct DestinationSession<'a> {
     store: &'a mut dyn MailStore,
     source_location: String,
-    observer: &'a mut dyn Observer,
+    reporter: Reporter<'a>,
     source_tree: MailboxTree,
     outbox: VecDeque<Message>,
     state: State,
     /// The mailbox that is offered again, and how often it was tried.
     retrying: Option<(MailboxName, u32)>,
-    report: Report,
 }
 
 enum State {
@@ -47,6 +44,8 @@ struct Transfer {
     created: bool,
     /// Its counters at the source.
     status: MailboxStatus,
+    /// Its fingerprint there.
+    fingerprint: Option<[u8; 16]>,
     /// Whether the source could read all of it.
     complete: bool,
 }
@@ -92,28 +91,23 @@ impl State {
 }
 
 impl<'a> DestinationSession<'a> {
-    /// A session that will change `store`. `source_location` names the other side in messages to people.
-    pub fn new(
-        store: &'a mut dyn MailStore,
-        source_location: impl Into<String>,
-        observer: &'a mut dyn Observer,
-    ) -> Self {
+    /// A session that will change `store`.
+    pub fn new(store: &'a mut dyn MailStore, observer: &'a mut dyn Observer) -> Self {
         Self {
             store,
-            source_location: source_location.into(),
-            observer,
+            source_location: String::new(),
+            reporter: Reporter::new(observer),
             source_tree: MailboxTree::new(),
             outbox: VecDeque::new(),
             state: State::AwaitHello,
             retrying: None,
-            report: Report::default(),
         }
     }
 
     /// What was done. Complete once the session [is finished](Session::is_finished).
     #[must_use]
     pub fn into_report(self) -> Report {
-        self.report
+        self.reporter.report
     }
 
     fn store_error(&self, error: StoreError) -> SessionError {
@@ -121,107 +115,29 @@ impl<'a> DestinationSession<'a> {
     }
 
     fn problem(&mut self, mailbox: Option<&MailboxName>, reason: impl Into<String>) {
-        let problem = Problem { mailbox: mailbox.cloned(), reason: reason.into() };
-        self.observer.event(Event::Problem(&problem));
-        self.report.problems.push(problem);
+        self.reporter.problem(mailbox, reason);
     }
 
     fn apply_tree(&mut self) -> Result<(), SessionError> {
-        let mut refused = Vec::new();
-        for _ in 0..TREE_PASSES {
-            let own = self.store.tree().map_err(|error| self.store_error(error))?;
-            self.refuse_empty_source(&own)?;
-            let mut actions = tree::one_way(&self.source_tree, &own, self.store.holds_directories());
-            actions.retain(|action| !refused.contains(action));
-            if actions.is_empty() {
-                break;
-            }
-            for action in actions {
-                if !self.apply_tree_action(&action)? {
-                    refused.push(action);
-                }
-            }
-        }
-        if !self.store.holds_directories() {
-            self.report_lost_directories();
+        let directories = self.store.capabilities().directories;
+        let location = self.store.location();
+        let (source, source_location) = (&self.source_tree, &self.source_location);
+        tree_changes::carry_out(self.store, &mut self.reporter, |own| {
+            refuse_empty_source(source, source_location, own, &location)?;
+            Ok(tree::one_way(source, own, directories))
+        })?;
+        if !directories {
+            tree_changes::report_lost_directories(&mut self.reporter, &self.source_tree);
         }
         Ok(())
     }
 
-    fn refuse_empty_source(&self, own: &MailboxTree) -> Result<(), SessionError> {
-        let has_mailbox = |tree: &MailboxTree| tree.values().any(MailboxNode::is_mailbox);
-        if has_mailbox(own) && !has_mailbox(&self.source_tree) {
-            return Err(SessionError::EmptySource {
-                source_location: self.source_location.clone(),
-                destination_location: self.store.location(),
-            });
-        }
-        Ok(())
-    }
-
-    /// Whether it was done.
-    fn apply_tree_action(&mut self, action: &TreeAction) -> Result<bool, SessionError> {
-        self.observer.event(Event::TreeAction(action));
-        let (name, result) = match action {
-            TreeAction::Delete(name) => (name, self.store.delete(name)),
-            TreeAction::Rename { from, to } => (to, self.store.rename(from, to)),
-            TreeAction::CreateDirectory(name) => (name, self.store.create_directory(name)),
-            TreeAction::DeleteDirectory(name) => (name, self.store.delete_directory(name)),
-            TreeAction::Subscribe(name, subscribed) => (name, self.store.set_subscribed(name, *subscribed)),
-        };
-        match result {
-            Ok(()) => {
-                match action {
-                    TreeAction::Delete(_) => self.report.counts.mailboxes_deleted += 1,
-                    TreeAction::Rename { .. } => self.report.counts.mailboxes_renamed += 1,
-                    _ => {}
-                }
-                Ok(true)
-            }
-            Err(error) => match error.kind() {
-                ErrorKind::NotFound
-                | ErrorKind::Exists
-                | ErrorKind::Changed
-                | ErrorKind::InvalidName
-                | ErrorKind::Impossible => {
-                    self.problem(Some(name), error.to_string());
-                    Ok(false)
-                }
-                _ => Err(self.store_error(error)),
-            },
-        }
-    }
-
-    /// Levels without a mailbox that nothing below implies vanish in a store that cannot keep them.
-    fn report_lost_directories(&mut self) {
-        let lost: Vec<_> = self
-            .source_tree
-            .iter()
-            .filter(|(name, node)| {
-                let implied = || self.source_tree.iter().any(|(n, node)| node.is_mailbox() && n.is_below(name));
-                node.kind == NodeKind::Directory && !implied()
-            })
-            .map(|(name, _)| name.clone())
-            .collect();
-        for name in lost {
-            self.problem(
-                Some(&name),
-                "it holds no mail and has no mailboxes below it; the destination cannot keep such a name",
-            );
-        }
-    }
-
-    fn accept_offer(
-        &mut self,
-        name: MailboxName,
-        status: MailboxStatus,
-        digest: Option<[u8; 16]>,
-        complete: bool,
-    ) -> Result<State, SessionError> {
+    fn accept_offer(&mut self, name: MailboxName, summary: MailboxSummary) -> Result<State, SessionError> {
+        let MailboxSummary { status, complete, .. } = &summary;
         if self.tries_of(&name) == 0 {
-            self.report.counts.mailboxes += 1;
+            self.reporter.report.counts.mailboxes += 1;
         }
-        let (mailbox, created) = match self.open_or_create(&name, status.identity) {
+        let (mut mailbox, created) = match open_or_create(self.store, &name, status.identity) {
             Ok(opened) => opened,
             Err(error) if is_about_one_mailbox(error.kind()) => {
                 self.problem(Some(&name), error.to_string());
@@ -230,14 +146,51 @@ impl<'a> DestinationSession<'a> {
             }
             Err(error) => return Err(self.store_error(error)),
         };
-        let same = !created && digest.is_some() && *mailbox.status() == status && mailbox.digest() == digest;
+        let same = !created
+            && summary.fingerprint.is_some()
+            && summary.fingerprint == MailboxSummary::of(&*mailbox).fingerprint;
         if same {
-            self.observer.event(Event::MailboxUnchanged(&name));
+            self.remember(&name, &mut *mailbox, summary.fingerprint)?;
+            self.reporter.event(Event::MailboxUnchanged(&name));
             self.outbox.push_back(Message::Answer(Difference::Same));
             return Ok(State::AwaitOffer);
         }
         self.outbox.push_back(Message::Answer(Difference::Different));
-        Ok(State::AwaitRecords(Transfer { name, mailbox, created, status, complete }, Vec::new()))
+        Ok(State::AwaitRecords(
+            Transfer {
+                name,
+                mailbox,
+                created,
+                status: status.clone(),
+                fingerprint: summary.fingerprint,
+                complete: *complete,
+            },
+            Vec::new(),
+        ))
+    }
+
+    /// If the mailbox is what it is at the source, keeps that in mind: a mirror may follow.
+    fn remember(
+        &mut self,
+        name: &MailboxName,
+        mailbox: &mut dyn Mailbox,
+        source: Option<[u8; 16]>,
+    ) -> Result<(), SessionError> {
+        let own = MailboxSummary::of(mailbox);
+        if source.is_none() || own.fingerprint != source {
+            return Ok(());
+        }
+        let Some(point) = own.point(super::peer_label(&self.source_location)) else { return Ok(()) };
+        if mailbox.sync_points().contains(&point) {
+            return Ok(());
+        }
+        match mailbox.remember(point) {
+            Err(error) if is_about_one_mailbox(error.kind()) => {
+                self.problem(Some(name), error.to_string());
+                Ok(())
+            }
+            result => result.map_err(|error| self.store_error(error)),
+        }
     }
 
     /// How often the mailbox was tried in vain.
@@ -245,23 +198,12 @@ impl<'a> DestinationSession<'a> {
         self.retrying.as_ref().filter(|(retried, _)| retried == name).map_or(0, |(_, tries)| *tries)
     }
 
-    fn open_or_create(
-        &mut self,
-        name: &MailboxName,
-        identity: MailboxIdentity,
-    ) -> Result<(Box<dyn Mailbox>, bool), StoreError> {
-        match self.store.open(name) {
-            Err(error) if error.kind() == ErrorKind::NotFound => Ok((self.store.create(name, identity)?, true)),
-            result => Ok((result?, false)),
-        }
-    }
-
     fn plan(&mut self, transfer: Transfer, records: Vec<MessageRecord>) -> Result<State, SessionError> {
         let name = transfer.name.clone();
         let messages = MessageList::new(records)
             .ok_or_else(|| SessionError::InvalidData(format!("the messages of mailbox {name} in a wrong order")))?;
         let plan = transfer.plan(&messages, &HashSet::new());
-        self.observer.event(if plan.needed {
+        self.reporter.event(if plan.needed {
             Event::MailboxPlanned(&name, &plan)
         } else {
             Event::MailboxUnchanged(&name)
@@ -295,7 +237,7 @@ impl<'a> DestinationSession<'a> {
                     Ok(saved) => {
                         saving.saved.insert(key, saved);
                         saving.bytes = saving.bytes.saturating_add(size.unwrap_or(0));
-                        self.observer.event(Event::MessageSaved(name, size));
+                        self.reporter.event(Event::MessageSaved(name, size));
                         None
                     }
                     Err(error) if error.kind() == ErrorKind::Source => Some(error.to_string()),
@@ -324,6 +266,8 @@ impl<'a> DestinationSession<'a> {
         let add = fetch.into_iter().filter_map(|(key, record)| Some((saved.remove(&key)?, record)));
         changes.add = add.collect();
         let answer = if needed { self.commit(&mut transfer, changes, bytes)? } else { Message::Done };
+        let fingerprint = transfer.fingerprint;
+        self.remember(&transfer.name, &mut *transfer.mailbox, fingerprint)?;
         self.retrying = match &answer {
             Message::Retry => Some((transfer.name.clone(), self.tries_of(&transfer.name) + 1)),
             _ => None,
@@ -343,13 +287,13 @@ impl<'a> DestinationSession<'a> {
         let name = &transfer.name;
         match transfer.mailbox.commit(changes) {
             Ok(()) => {
-                let counts = &mut self.report.counts;
+                let counts = &mut self.reporter.report.counts;
                 counts.mailboxes_changed += 1;
                 counts.messages_saved += saved as u64;
                 counts.messages_removed += removed as u64;
                 counts.messages_changed += changed as u64;
                 counts.bytes_saved = counts.bytes_saved.saturating_add(bytes);
-                self.observer.event(Event::MailboxCommitted(name));
+                self.reporter.event(Event::MailboxCommitted(name));
                 Ok(Message::Done)
             }
             Err(error) if error.kind() == ErrorKind::Changed && self.tries_of(name) + 1 < TRIES => Ok(Message::Retry),
@@ -362,17 +306,42 @@ impl<'a> DestinationSession<'a> {
     }
 
     fn finish(&mut self, problems: Vec<Problem>) -> State {
-        for problem in problems {
-            self.observer.event(Event::Problem(&problem));
-            self.report.problems.push(problem);
-        }
+        problems.into_iter().for_each(|problem| self.reporter.add(problem));
         self.outbox.push_back(Message::Finish(Vec::new()));
         State::Finished
     }
 }
 
+/// The mailbox, and whether it had to be made.
+pub(super) fn open_or_create(
+    store: &mut dyn MailStore,
+    name: &MailboxName,
+    identity: MailboxIdentity,
+) -> Result<(Box<dyn Mailbox>, bool), StoreError> {
+    match store.open(name) {
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok((store.create(name, identity)?, true)),
+        result => Ok((result?, false)),
+    }
+}
+
+fn refuse_empty_source(
+    source: &MailboxTree,
+    source_location: &str,
+    own: &MailboxTree,
+    own_location: &str,
+) -> Result<(), SessionError> {
+    let has_mailbox = |tree: &MailboxTree| tree.values().any(MailboxNode::is_mailbox);
+    if has_mailbox(own) && !has_mailbox(source) {
+        return Err(SessionError::EmptySource {
+            source_location: source_location.to_owned(),
+            destination_location: own_location.to_owned(),
+        });
+    }
+    Ok(())
+}
+
 /// Whether the run can go on with the other mailboxes after such a failure.
-fn is_about_one_mailbox(kind: ErrorKind) -> bool {
+pub(super) fn is_about_one_mailbox(kind: ErrorKind) -> bool {
     matches!(
         kind,
         ErrorKind::NotFound
@@ -389,21 +358,22 @@ impl Session for DestinationSession<'_> {
         let state = std::mem::replace(&mut self.state, State::Finished);
         let description = state.description();
         self.state = match (state, message) {
-            (State::AwaitHello, Message::Hello) => {
-                self.outbox.push_back(Message::Hello);
+            (State::AwaitHello, Message::Hello(greeting)) => {
+                self.source_location = greeting.location;
+                let capabilities = self.store.capabilities();
+                let own = Greeting { location: self.store.location(), capabilities, imports: true };
+                self.outbox.push_back(Message::Hello(own));
                 State::AwaitTree
             }
             (State::AwaitTree, Message::Node(name, node)) => {
                 self.source_tree.insert(name, node);
                 State::AwaitTree
             }
-            (State::AwaitTree, Message::TreeEnd) => {
+            (State::AwaitTree, Message::TreeEnd { .. }) => {
                 self.apply_tree()?;
                 State::AwaitOffer
             }
-            (State::AwaitOffer, Message::Offer { name, status, digest, complete }) => {
-                self.accept_offer(name, status, digest, complete)?
-            }
+            (State::AwaitOffer, Message::Offer { name, summary }) => self.accept_offer(name, summary)?,
             (State::AwaitRecords(transfer, mut records), Message::Records(more)) => {
                 records.extend(more);
                 State::AwaitRecords(transfer, records)

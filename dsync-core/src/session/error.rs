@@ -2,7 +2,8 @@
 
 use thiserror::Error;
 
-use crate::store::StoreError;
+use crate::store::{MailStore, StoreError};
+use crate::tree::two_way::TreeConflict;
 
 /// A failure that ends a run. What was committed before it stays; running again goes on from there.
 #[derive(Debug, Error)]
@@ -39,7 +40,16 @@ pub enum SessionError {
     /// The peer sent data that contradict themselves.
     #[error("the other side sent {0}: it is broken, nothing of this was stored")]
     InvalidData(String),
+    /// The trees of both sides cannot be brought together.
+    #[error("the mailboxes of both sides cannot be brought together: {0}")]
+    Tree(#[from] TreeConflict),
     /// Both sides wait for the other.
     #[error("both sides wait for the other one; this is a bug of dsync")]
     Stalled,
+}
+
+impl SessionError {
+    pub(super) fn of_store(store: &dyn MailStore, error: StoreError) -> Self {
+        Self::Store { location: store.location(), error }
+    }
 }

@@ -1,8 +1,22 @@
 //! What two sessions say to each other.
 
-use crate::model::{MailboxName, MailboxNode, MailboxStatus, MessageKey, MessageRecord};
+use std::collections::BTreeMap;
+
+use crate::merge::two_way::SideMessage;
+use crate::model::{
+    MailboxGuid, MailboxName, MailboxNode, MailboxStatus, MessageKey, MessageRecord, SyncPoint, TreeEvent, Uid,
+};
 use crate::report::Problem;
-use crate::store::MessageBody;
+use crate::store::{Capabilities, Mailbox, MessageBody};
+
+/// What became of mailboxes that the other side deleted, before the trees are merged.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Amendments {
+    /// Mailboxes that hold messages which the other side never had: they stay, with another GUID.
+    pub kept: Vec<(MailboxGuid, MailboxGuid)>,
+    /// Mailboxes that gave way to a new one of the same name.
+    pub removed: Vec<MailboxGuid>,
+}
 
 /// Whether a mailbox has to be transferred.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -13,26 +27,108 @@ pub enum Difference {
     Different,
 }
 
+/// How a side introduces itself.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Greeting {
+    /// Which store it is, by a name that stays the same from run to run.
+    pub location: String,
+    /// What the store can hold.
+    pub capabilities: Capabilities,
+    /// Whether the side takes over what the other one did.
+    pub imports: bool,
+}
+
+/// A mailbox in a few bytes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct MailboxSummary {
+    /// The counters.
+    pub status: MailboxStatus,
+    /// [`MailboxStatus::fingerprint`]: if both sides have the same, so is the mailbox. `None` if something is not
+    /// decided yet.
+    pub fingerprint: Option<[u8; 16]>,
+    /// Whether everything in it could be read; if not, what is missing may be there all the same.
+    pub complete: bool,
+    /// Moments at which the mailbox was the same as one elsewhere.
+    pub points: Vec<SyncPoint>,
+}
+
+impl MailboxSummary {
+    pub(super) fn of(mailbox: &dyn Mailbox) -> Self {
+        let status = mailbox.status().clone();
+        Self {
+            fingerprint: mailbox.digest().and_then(|digest| status.fingerprint(digest)),
+            status,
+            complete: mailbox.problems().is_empty(),
+            points: mailbox.sync_points().to_vec(),
+        }
+    }
+
+    /// This moment, to be kept as one at which another side had the same.
+    pub(super) fn point(&self, peer: [u8; 8]) -> Option<SyncPoint> {
+        Some(SyncPoint {
+            fingerprint: self.fingerprint?,
+            uid_validity: self.status.identity.uid_validity?,
+            uid_next: self.status.uid_next,
+            highest_modseq: self.status.highest_modseq?,
+            peer,
+        })
+    }
+
+    /// Whether both are known to be the same.
+    pub(super) fn is_same(&self, other: &Self) -> bool {
+        self.fingerprint.is_some() && self.fingerprint == other.fingerprint && self.complete && other.complete
+    }
+}
+
+/// How a side came out of a mailbox.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// Everything was done; the fingerprint afterwards.
+    Done(Option<[u8; 16]>),
+    /// The mailbox changed meanwhile, so nothing was done.
+    Changed,
+    /// Something could not be done, and was reported.
+    Partial,
+}
+
 /// One message between two sessions. The order is that of the module documentation.
 #[derive(Debug)]
 pub enum Message {
     /// Opens the conversation.
-    Hello,
+    Hello(Greeting),
     /// One name of the source's tree.
     Node(MailboxName, MailboxNode),
-    /// The tree is complete.
-    TreeEnd,
-    /// The source's counters of a mailbox and the checksum over its records.
+    /// Something that happened to the tree.
+    TreeEvent(TreeEvent),
+    /// The tree is complete; what stands between the parts of names in the events.
+    TreeEnd {
+        /// The separator.
+        separator: char,
+    },
+    /// What a side did about mailboxes that the other side deleted.
+    Amendments(Amendments),
+    /// A mailbox that could be transferred.
     Offer {
         /// The mailbox.
         name: MailboxName,
-        /// Its counters at the source.
-        status: MailboxStatus,
-        /// [`MessageList::digest`](crate::model::MessageList::digest) at the source.
-        digest: Option<[u8; 16]>,
-        /// Whether everything in it could be read; if not, what is missing may be there all the same.
-        complete: bool,
+        /// What it is at this side.
+        summary: MailboxSummary,
     },
+    /// The same mailbox at the other side of a two-way run.
+    Summary(MailboxSummary),
+    /// The other side of a two-way run cannot have the mailbox, or does not want it.
+    Refused,
+    /// Messages of the mailbox with what clients did to them, by ascending UID.
+    Changes(Vec<SideMessage>),
+    /// All of them were listed.
+    ChangesEnd {
+        /// Messages that are gone, with the 128-bit form of their GUID if that is known.
+        expunged: BTreeMap<Uid, Option<[u8; 16]>>,
+        /// Whether all changes since the common moment are known.
+        history_complete: bool,
+    },
+    /// A side of a two-way run is done with the mailbox.
+    Outcome(Outcome),
     /// The destination's answer to an offer.
     Answer(Difference),
     /// Messages of the offered mailbox, in the order of [`MessageList`](crate::model::MessageList).
@@ -56,9 +152,16 @@ impl Message {
     #[must_use]
     pub fn kind(&self) -> &'static str {
         match self {
-            Self::Hello => "hello",
+            Self::Hello(_) => "hello",
             Self::Node(..) => "node",
-            Self::TreeEnd => "tree end",
+            Self::TreeEvent(_) => "tree event",
+            Self::TreeEnd { .. } => "tree end",
+            Self::Amendments(_) => "amendments",
+            Self::Summary(_) => "summary",
+            Self::Refused => "refusal",
+            Self::Changes(_) => "changes",
+            Self::ChangesEnd { .. } => "changes end",
+            Self::Outcome(_) => "outcome",
             Self::Offer { .. } => "offer",
             Self::Answer(_) => "answer",
             Self::Records(_) => "records",

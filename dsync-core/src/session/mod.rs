@@ -22,12 +22,24 @@
 mod destination;
 mod error;
 mod message;
+mod mirror;
+mod reporting;
 mod source;
+mod tree_changes;
+
+use sha1::{Digest, Sha1};
 
 pub use destination::DestinationSession;
 pub use error::SessionError;
-pub use message::{Difference, Message};
+pub use message::{Amendments, Difference, Greeting, MailboxSummary, Message, Outcome};
+pub use mirror::{MirrorOptions, MirrorSession};
+
 pub use source::SourceSession;
+
+/// How a store is called in sync points.
+fn peer_label(location: &str) -> [u8; 8] {
+    Sha1::digest(location.as_bytes()).first_chunk().copied().unwrap_or_default()
+}
 
 /// One side of a run.
 pub trait Session {

@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 
-use super::{Difference, Message, Session, SessionError};
+use super::{Difference, Greeting, MailboxSummary, Message, Session, SessionError};
 use crate::model::{MailboxName, MailboxTree, MessageKey, NodeKind};
 use crate::report::Problem;
 use crate::store::{MailStore, Mailbox, StoreError};
@@ -87,12 +87,8 @@ impl<'a> SourceSession<'a> {
         while let Some(name) = self.mailboxes.pop_front() {
             match self.store.open(&name) {
                 Ok(mailbox) => {
-                    let offer = Message::Offer {
-                        name: name.clone(),
-                        status: mailbox.status().clone(),
-                        digest: mailbox.digest(),
-                        complete: mailbox.problems().is_empty(),
-                    };
+                    let summary = MailboxSummary::of(&*mailbox);
+                    let offer = Message::Offer { name: name.clone(), summary };
                     return (State::AwaitAnswer(OpenMailbox { name, mailbox }), offer);
                 }
                 Err(error) => self.problems.push(Problem { mailbox: Some(name), reason: error.to_string() }),
@@ -117,7 +113,7 @@ impl Session for SourceSession<'_> {
         let state = std::mem::replace(&mut self.state, State::Finished);
         let description = state.description();
         self.state = match (state, message) {
-            (State::AwaitHello, Message::Hello) => {
+            (State::AwaitHello, Message::Hello(_)) => {
                 self.load_tree()?;
                 State::SendTree(self.tree.keys().cloned().collect())
             }
@@ -146,10 +142,14 @@ impl Session for SourceSession<'_> {
     fn next(&mut self) -> Result<Option<Message>, SessionError> {
         let state = std::mem::replace(&mut self.state, State::Finished);
         let (state, message) = match state {
-            State::Start => (State::AwaitHello, Some(Message::Hello)),
+            State::Start => {
+                let capabilities = self.store.capabilities();
+                let own = Greeting { location: self.store.location(), capabilities, imports: false };
+                (State::AwaitHello, Some(Message::Hello(own)))
+            }
             State::SendTree(mut names) => match names.pop_front().and_then(|name| self.tree.remove_entry(&name)) {
                 Some((name, node)) => (State::SendTree(names), Some(Message::Node(name, node))),
-                None => (State::SendOffer, Some(Message::TreeEnd)),
+                None => (State::SendOffer, Some(Message::TreeEnd { separator: '/' })),
             },
             State::SendOffer => {
                 let (state, message) = self.offer();

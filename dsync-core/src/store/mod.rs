@@ -9,7 +9,8 @@ pub use body::{BodySource, MessageBody};
 pub use error::{ErrorKind, StoreError};
 
 use crate::model::{
-    MailboxIdentity, MailboxName, MailboxStatus, MailboxTree, MessageKey, MessageList, MessageRecord, ModSeq, Uid,
+    MailboxHistory, MailboxIdentity, MailboxName, MailboxStatus, MailboxTree, MessageKey, MessageList, MessageRecord,
+    ModSeq, SyncPoint, TreeHistory, Uid,
 };
 
 /// A tree of mailboxes.
@@ -25,8 +26,8 @@ pub trait MailStore: Send {
     /// What the store is and where, for messages to people: `maildir:/home/u/Maildir`.
     fn location(&self) -> String;
 
-    /// Whether [`NodeKind::Directory`](crate::model::NodeKind::Directory) nodes can exist here.
-    fn holds_directories(&self) -> bool;
+    /// What the store can hold.
+    fn capabilities(&self) -> Capabilities;
 
     /// Lists all mailboxes, directories and subscriptions.
     ///
@@ -34,6 +35,18 @@ pub trait MailStore: Send {
     /// If the tree cannot be read as a whole. A single mailbox that cannot be read is listed as
     /// [`NodeKind::Unreadable`](crate::model::NodeKind::Unreadable) instead.
     fn tree(&mut self) -> Result<MailboxTree, StoreError>;
+
+    /// What happened to the tree. [`delete`](Self::delete), [`rename`](Self::rename),
+    /// [`delete_directory`](Self::delete_directory) and [`set_subscribed`](Self::set_subscribed) add to it.
+    ///
+    /// A store that keeps no history need not implement this; mailboxes that were deleted then come back from the
+    /// other side of a two-way run.
+    ///
+    /// # Errors
+    /// If it is there and cannot be read. One that cannot be understood counts as empty.
+    fn history(&mut self) -> Result<TreeHistory, StoreError> {
+        Ok(TreeHistory::default())
+    }
 
     /// Opens an existing mailbox and takes a consistent view of it.
     ///
@@ -64,7 +77,7 @@ pub trait MailStore: Send {
     /// Makes a level of the hierarchy that cannot be selected. One that exists already is fine.
     ///
     /// # Errors
-    /// [`ErrorKind::Impossible`] if [`holds_directories`](Self::holds_directories) is false.
+    /// [`ErrorKind::Impossible`] if the store has no such thing ([`Capabilities::directories`]).
     fn create_directory(&mut self, name: &MailboxName) -> Result<(), StoreError>;
 
     /// Removes a level that cannot be selected and has nothing below it. One that is missing already is fine.
@@ -102,6 +115,33 @@ pub trait Mailbox: Send {
         self.messages().digest()
     }
 
+    /// What clients did since HIGHESTMODSEQ was `since`; with `None`, everything that is still known.
+    ///
+    /// A store that keeps no history need not implement this.
+    ///
+    /// # Errors
+    /// If it is there and cannot be read. One that cannot be understood is not
+    /// [complete](MailboxHistory::complete).
+    fn history(&mut self, since: Option<ModSeq>) -> Result<MailboxHistory, StoreError> {
+        let _ = since;
+        Ok(MailboxHistory::default())
+    }
+
+    /// The moments at which the mailbox was the same as one of another store, the latest last.
+    fn sync_points(&self) -> &[SyncPoint] {
+        &[]
+    }
+
+    /// Keeps such a moment ([`SyncPoint::added_to`] says which go for it). Nothing else changes, no counter either. A
+    /// store that has no place for it does nothing: it is then compared as a whole.
+    ///
+    /// # Errors
+    /// If it cannot be written.
+    fn remember(&mut self, point: SyncPoint) -> Result<(), StoreError> {
+        let _ = point;
+        Ok(())
+    }
+
     /// The bytes of a message.
     ///
     /// # Errors
@@ -127,6 +167,26 @@ pub trait Mailbox: Send {
     fn commit(&mut self, changes: MailboxChanges) -> Result<(), StoreError>;
 }
 
+/// What a store can hold.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Capabilities {
+    /// Whether [`NodeKind::Directory`](crate::model::NodeKind::Directory) nodes can exist.
+    pub directories: bool,
+    /// Whether a message keeps the GUID that it was saved with. If not, the GUIDs that its mailboxes show prove
+    /// nothing, and messages are recognised by what is in them.
+    pub guids: bool,
+}
+
+/// Who wants a change.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Origin {
+    /// It happened here: the store only writes down what has no number yet, and what other programs did. It is part
+    /// of the [history](Mailbox::history).
+    Local,
+    /// It happened at another store and is carried over. But for expunged messages the history leaves it out.
+    Mirrored,
+}
+
 /// The bytes of a message that a mailbox has taken but not added yet. The number is the store's own.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct SavedBody(pub usize);
@@ -142,6 +202,8 @@ pub struct SavedBody(pub usize);
 /// * Every record in `update`, `renumber` and `add` has a UID and a modseq.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct MailboxChanges {
+    /// Who wants them.
+    pub origin: Origin,
     /// The identity from now on. What it leaves undecided stays as it is; what is undecided then the store chooses.
     /// Changing the UIDVALIDITY keeps UIDs and messages.
     pub identity: MailboxIdentity,

@@ -1,6 +1,7 @@
 //! What has to happen to a tree of mailboxes. Pure functions from two trees to a list of actions; no I/O.
 
 mod one_way;
+pub mod two_way;
 
 pub use one_way::one_way;
 

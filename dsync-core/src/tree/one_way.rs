@@ -16,7 +16,17 @@ use crate::model::{MailboxGuid, MailboxName, MailboxTree, NodeKind};
 /// mailbox of the destination is at a name where the source has one.
 #[must_use]
 pub fn one_way(source: &MailboxTree, destination: &MailboxTree, holds_directories: bool) -> Vec<TreeAction> {
-    let mut planner = Planner::new(source, destination);
+    plan(source, destination, holds_directories, None)
+}
+
+/// The same; if `deletable` is given, a mailbox that is not in it is put aside rather than deleted.
+pub(super) fn plan(
+    source: &MailboxTree,
+    destination: &MailboxTree,
+    holds_directories: bool,
+    deletable: Option<&BTreeSet<MailboxGuid>>,
+) -> Vec<TreeAction> {
+    let mut planner = Planner::new(source, destination, deletable);
     // A rename takes along what was put below its old name before, so one pass is not always enough. What a bounded
     // number of passes leaves misplaced is deleted and transferred again.
     for _ in 0..=planner.wanted.len() {
@@ -36,11 +46,12 @@ struct Planner<'a> {
     wanted: BTreeMap<MailboxGuid, &'a MailboxName>,
     mailboxes: BTreeMap<MailboxName, Option<MailboxGuid>>,
     directories: BTreeSet<MailboxName>,
+    deletable: Option<&'a BTreeSet<MailboxGuid>>,
     actions: Vec<TreeAction>,
 }
 
 impl<'a> Planner<'a> {
-    fn new(source: &'a MailboxTree, destination: &MailboxTree) -> Self {
+    fn new(source: &'a MailboxTree, destination: &MailboxTree, deletable: Option<&'a BTreeSet<MailboxGuid>>) -> Self {
         let wanted = source
             .iter()
             .filter(|(name, _)| !name.is_inbox())
@@ -56,7 +67,7 @@ impl<'a> Planner<'a> {
             .filter(|(_, node)| node.kind == NodeKind::Directory)
             .map(|(name, _)| name.clone())
             .collect();
-        Self { source, wanted, mailboxes, directories, actions: Vec::new() }
+        Self { source, wanted, mailboxes, directories, deletable, actions: Vec::new() }
     }
 
     /// Parents first, so that children which move along are found at their new place. Whether anything was renamed.
@@ -103,7 +114,7 @@ impl<'a> Planner<'a> {
     fn make_room_at(&mut self, target: &MailboxName) {
         if let Some(occupant) = self.mailboxes.get(target).copied() {
             let wanted_elsewhere = occupant.is_some_and(|guid| self.wanted.contains_key(&guid));
-            if !wanted_elsewhere {
+            if !wanted_elsewhere && self.may_delete(occupant) {
                 self.delete(target);
             }
         }
@@ -113,6 +124,10 @@ impl<'a> Planner<'a> {
             let aside = self.unused_name(target);
             self.rename(target, &aside);
         }
+    }
+
+    fn may_delete(&self, guid: Option<MailboxGuid>) -> bool {
+        self.deletable.is_none_or(|deletable| guid.is_some_and(|guid| deletable.contains(&guid)))
     }
 
     fn unused_name(&self, name: &MailboxName) -> MailboxName {
@@ -143,8 +158,10 @@ impl<'a> Planner<'a> {
     fn delete_unwanted(&mut self) {
         let unwanted: Vec<_> = self
             .mailboxes
-            .keys()
+            .iter()
             .rev()
+            .filter(|(_, guid)| self.may_delete(**guid))
+            .map(|(name, _)| name)
             .filter(|name| self.may_change(name) && !self.source.get(name).is_some_and(|node| node.is_mailbox()))
             .cloned()
             .collect();

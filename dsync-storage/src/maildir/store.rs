@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use dsync_core::model::{MailboxIdentity, MailboxName, MailboxTree};
-use dsync_core::store::{ErrorKind, MailStore, Mailbox, StoreError};
+use dsync_core::store::{Capabilities, ErrorKind, MailStore, Mailbox, StoreError};
 
 use super::build::{self, Build};
 use super::context::Context;
@@ -122,8 +122,8 @@ impl MailStore for MaildirStore {
         self.context.location.clone()
     }
 
-    fn holds_directories(&self) -> bool {
-        self.context.naming.layout == Layout::Fs
+    fn capabilities(&self) -> Capabilities {
+        Capabilities { directories: self.context.naming.layout == Layout::Fs, guids: true }
     }
 
     fn tree(&mut self) -> Result<MailboxTree, StoreError> {
@@ -172,7 +172,7 @@ impl MailStore for MaildirStore {
     }
 
     fn create_directory(&mut self, name: &MailboxName) -> Result<(), StoreError> {
-        if !self.holds_directories() {
+        if !self.capabilities().directories {
             let text = format!("{} has no levels without a mailbox", self.context.location);
             return Err(StoreError::new(ErrorKind::Impossible, text));
         }

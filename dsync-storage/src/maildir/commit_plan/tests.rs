@@ -29,6 +29,7 @@ fn numbered(records: Vec<MessageRecord>) -> Vec<(SavedBody, MessageRecord)> {
 
 fn changes() -> MailboxChanges {
     MailboxChanges {
+        origin: dsync_core::store::Origin::Mirrored,
         identity: MailboxIdentity::UNDECIDED,
         remove: vec![],
         renumber: vec![],

@@ -1,0 +1,130 @@
+//! What becomes of the flags and keywords of one message that both sides may have changed.
+
+use super::{MergeSide, Role, SideMessage};
+use crate::model::{Flags, Keyword, Keywords, MessageRecord, SyncPoint};
+
+/// Merges the records of both sides.
+pub(super) struct Merger<'a> {
+    sides: [&'a MergeSide; 2],
+    base: Option<&'a SyncPoint>,
+}
+
+/// What a side did to a flag or keyword since the sides were the same.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Evidence {
+    /// A client changed it.
+    Changed,
+    /// Nobody did.
+    Unchanged,
+    /// Nothing is known.
+    Unknown,
+}
+
+impl<'a> Merger<'a> {
+    pub(super) fn new(sides: [&'a MergeSide; 2], base: Option<&'a SyncPoint>) -> Self {
+        Self { sides, base }
+    }
+
+    /// What the message at these places becomes; its UID and modseq are still one of those that it has.
+    pub(super) fn merged(&self, from: [Option<usize>; 2]) -> MessageRecord {
+        let [master, slave] = Role::BOTH.map(|role| {
+            let side = self.sides[role.index()];
+            side.messages.get(from[role.index()]?)
+        });
+        match (master, slave) {
+            (Some(master), Some(slave)) => self.both(master, slave),
+            (Some(only), None) | (None, Some(only)) => only.record.clone(),
+            (None, None) => unreachable!("a message that no side has is not placed"),
+        }
+    }
+
+    fn both(&self, master: &SideMessage, slave: &SideMessage) -> MessageRecord {
+        let prefer_slave = slave.modseq() > master.modseq();
+        let (preferred, other) = if prefer_slave { (slave, master) } else { (master, slave) };
+        let guid_from = match self.sides.map(|side| side.keeps_guids) {
+            [false, true] => slave,
+            _ => master,
+        };
+        MessageRecord {
+            uid: preferred.record.uid,
+            guid: guid_from.record.guid.clone(),
+            flags: self.flags(master, slave, prefer_slave),
+            keywords: self.keywords(master, slave, prefer_slave),
+            modseq: Some(master.modseq().max(slave.modseq())),
+            received: preferred.record.received,
+            saved: preferred.record.saved.or(other.record.saved),
+            pop3_uidl: preferred.record.pop3_uidl.clone().or_else(|| other.record.pop3_uidl.clone()),
+            pop3_order: preferred.record.pop3_order.or(other.record.pop3_order),
+        }
+    }
+
+    fn flags(&self, master: &SideMessage, slave: &SideMessage, prefer_slave: bool) -> Flags {
+        let mut merged = Flags::NONE;
+        for flag in Flags::EACH {
+            let set = [master, slave].map(|message| message.record.flags.contains(flag));
+            let evidence = [(Role::Master, master), (Role::Slave, slave)].map(|(role, message)| {
+                let changed = message.history.as_ref().is_some_and(|history| {
+                    let mask = if message.record.flags.contains(flag) { history.added } else { history.removed };
+                    mask.contains(flag)
+                });
+                self.evidence(role, message, changed)
+            });
+            if resolve(set, evidence, prefer_slave) {
+                merged |= flag;
+            }
+        }
+        merged
+    }
+
+    fn keywords(&self, master: &SideMessage, slave: &SideMessage, prefer_slave: bool) -> Keywords {
+        let (own, others) = (&master.record.keywords, &slave.record.keywords);
+        if own == others {
+            return own.clone();
+        }
+        let only_others = others.iter().filter(|keyword| own.spelling_of(keyword.as_str()).is_none());
+        own.iter()
+            .chain(only_others)
+            .filter(|keyword| {
+                let set = [own, others].map(|keywords| keywords.spelling_of(keyword.as_str()).is_some());
+                let evidence = [(Role::Master, master), (Role::Slave, slave)]
+                    .map(|(role, message)| self.evidence(role, message, changed_keyword(message, keyword)));
+                resolve(set, evidence, prefer_slave)
+            })
+            .cloned()
+            .collect()
+    }
+
+    fn evidence(&self, role: Role, message: &SideMessage, changed: bool) -> Evidence {
+        match self.base {
+            // What changed since then has a greater modseq.
+            Some(base) if message.modseq() <= base.highest_modseq => Evidence::Unchanged,
+            _ if changed => Evidence::Changed,
+            Some(_) if self.sides[role.index()].history_complete => Evidence::Unchanged,
+            _ => Evidence::Unknown,
+        }
+    }
+}
+
+/// Whether the history says that the keyword came to be what it is. What a synchronisation undid since does not count.
+fn changed_keyword(message: &SideMessage, keyword: &Keyword) -> bool {
+    let is_set = message.record.keywords.spelling_of(keyword.as_str()).is_some();
+    let known = message.history.as_ref().into_iter().flat_map(|history| &history.keywords);
+    known.into_iter().any(|(name, set)| name.same_name(keyword.as_str()) && *set == is_set)
+}
+
+/// Whether something is set afterwards, from whether it is set at the master and at the slave.
+fn resolve([master, slave]: [bool; 2], evidence: [Evidence; 2], prefer_slave: bool) -> bool {
+    use Evidence::{Changed, Unchanged, Unknown};
+    match evidence {
+        _ if master == slave => master,
+        [Changed, Unchanged | Unknown] | [Unknown, Unchanged] => master,
+        [Unchanged | Unknown, Changed] | [Unchanged, Unknown] => slave,
+        [Changed, Changed] | [Unknown, Unknown] | [Unchanged, Unchanged] => {
+            if prefer_slave {
+                slave
+            } else {
+                master
+            }
+        }
+    }
+}

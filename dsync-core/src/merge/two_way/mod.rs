@@ -1,0 +1,258 @@
+//! The contents of a mirror: what a mailbox that both sides may have changed becomes.
+//!
+//! Both sides compute the same from the same data: the state that the mailbox has afterwards on both of them
+//! ([`merge`]). What a side has to do to get there follows from that ([`MergedMailbox::plan`]).
+//!
+//! 1. [`common`]: up to which UID both sides hold the same messages, and which of those are gone.
+//! 2. [`sequence`]: what is above that is new on one side or both; each message keeps its UID if the other side has
+//!    never given that UID, and gets a fresh one otherwise, on both sides.
+//! 3. [`message`]: flags, keywords and the rest of what both sides have.
+
+mod common;
+mod message;
+mod plan;
+mod sequence;
+
+use std::collections::BTreeMap;
+
+use super::LAST_UID;
+use crate::model::{
+    FlagHistory, MailboxIdentity, MailboxStatus, MessageKey, MessageRecord, ModSeq, SyncPoint, Uid, UidValidity,
+};
+
+use common::CommonPart;
+use sequence::{Instance, Placed};
+
+/// One of the two sides of a run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Role {
+    /// The side that began the run. It wins where nothing else decides.
+    Master,
+    /// The other one.
+    Slave,
+}
+
+impl Role {
+    /// Both.
+    pub const BOTH: [Self; 2] = [Self::Master, Self::Slave];
+
+    /// The other side.
+    #[must_use]
+    pub const fn other(self) -> Self {
+        match self {
+            Self::Master => Self::Slave,
+            Self::Slave => Self::Master,
+        }
+    }
+
+    const fn index(self) -> usize {
+        match self {
+            Self::Master => 0,
+            Self::Slave => 1,
+        }
+    }
+}
+
+/// A message as one side lists it for a merge.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SideMessage {
+    /// The message.
+    pub record: MessageRecord,
+    /// What clients did to it, if anything is known.
+    pub history: Option<FlagHistory>,
+    /// A checksum of the bytes, where the GUIDs of a side prove nothing. Two messages are the same then if their
+    /// checksums are.
+    pub content: Option<[u8; 16]>,
+}
+
+impl SideMessage {
+    /// Whether both are the same message.
+    fn is_same(&self, other: &Self) -> bool {
+        match (self.content, other.content) {
+            (Some(own), Some(others)) => own == others,
+            _ => self.record.guid == other.record.guid,
+        }
+    }
+
+    /// By what new messages are put into an order that both sides agree on.
+    fn sort_key(&self) -> &[u8] {
+        match &self.content {
+            Some(content) => content,
+            None => self.record.guid.as_bytes(),
+        }
+    }
+
+    fn modseq(&self) -> ModSeq {
+        self.record.modseq.unwrap_or_default()
+    }
+}
+
+/// What one side knows about a mailbox.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct MergeSide {
+    /// The counters.
+    pub status: MailboxStatus,
+    /// All messages: those with a UID by ascending UID, then those without.
+    pub messages: Vec<SideMessage>,
+    /// Messages that are known to have been expunged, with the 128-bit form of their GUID if known.
+    pub expunged: BTreeMap<Uid, Option<[u8; 16]>>,
+    /// Whether the histories of messages tell everything since the common [`SyncPoint`].
+    pub history_complete: bool,
+    /// Whether the side could read everything in the mailbox. If not, what it does not list may be there.
+    pub complete: bool,
+    /// Whether the store keeps the GUIDs that messages are saved with.
+    pub keeps_guids: bool,
+}
+
+impl MergeSide {
+    fn key(&self, index: usize) -> MessageKey {
+        match self.messages.get(index).and_then(|message| message.record.uid) {
+            Some(uid) => MessageKey::Uid(uid),
+            None => {
+                let assigned = self.messages.iter().take_while(|message| message.record.uid.is_some()).count();
+                MessageKey::Unassigned(index.saturating_sub(assigned))
+            }
+        }
+    }
+
+    fn highest_modseq(&self) -> ModSeq {
+        self.status.highest_modseq.unwrap_or(ModSeq::FIRST)
+    }
+}
+
+/// A message of the merged mailbox.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct MergedMessage {
+    /// What it is. It has a UID and a modseq.
+    pub record: MessageRecord,
+    /// Its place in the list of each side that has it, master first.
+    from: [Option<usize>; 2],
+    /// A side that cannot be given the message now, because it has no UIDs left or could not be read.
+    withheld: Option<Role>,
+}
+
+/// What a mailbox becomes on both sides.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct MergedMailbox {
+    /// Who it is.
+    pub identity: MailboxIdentity,
+    /// UIDNEXT; not less than either side's.
+    pub uid_next: Uid,
+    /// HIGHESTMODSEQ; not less than either side's, and so far above that every store can count what it changes.
+    pub highest_modseq: ModSeq,
+    /// First recent UID.
+    pub first_recent_uid: Uid,
+    /// The messages by ascending UID.
+    pub messages: Vec<MergedMessage>,
+}
+
+/// The merged mailbox. `base` is a moment that both sides remember, if there is one.
+#[must_use]
+pub fn merge(master: &MergeSide, slave: &MergeSide, base: Option<&SyncPoint>) -> MergedMailbox {
+    let sides = [master, slave];
+    let usable = |point: &&SyncPoint| {
+        sides.iter().all(|side| {
+            side.status.identity.uid_validity == Some(point.uid_validity)
+                && side.status.uid_next >= point.uid_next
+                && side.highest_modseq() >= point.highest_modseq
+        })
+    };
+    let base = base.filter(usable);
+    // Where a UID from before that moment now names two messages, the moment is none that can be trusted.
+    let (base, part) = match CommonPart::find(sides, base) {
+        Some(part) => (base, part),
+        None => (None, CommonPart::find(sides, None).unwrap_or_default()),
+    };
+    let sequence = sequence::place(sides, &part.new);
+    let merger = message::Merger::new(sides, base);
+    let mut placed: Vec<Placed> = part.kept;
+    placed.extend(sequence.placed);
+    placed.sort_by_key(|placed| placed.uid);
+    Counting::new(sides).finish(&placed, &merger, sequence.uid_next)
+}
+
+/// Chooses modseqs, so that every client of either side notices every change that it sees.
+struct Counting<'a> {
+    sides: [&'a MergeSide; 2],
+    /// Greater than everything that was counted on either side.
+    fresh: ModSeq,
+}
+
+impl<'a> Counting<'a> {
+    fn new(sides: [&'a MergeSide; 2]) -> Self {
+        let highest = sides.map(MergeSide::highest_modseq).into_iter().max().unwrap_or(ModSeq::FIRST);
+        Self { sides, fresh: highest.plus(1) }
+    }
+
+    fn finish(&self, placed: &[Placed], merger: &message::Merger<'_>, uid_next: Uid) -> MergedMailbox {
+        let mut messages = Vec::with_capacity(placed.len());
+        let mut changed = false;
+        let mut highest = ModSeq(self.fresh.get().saturating_sub(1));
+        for placed in placed {
+            let mut record = merger.merged(placed.from);
+            record.uid = Some(placed.uid);
+            let visible = Role::BOTH.map(|role| self.is_visible(role, placed, &record));
+            changed |= visible.contains(&true);
+            let modseq = record.modseq.unwrap_or_default().max(ModSeq::FIRST);
+            let unnoticed = |role: Role| visible[role.index()] && modseq <= self.sides[role.index()].highest_modseq();
+            let modseq = if Role::BOTH.into_iter().any(unnoticed) { self.fresh } else { modseq };
+            record.modseq = Some(modseq);
+            highest = highest.max(modseq);
+            messages.push(MergedMessage { record, from: placed.from, withheld: placed.withheld });
+        }
+        for (side, own) in self.sides.iter().zip(0..) {
+            let kept = placed.iter().filter(|placed| placed.from.get(own).is_some_and(Option::is_some)).count();
+            changed |= kept < side.messages.len();
+        }
+        if changed {
+            highest = highest.max(self.fresh).plus(self.headroom(&messages));
+        }
+        let first_recent = self.sides.map(|side| side.status.first_recent_uid).into_iter().max().flatten();
+        MergedMailbox {
+            identity: merged_identity(self.sides),
+            uid_next,
+            highest_modseq: highest,
+            first_recent_uid: first_recent.unwrap_or(Uid::FIRST).min(uid_next),
+            messages,
+        }
+    }
+
+    /// Whether a client of this side sees a difference.
+    fn is_visible(&self, role: Role, placed: &Placed, record: &MessageRecord) -> bool {
+        if placed.withheld == Some(role) {
+            return false;
+        }
+        let [side, from] = [role.index(); 2];
+        let here = placed.from[from].and_then(|index| self.sides[side].messages.get(index));
+        here.is_none_or(|here| {
+            here.record.uid != record.uid
+                || here.record.flags != record.flags
+                || !here.record.keywords.same_names(&record.keywords)
+        })
+    }
+
+    /// How much a store may count while it writes the changes down: a record each for what is added, removed and
+    /// flagged, and two for every keyword. Both sides then reach the same number.
+    fn headroom(&self, messages: &[MergedMessage]) -> u64 {
+        let mut keywords: Vec<_> = messages.iter().flat_map(|message| &message.record.keywords).collect();
+        for side in self.sides {
+            keywords.extend(side.messages.iter().flat_map(|message| &message.record.keywords));
+        }
+        keywords.sort_unstable();
+        keywords.dedup();
+        keywords.len().saturating_mul(2).saturating_add(4) as u64
+    }
+}
+
+/// The greater GUID stays, and the UIDVALIDITY of the side with more messages, or else the greater.
+fn merged_identity([master, slave]: [&MergeSide; 2]) -> MailboxIdentity {
+    let guid = master.status.identity.guid.max(slave.status.identity.guid);
+    let rank = |side: &MergeSide| -> Option<(u32, UidValidity)> {
+        Some((side.status.message_count, side.status.identity.uid_validity?))
+    };
+    let uid_validity = rank(master).max(rank(slave)).map(|(_, uid_validity)| uid_validity);
+    MailboxIdentity { guid, uid_validity }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,90 @@
+//! What one side has to do so that its mailbox becomes the merged one.
+
+use std::collections::HashSet;
+
+use super::{MergeSide, MergedMailbox, Role};
+use crate::merge::MailboxPlan;
+use crate::model::{MessageKey, MessageRecord};
+use crate::store::{MailboxChanges, Origin};
+
+impl MergedMailbox {
+    /// The plan of one side. `own` and `other` are what the mailbox was made from; messages of the other side that are
+    /// `unavailable` are left out.
+    #[must_use]
+    pub fn plan(
+        &self,
+        role: Role,
+        own: &MergeSide,
+        other: &MergeSide,
+        unavailable: &HashSet<MessageKey>,
+    ) -> MailboxPlan {
+        let mut plan = MailboxPlan {
+            changes: MailboxChanges {
+                origin: Origin::Mirrored,
+                identity: self.identity,
+                remove: Vec::new(),
+                renumber: Vec::new(),
+                update: Vec::new(),
+                add: Vec::new(),
+                uid_next: self.uid_next,
+                highest_modseq: self.highest_modseq,
+                first_recent_uid: self.first_recent_uid,
+            },
+            fetch: Vec::new(),
+            unplaced: Vec::new(),
+            needed: false,
+        };
+        let mut stays = vec![false; own.messages.len()];
+        for message in &self.messages {
+            let here = message.from[role.index()];
+            let there = message.from[role.other().index()].map(|index| other.key(index));
+            match (here.and_then(|index| Some((index, &own.messages.get(index)?.record))), there) {
+                (Some((index, record)), _) => {
+                    if let Some(stays) = stays.get_mut(index) {
+                        *stays = true;
+                    }
+                    let target = with_own_spelling(&message.record, record);
+                    if record.uid != target.uid {
+                        plan.changes.renumber.push((own.key(index), target));
+                    } else if differs(record, &target, own.keeps_guids) {
+                        plan.changes.update.push(target);
+                    }
+                }
+                (None, Some(key)) if message.withheld == Some(role) => plan.unplaced.push(key),
+                (None, Some(key)) if !unavailable.contains(&key) => plan.fetch.push((key, message.record.clone())),
+                (None, _) => {}
+            }
+        }
+        let gone = stays.iter().enumerate().filter(|(_, stays)| !**stays);
+        plan.changes.remove = gone.map(|(index, _)| own.key(index)).collect();
+        plan.needed = self.is_needed(&plan, own);
+        plan
+    }
+
+    fn is_needed(&self, plan: &MailboxPlan, own: &MergeSide) -> bool {
+        let MailboxChanges { remove, renumber, update, .. } = &plan.changes;
+        let status = &own.status;
+        !(remove.is_empty()
+            && renumber.is_empty()
+            && update.is_empty()
+            && plan.fetch.is_empty()
+            && status.identity == self.identity
+            && status.uid_next == self.uid_next
+            && status.highest_modseq == Some(self.highest_modseq)
+            && status.first_recent_uid == Some(self.first_recent_uid))
+    }
+}
+
+/// A GUID that the store does not keep makes no difference.
+fn differs(record: &MessageRecord, target: &MessageRecord, keeps_guids: bool) -> bool {
+    if keeps_guids || record.guid == target.guid {
+        return record != target;
+    }
+    *record != MessageRecord { guid: record.guid.clone(), ..target.clone() }
+}
+
+/// Keywords that the message has already, as they are spelled here: a mailbox knows one spelling of each.
+fn with_own_spelling(target: &MessageRecord, own: &MessageRecord) -> MessageRecord {
+    let spelled = |name: &crate::model::Keyword| own.keywords.spelling_of(name.as_str()).unwrap_or(name).clone();
+    MessageRecord { keywords: target.keywords.iter().map(spelled).collect(), ..target.clone() }
+}

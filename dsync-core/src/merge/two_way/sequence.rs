@@ -1,0 +1,158 @@
+//! Which UIDs new messages get.
+//!
+//! The lists of both sides are merged like sorted lists, by the keys of their heads, although they are sorted by UID:
+//! the order is one that both sides agree on, nothing more. A message keeps its UID if the other side cannot have
+//! shown that UID for anything else. All others get fresh ones in the order of the sequence.
+
+use std::collections::HashMap;
+
+use super::{LAST_UID, MergeSide, Role, SideMessage};
+use crate::model::Uid;
+
+/// A message of one side.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Instance {
+    /// Its place in the list of its side.
+    pub(super) index: usize,
+    /// Its UID there.
+    pub(super) uid: Option<Uid>,
+}
+
+/// A message at the place that it has afterwards.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Placed {
+    pub(super) uid: Uid,
+    /// Its place in the list of each side that has it.
+    pub(super) from: [Option<usize>; 2],
+    /// The side that cannot be given it.
+    pub(super) withheld: Option<Role>,
+}
+
+/// All new messages at their places, and UIDNEXT after that.
+pub(super) struct Sequence {
+    pub(super) placed: Vec<Placed>,
+    pub(super) uid_next: Uid,
+}
+
+/// One message of the sequence.
+struct Entry {
+    from: [Option<usize>; 2],
+    uid: Option<Uid>,
+    /// Whether it can keep that UID.
+    usable: bool,
+    /// The entry of the other side that is the same message under another UID.
+    partner: Option<usize>,
+}
+
+pub(super) fn place(sides: [&MergeSide; 2], new: &[Vec<Instance>; 2]) -> Sequence {
+    let entries = merge_lists(sides, new);
+    let mut next = sides[0].status.uid_next.max(sides[1].status.uid_next);
+    // UIDs that are kept lie above at least one UIDNEXT, so fresh ones start where both have never been.
+    let mut placed = Vec::with_capacity(entries.len());
+    let mut covered = vec![false; entries.len()];
+    for (place, entry) in entries.iter().enumerate() {
+        if covered[place] {
+            continue;
+        }
+        let partner = entry.partner.map(|index| (index, &entries[index]));
+        let mut from = entry.from;
+        if let Some((index, partner)) = partner {
+            covered[index] = true;
+            for (own, others) in from.iter_mut().zip(partner.from) {
+                *own = own.or(others);
+            }
+        }
+        let kept = entry.uid.filter(|_| entry.usable);
+        let kept = kept.or_else(|| partner.and_then(|(_, partner)| partner.uid.filter(|_| partner.usable)));
+        let uid = kept.or_else(|| {
+            let fresh = Some(next).filter(|next| next.get() <= LAST_UID)?;
+            next = next.next();
+            Some(fresh)
+        });
+        match uid {
+            Some(uid) => placed.push(Placed { uid, from, withheld: None }),
+            None => stay(&mut placed, sides, from),
+        }
+    }
+    let above = placed.iter().filter(|placed| placed.withheld.is_none()).map(|placed| placed.uid.next()).max();
+    Sequence { placed, uid_next: above.unwrap_or(Uid::FIRST).max(next) }
+}
+
+/// No UID is left: whatever a side has stays there and nowhere else.
+fn stay(placed: &mut Vec<Placed>, sides: [&MergeSide; 2], from: [Option<usize>; 2]) {
+    for role in Role::BOTH {
+        let message = from[role.index()].and_then(|index| Some((index, sides[role.index()].messages.get(index)?)));
+        if let Some((index, uid)) = message.and_then(|(index, message)| Some((index, message.record.uid?))) {
+            let mut from = [None; 2];
+            from[role.index()] = Some(index);
+            placed.push(Placed { uid, from, withheld: Some(role.other()) });
+        }
+    }
+}
+
+fn merge_lists(sides: [&MergeSide; 2], new: &[Vec<Instance>; 2]) -> Vec<Entry> {
+    let mut entries: Vec<Entry> = Vec::with_capacity(new[0].len().saturating_add(new[1].len()));
+    let mut seen: HashMap<&[u8], Vec<usize>> = HashMap::new();
+    let (mut masters, mut slaves) = (new[0].iter().peekable(), new[1].iter().peekable());
+    loop {
+        let heads = [masters.peek().copied(), slaves.peek().copied()];
+        let messages = [message_of(sides[0], heads[0]), message_of(sides[1], heads[1])];
+        let take = match messages {
+            [None, None] => return entries,
+            [Some(_), None] => [true, false],
+            [None, Some(_)] => [false, true],
+            [Some(master), Some(slave)] => {
+                let key = |message: &SideMessage| {
+                    (message.sort_key().to_vec(), message.record.uid.is_none(), message.record.uid)
+                };
+                match key(master).cmp(&key(slave)) {
+                    std::cmp::Ordering::Less => [true, false],
+                    std::cmp::Ordering::Greater => [false, true],
+                    std::cmp::Ordering::Equal => [true, true],
+                }
+            }
+        };
+        let master = masters.next_if(|_| take[0]).copied();
+        let slave = slaves.next_if(|_| take[1]).copied();
+        let message = if take[0] { messages[0] } else { messages[1] };
+        let Some(message) = message else { return entries };
+        let uid = message.record.uid;
+        let usable = match take {
+            [true, true] => uid.is_some(),
+            [true, false] => uid.is_some_and(|uid| uid >= sides[1].status.uid_next),
+            _ => uid.is_some_and(|uid| uid >= sides[0].status.uid_next),
+        };
+        let from = [master.map(|instance| instance.index), slave.map(|instance| instance.index)];
+        let same = seen.entry(message.sort_key()).or_default();
+        let mut entry = Entry { from, uid, usable, partner: None };
+        link(&mut entries, same, &mut entry);
+        same.push(entries.len());
+        entries.push(entry);
+    }
+}
+
+/// Joins the new entry with one of the other side that is the same message.
+fn link(entries: &mut [Entry], same: &[usize], entry: &mut Entry) {
+    let place = entries.len();
+    let is_common = |entry: &Entry| entry.from.iter().all(Option::is_some);
+    for index in same {
+        let Some(earlier) = entries.get_mut(*index) else { continue };
+        if earlier.uid.is_some() && earlier.uid == entry.uid {
+            earlier.usable = true;
+        }
+        let other_side = earlier.from.iter().zip(entry.from).all(|(earlier, own)| earlier.is_none() || own.is_none());
+        if entry.partner.is_none()
+            && earlier.partner.is_none()
+            && other_side
+            && !is_common(earlier)
+            && !is_common(entry)
+        {
+            earlier.partner = Some(place);
+            entry.partner = Some(*index);
+        }
+    }
+}
+
+fn message_of<'a>(side: &'a MergeSide, instance: Option<&Instance>) -> Option<&'a SideMessage> {
+    side.messages.get(instance?.index)
+}

@@ -1,0 +1,126 @@
+//! What happened to a mailbox, as far as its store still knows.
+
+use std::collections::BTreeMap;
+
+use super::{Flags, Keyword, ModSeq, Uid, UidValidity};
+
+/// How the flags and keywords of one message were changed, by clients of the store itself.
+///
+/// # Invariants
+/// `added` and `removed` have no flag in common, nor have the keywords; the later change counts.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct FlagHistory {
+    /// Flags that were set.
+    pub added: Flags,
+    /// Flags that were taken away, or said to be absent.
+    pub removed: Flags,
+    /// Keywords: `true` if it was set, `false` if it was taken away.
+    pub keywords: BTreeMap<Keyword, bool>,
+}
+
+impl FlagHistory {
+    /// Notes a later change of flags.
+    pub fn change_flags(&mut self, added: Flags, removed: Flags) {
+        self.added = (self.added | added).without(removed);
+        self.removed = self.removed.without(added) | removed;
+    }
+
+    /// Notes a later change of one keyword.
+    pub fn change_keyword(&mut self, keyword: Keyword, set: bool) {
+        self.keywords.retain(|known, _| !known.same_name(keyword.as_str()));
+        self.keywords.insert(keyword, set);
+    }
+
+    /// Whether nothing is known.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.added.is_empty() && self.removed.is_empty() && self.keywords.is_empty()
+    }
+}
+
+/// What clients of the store did in a mailbox since some moment. What a synchronisation did is not in it, but for
+/// the messages that it expunged.
+///
+/// A store that keeps no history gives the default: nothing is known. Deletions are then never concluded from
+/// the absence of a message, so they come back from the other side unless a [`SyncPoint`] proves them.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct MailboxHistory {
+    /// Whether it reaches back to the moment that was asked for. If not, changes are missing from it.
+    pub complete: bool,
+    /// Changes of flags and keywords, by message.
+    pub flags: BTreeMap<Uid, FlagHistory>,
+    /// Messages that are gone, with the [128-bit form](super::MessageGuid::to_128) of their GUID if that is known.
+    pub expunged: BTreeMap<Uid, Option<[u8; 16]>>,
+}
+
+/// A moment at which two stores are known to have held the same in a mailbox. Each side keeps it; two sides that
+/// find the same one can tell what either did since.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SyncPoint {
+    /// [`MailboxStatus::fingerprint`](super::MailboxStatus::fingerprint) at that moment: what makes the moments of
+    /// both sides the same one.
+    pub fingerprint: [u8; 16],
+    /// UIDVALIDITY then; under another one the point says nothing.
+    pub uid_validity: UidValidity,
+    /// UIDNEXT then: all messages below it were known to both sides.
+    pub uid_next: Uid,
+    /// HIGHESTMODSEQ then: whatever changed later has a greater one.
+    pub highest_modseq: ModSeq,
+    /// With whom: a short name that the other side gives itself.
+    pub peer: [u8; 8],
+}
+
+impl SyncPoint {
+    /// How many points a store needs to keep for one mailbox; the oldest goes first.
+    pub const KEPT: usize = 8;
+
+    /// `points` with `point` as the newest: at the end, in place of the one with the same peer.
+    #[must_use]
+    pub fn added_to(self, points: &[Self]) -> Vec<Self> {
+        let mut kept: Vec<_> = points.iter().filter(|known| known.peer != self.peer).copied().collect();
+        kept.push(self);
+        let surplus = kept.len().saturating_sub(Self::KEPT);
+        kept.split_off(surplus)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_later_change_counts() {
+        let mut history = FlagHistory::default();
+        history.change_flags(Flags::SEEN, Flags::NONE);
+        history.change_flags(Flags::FLAGGED, Flags::SEEN | Flags::DRAFT);
+        assert_eq!((history.added, history.removed), (Flags::FLAGGED, Flags::SEEN | Flags::DRAFT));
+        history.change_flags(Flags::SEEN, Flags::NONE);
+        assert_eq!((history.added, history.removed), (Flags::SEEN | Flags::FLAGGED, Flags::DRAFT));
+        for (name, set) in [("Work", true), ("work", false)] {
+            history.change_keyword(Keyword::new(name).unwrap(), set);
+        }
+        assert_eq!(
+            history.keywords.values().collect::<Vec<_>>(),
+            [&false],
+            "keywords differ in case only by spelling"
+        );
+    }
+
+    #[test]
+    fn one_point_is_kept_for_each_peer_and_the_oldest_goes() {
+        let point = |peer: u8, modseq| SyncPoint {
+            fingerprint: [0; 16],
+            uid_validity: UidValidity::new(1).unwrap(),
+            uid_next: Uid::FIRST,
+            highest_modseq: ModSeq(modseq),
+            peer: [peer; 8],
+        };
+        let mut points = Vec::new();
+        for peer in 0..10 {
+            points = point(peer, 1).added_to(&points);
+        }
+        points = point(5, 2).added_to(&points);
+        assert_eq!(points.iter().map(|point| point.peer[0]).collect::<Vec<_>>(), [2, 3, 4, 6, 7, 8, 9, 5]);
+        assert_eq!(points.last().map(|point| point.highest_modseq), Some(ModSeq(2)));
+    }
+}

@@ -1,0 +1,213 @@
+//! One mailbox of a two-way run: what each side knows, what it asks for, and what becomes of it.
+
+use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
+
+use sha1::{Digest, Sha1};
+
+use crate::merge::MailboxPlan;
+use crate::merge::two_way::{self, MergeSide, MergedMailbox, Role, SideMessage};
+use crate::model::{MailboxHistory, MailboxName, MessageKey, MessageList, MessageRecord, SyncPoint, Uid};
+use crate::session::{MailboxSummary, Message, SessionError};
+use crate::store::{Mailbox, MessageBody, SavedBody, StoreError};
+
+/// A mailbox that is open on this side.
+pub(super) struct Open {
+    pub(super) name: MailboxName,
+    pub(super) mailbox: Box<dyn Mailbox>,
+    pub(super) summary: MailboxSummary,
+    /// It is new, so it has to be committed even if nothing is in it.
+    pub(super) created: bool,
+}
+
+/// Both lists are on their way.
+pub(super) struct Comparison {
+    pub(super) open: Open,
+    pub(super) base: Option<SyncPoint>,
+    pub(super) own: MergeSide,
+    pub(super) sent: usize,
+    pub(super) end_sent: bool,
+    pub(super) other: MergeSide,
+    pub(super) end_received: bool,
+}
+
+/// Bodies are on their way in both directions.
+pub(super) struct Transfer {
+    pub(super) open: Open,
+    pub(super) own: MergeSide,
+    pub(super) other: MergeSide,
+    pub(super) merged: MergedMailbox,
+    pub(super) plan: MailboxPlan,
+    pub(super) awaited: VecDeque<(MessageKey, MessageRecord)>,
+    pub(super) saved: HashMap<MessageKey, SavedBody>,
+    pub(super) failed: HashSet<MessageKey>,
+    pub(super) bytes: u64,
+    /// What the other side asked for and has not got yet; `None` if it has not asked.
+    pub(super) wanted: Option<VecDeque<MessageKey>>,
+}
+
+/// What both sides can do.
+#[derive(Clone, Copy)]
+pub(super) struct Abilities {
+    pub(super) own_guids: bool,
+    pub(super) other_guids: bool,
+}
+
+impl Comparison {
+    pub(super) fn start(mut open: Open, other: MailboxSummary, abilities: Abilities) -> Result<Self, StoreError> {
+        let base = common_point(&open.summary, &other);
+        let history = open.mailbox.history(base.map(|point| point.highest_modseq))?;
+        let own = own_side(&mut open, history, base, abilities)?;
+        let other = MergeSide {
+            complete: other.complete,
+            status: other.status,
+            messages: Vec::new(),
+            expunged: BTreeMap::new(),
+            history_complete: false,
+            keeps_guids: abilities.other_guids,
+        };
+        Ok(Self { open, base, own, sent: 0, end_sent: false, other, end_received: false })
+    }
+
+    /// The next message for the other side.
+    pub(super) fn next_message(&mut self, at_most: usize) -> Message {
+        let chunk: Vec<_> = self.own.messages.iter().skip(self.sent).take(at_most).cloned().collect();
+        if chunk.is_empty() {
+            self.end_sent = true;
+            let history_complete = self.own.history_complete;
+            return Message::ChangesEnd { expunged: self.own.expunged.clone(), history_complete };
+        }
+        self.sent = self.sent.saturating_add(chunk.len());
+        Message::Changes(chunk)
+    }
+
+    /// The other side has listed everything.
+    pub(super) fn end(&mut self, expunged: BTreeMap<Uid, Option<[u8; 16]>>, history_complete: bool) {
+        self.other.expunged = expunged;
+        self.other.history_complete = history_complete;
+        self.end_received = true;
+    }
+
+    /// Takes messages that the other side lists.
+    pub(super) fn receive(&mut self, messages: Vec<SideMessage>) -> Result<(), SessionError> {
+        for message in messages {
+            let last = self.other.messages.last().map(|last| last.record.uid);
+            let ascends = match (last, message.record.uid) {
+                (None | Some(None), None) => true,
+                (Some(None), Some(_)) => false,
+                (None, Some(_)) | (Some(Some(_)), None) => true,
+                (Some(Some(last)), Some(uid)) => last < uid,
+            };
+            let below_next = message.record.uid.is_none_or(|uid| uid < self.other.status.uid_next);
+            if !(ascends && below_next) {
+                let text = format!("the messages of mailbox {} in a wrong order", self.open.name);
+                return Err(SessionError::InvalidData(text));
+            }
+            self.other.messages.push(message);
+        }
+        Ok(())
+    }
+
+    pub(super) fn is_complete(&self) -> bool {
+        self.end_sent && self.end_received
+    }
+
+    /// The decision. Both sides make the same one.
+    pub(super) fn decide(self, role: Role) -> Transfer {
+        let Self { open, base, own, other, .. } = self;
+        let (master, slave) = match role {
+            Role::Master => (&own, &other),
+            Role::Slave => (&other, &own),
+        };
+        let merged = two_way::merge(master, slave, base.as_ref());
+        let mut transfer = Transfer {
+            open,
+            own,
+            other,
+            plan: MailboxPlan::nothing(),
+            merged,
+            awaited: VecDeque::new(),
+            saved: HashMap::new(),
+            failed: HashSet::new(),
+            bytes: 0,
+            wanted: None,
+        };
+        transfer.plan(role);
+        transfer.awaited = transfer.plan.fetch.iter().cloned().collect();
+        transfer
+    }
+}
+
+impl Transfer {
+    pub(super) fn plan(&mut self, role: Role) {
+        self.plan = self.merged.plan(role, &self.own, &self.other, &self.failed);
+        self.plan.needed |= self.open.created;
+    }
+
+    /// Whether everything is here that was asked for, and has been given that was asked for.
+    pub(super) fn is_complete(&self) -> bool {
+        self.awaited.is_empty() && self.wanted.as_ref().is_some_and(VecDeque::is_empty)
+    }
+}
+
+/// The latest moment that both sides remember.
+pub(super) fn common_point(own: &MailboxSummary, other: &MailboxSummary) -> Option<SyncPoint> {
+    let known =
+        |point: &&SyncPoint| other.points.iter().any(|theirs| SyncPoint { peer: point.peer, ..*theirs } == **point);
+    own.points.iter().filter(known).max_by_key(|point| (point.highest_modseq, point.fingerprint)).copied()
+}
+
+fn own_side(
+    open: &mut Open,
+    mut history: MailboxHistory,
+    base: Option<SyncPoint>,
+    abilities: Abilities,
+) -> Result<MergeSide, StoreError> {
+    let by_content = !(abilities.own_guids && abilities.other_guids);
+    let list: MessageList = open.mailbox.messages().clone();
+    let mut messages = Vec::with_capacity(list.len());
+    for (key, record) in list.keyed() {
+        let known_to_both = base.is_some_and(|base| record.uid.is_some_and(|uid| uid < base.uid_next));
+        let content = match by_content && !known_to_both {
+            true => content(open.mailbox.body(key)?),
+            false => None,
+        };
+        let history = record.uid.and_then(|uid| history.flags.remove(&uid)).filter(|history| !history.is_empty());
+        messages.push(SideMessage { record: record.clone(), history, content });
+    }
+    Ok(MergeSide {
+        status: open.summary.status.clone(),
+        messages,
+        expunged: history.expunged,
+        history_complete: history.complete,
+        complete: open.summary.complete,
+        keeps_guids: abilities.own_guids,
+    })
+}
+
+/// What the message is, whatever line ends its store uses. `None` if it cannot be read: it is like no other, then.
+fn content(mut body: MessageBody) -> Option<[u8; 16]> {
+    let mut hash = Sha1::new();
+    let mut buffer = [0; 16 * 1024];
+    let mut after_cr = false;
+    loop {
+        let length = std::io::Read::read(&mut body, &mut buffer).ok()?;
+        if length == 0 {
+            break;
+        }
+        let mut plain = Vec::with_capacity(length.saturating_add(1));
+        for byte in buffer.get(..length)? {
+            if after_cr && *byte != b'\n' {
+                plain.push(b'\r');
+            }
+            after_cr = *byte == b'\r';
+            if !after_cr {
+                plain.push(*byte);
+            }
+        }
+        hash.update(&plain);
+    }
+    if after_cr {
+        hash.update(b"\r");
+    }
+    hash.finalize().first_chunk().copied()
+}

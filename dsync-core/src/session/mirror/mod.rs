@@ -1,0 +1,567 @@
+//! A side of a two-way run: takes over what the other side did, and tells it what happened here.
+
+mod amend;
+mod exchange;
+mod settle;
+
+use std::collections::VecDeque;
+
+use super::destination::{is_about_one_mailbox, open_or_create};
+use super::reporting::Reporter;
+use super::{
+    Amendments, Greeting, MailboxSummary, Message, Outcome, Session, SessionError, peer_label, tree_changes,
+};
+use crate::merge::two_way::Role;
+use crate::model::{MailboxIdentity, MailboxName, MailboxNode, MailboxSelection, MailboxTree, NodeKind};
+use crate::report::{Event, Observer, Problem, Report};
+use crate::store::{ErrorKind, MailStore, MessageBody, StoreError};
+use crate::tree::two_way::{self as tree, MergedTree, TreeSide};
+
+use exchange::{Abilities, Comparison, Open, Transfer};
+
+/// How often a mailbox that others keep changing is tried before the run goes on without it.
+const TRIES: u32 = 3;
+/// How many records go into one message.
+const RECORDS_PER_MESSAGE: usize = 1000;
+
+/// What a two-way run does.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct MirrorOptions {
+    /// Look into every mailbox, also into those that both sides show to be the same.
+    pub full: bool,
+    /// Which mailboxes take part.
+    pub mailboxes: MailboxSelection,
+}
+
+/// One side of a two-way run; the other is one of the other [`Role`].
+pub struct MirrorSession<'a> {
+    store: &'a mut dyn MailStore,
+    reporter: Reporter<'a>,
+    role: Role,
+    options: MirrorOptions,
+    /// Whether this store is changed.
+    imports: bool,
+    own: TreeSide,
+    other: TreeSide,
+    merged: MergedTree,
+    greeting: Option<Greeting>,
+    outbox: VecDeque<Message>,
+    state: State,
+    /// Mailboxes that the master has still to offer.
+    offers: VecDeque<MailboxName>,
+    /// The mailbox that is tried again, and how often it was tried.
+    retrying: Option<(MailboxName, u32)>,
+}
+
+enum State {
+    Start,
+    AwaitHello,
+    AwaitTree,
+    AwaitAmendments(Amendments),
+    /// The master's turn to offer a mailbox.
+    Offer,
+    AwaitOffer,
+    AwaitSummary(Open),
+    Compare(Box<Comparison>),
+    Transfer(Box<Transfer>),
+    AwaitOutcome(Open, Outcome),
+    AwaitFinish,
+    Finished,
+}
+
+impl State {
+    fn description(&self) -> &'static str {
+        match self {
+            Self::Start | Self::AwaitHello => "the greeting was due",
+            Self::AwaitTree => "the tree was being received",
+            Self::AwaitAmendments(_) => "amendments of the tree were due",
+            Self::Offer | Self::AwaitOffer => "an offer of a mailbox was due",
+            Self::AwaitSummary(_) => "a mailbox was being offered",
+            Self::Compare(_) => "messages were being listed",
+            Self::Transfer(_) => "bodies were being exchanged",
+            Self::AwaitOutcome(..) => "the end of a mailbox was due",
+            Self::AwaitFinish | Self::Finished => "the end was due",
+        }
+    }
+}
+
+impl<'a> MirrorSession<'a> {
+    /// A session for `store`. If `imports` is false nothing is changed in it.
+    pub fn new(
+        store: &'a mut dyn MailStore,
+        role: Role,
+        imports: bool,
+        options: MirrorOptions,
+        observer: &'a mut dyn Observer,
+    ) -> Self {
+        Self {
+            store,
+            reporter: Reporter::new(observer),
+            role,
+            options,
+            imports,
+            own: TreeSide::default(),
+            other: TreeSide::default(),
+            merged: MergedTree::default(),
+            greeting: None,
+            outbox: VecDeque::new(),
+            state: State::Start,
+            offers: VecDeque::new(),
+            retrying: None,
+        }
+    }
+
+    /// What was done at this side. Complete once the session [is finished](Session::is_finished).
+    #[must_use]
+    pub fn into_report(self) -> Report {
+        self.reporter.report
+    }
+
+    fn store_error(&self, error: StoreError) -> SessionError {
+        SessionError::of_store(self.store, error)
+    }
+
+    fn hello(&mut self) -> Result<(), SessionError> {
+        self.own.tree = self.settled_tree()?;
+        self.own.history = self.store.history().map_err(|error| self.store_error(error))?;
+        let greeting = Greeting {
+            location: self.store.location(),
+            capabilities: self.store.capabilities(),
+            imports: self.imports,
+        };
+        self.outbox.push_back(Message::Hello(greeting));
+        let nodes = self.own.tree.iter().map(|(name, node)| Message::Node(name.clone(), node.clone()));
+        self.outbox.extend(nodes);
+        self.outbox.extend(self.own.history.events.iter().map(|event| Message::TreeEvent(*event)));
+        self.outbox.push_back(Message::TreeEnd { separator: self.own.history.separator });
+        Ok(())
+    }
+
+    /// The selected part of the tree. In a store that may be changed, every mailbox has a GUID of its own.
+    fn settled_tree(&mut self) -> Result<MailboxTree, SessionError> {
+        let tree = self.selected_tree()?;
+        if !self.imports {
+            return Ok(tree);
+        }
+        let undecided = |node: &MailboxNode| matches!(node.kind, NodeKind::Mailbox { guid, uid_validity } if guid.is_none() || uid_validity.is_none());
+        for name in tree.iter().filter(|(_, node)| undecided(node)).map(|(name, _)| name) {
+            if let Err(error) = settle::open_settled(self.store, name) {
+                self.problem_or_error(name, error)?;
+            }
+        }
+        let tree = self.selected_tree()?;
+        let duplicates = amend::duplicates(&TreeSide { tree: tree.clone(), ..TreeSide::default() });
+        if duplicates.is_empty() {
+            return Ok(tree);
+        }
+        for (name, guid) in duplicates {
+            self.reporter.problem(Some(&name), "another mailbox has the same GUID; it was given a new one");
+            settle::change_guid(self.store, &name, guid).map_err(|error| self.store_error(error))?;
+        }
+        self.selected_tree()
+    }
+
+    fn selected_tree(&mut self) -> Result<MailboxTree, SessionError> {
+        let mut tree = self.store.tree().map_err(|error| self.store_error(error))?;
+        tree.retain(|name, _| self.options.mailboxes.contains(name));
+        Ok(tree)
+    }
+
+    /// A failure that concerns one mailbox only is reported; others end the run.
+    fn problem_or_error(&mut self, name: &MailboxName, error: StoreError) -> Result<(), SessionError> {
+        if is_about_one_mailbox(error.kind()) || error.kind() == ErrorKind::Changed {
+            self.reporter.problem(Some(name), error.to_string());
+            return Ok(());
+        }
+        Err(self.store_error(error))
+    }
+
+    /// Both trees are known.
+    fn amend(&mut self) -> Result<State, SessionError> {
+        let peer = self.peer();
+        let amendments = match self.imports {
+            true => {
+                amend::amend(self.store, &self.own, &self.other, peer).map_err(|error| self.store_error(error))?
+            }
+            false => Amendments::default(),
+        };
+        self.outbox.push_back(Message::Amendments(amendments.clone()));
+        Ok(State::AwaitAmendments(amendments))
+    }
+
+    fn merge_trees(&mut self, own: &Amendments, other: &Amendments) -> Result<State, SessionError> {
+        amend::apply(&mut self.own, own);
+        amend::apply(&mut self.other, other);
+        let [master, slave] = match self.role {
+            Role::Master => [&self.own, &self.other],
+            Role::Slave => [&self.other, &self.own],
+        };
+        self.merged = tree::merge(master, slave)?;
+        if self.imports {
+            self.change_tree()?;
+        }
+        if self.role == Role::Slave {
+            return Ok(State::AwaitOffer);
+        }
+        let mailboxes = self.merged.tree.iter().filter(|(_, node)| matches!(node.kind, NodeKind::Mailbox { .. }));
+        self.offers = mailboxes.map(|(name, _)| name.clone()).collect();
+        Ok(State::Offer)
+    }
+
+    fn change_tree(&mut self) -> Result<(), SessionError> {
+        let directories = self.store.capabilities().directories;
+        let (merged, selection) = (&self.merged, &self.options.mailboxes);
+        tree_changes::carry_out(self.store, &mut self.reporter, |tree| {
+            // A mailbox that takes part may have had another name here, one that does not.
+            let takes_part = |name: &MailboxName, node: &MailboxNode| {
+                let wanted = || merged.tree.values().any(|other| other.guid() == node.guid());
+                selection.contains(name) || (node.guid().is_some() && wanted())
+            };
+            let own = tree.iter().filter(|(name, node)| takes_part(name, node));
+            let own = own.map(|(name, node)| (name.clone(), node.clone())).collect();
+            Ok(tree::actions(merged, &own, directories))
+        })?;
+        if !directories {
+            tree_changes::report_lost_directories(&mut self.reporter, &self.merged.tree);
+        }
+        let unreadable = self.own.tree.iter().filter_map(|(name, node)| match &node.kind {
+            NodeKind::Unreadable(reason) => Some(Problem { mailbox: Some(name.clone()), reason: reason.clone() }),
+            _ => None,
+        });
+        unreadable.for_each(|problem| self.reporter.add(problem));
+        Ok(())
+    }
+
+    /// How the other side is called in sync points.
+    fn peer(&self) -> [u8; 8] {
+        peer_label(self.greeting.as_ref().map_or("", |greeting| &greeting.location))
+    }
+
+    /// Opens mailboxes until one can be opened.
+    fn offer(&mut self) -> Result<(State, Message), SessionError> {
+        while let Some(name) = self.offers.pop_front() {
+            if let Some(open) = self.open(&name, MailboxIdentity::UNDECIDED)? {
+                let message = Message::Offer { name, summary: open.summary.clone() };
+                return Ok((State::AwaitSummary(open), message));
+            }
+        }
+        Ok((State::AwaitFinish, Message::Finish(Vec::new())))
+    }
+
+    /// The mailbox, made if it is missing. `None` if it cannot be had.
+    fn open(&mut self, name: &MailboxName, identity: MailboxIdentity) -> Result<Option<Open>, SessionError> {
+        if self.tries_of(name) == 0 {
+            self.reporter.report.counts.mailboxes += 1;
+        }
+        let node = self.merged.tree.get(name);
+        let kind = node.map(|node| &node.kind);
+        let wanted = match kind {
+            Some(NodeKind::Mailbox { guid, uid_validity }) => {
+                MailboxIdentity { guid: *guid, uid_validity: *uid_validity }
+            }
+            _ => MailboxIdentity::UNDECIDED,
+        };
+        let opened = match self.imports {
+            true => match settle::open_settled(self.store, name) {
+                Err(error) if error.kind() == ErrorKind::NotFound => {
+                    open_or_create(self.store, name, wanted.or(identity))
+                }
+                result => result.map(|mailbox| (mailbox, false)),
+            },
+            false => match self.store.open(name) {
+                // The other side may have it; this one will not.
+                Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
+                result => result.map(|mailbox| (mailbox, false)),
+            },
+        };
+        match opened {
+            Ok((mailbox, created)) => {
+                for reason in mailbox.problems() {
+                    self.reporter.problem(Some(name), reason.clone());
+                }
+                let summary = MailboxSummary::of(&*mailbox);
+                Ok(Some(Open { name: name.clone(), mailbox, summary, created }))
+            }
+            Err(error) => {
+                self.problem_or_error(name, error)?;
+                Ok(None)
+            }
+        }
+    }
+
+    fn accept_offer(&mut self, name: MailboxName, summary: MailboxSummary) -> Result<State, SessionError> {
+        let known = self.merged.tree.get(&name).is_some_and(|node| matches!(node.kind, NodeKind::Mailbox { .. }));
+        if !known {
+            return Err(SessionError::InvalidData(format!("mailbox {name}, which is in no tree")));
+        }
+        let Some(open) = self.open(&name, summary.status.identity)? else {
+            self.outbox.push_back(Message::Refused);
+            return Ok(State::AwaitOffer);
+        };
+        self.outbox.push_back(Message::Summary(open.summary.clone()));
+        self.compare(open, summary)
+    }
+
+    /// Both summaries are known.
+    fn compare(&mut self, mut open: Open, other: MailboxSummary) -> Result<State, SessionError> {
+        if open.summary.is_same(&other) && !self.options.full {
+            self.reporter.event(Event::MailboxUnchanged(&open.name));
+            if open.created
+                && let Err(error) = settle::publish(&mut *open.mailbox)
+            {
+                self.problem_or_error(&open.name, error)?;
+                return Ok(self.next_mailbox());
+            }
+            self.remember(&mut open)?;
+            return Ok(self.next_mailbox());
+        }
+        let other_guids = self.greeting.as_ref().is_some_and(|greeting| greeting.capabilities.guids);
+        let abilities = Abilities { own_guids: self.store.capabilities().guids, other_guids };
+        let comparison = Comparison::start(open, other, abilities).map_err(|error| self.store_error(error))?;
+        Ok(State::Compare(Box::new(comparison)))
+    }
+
+    /// Both sides have the same mailbox now, and will know it.
+    fn remember(&mut self, open: &mut Open) -> Result<(), SessionError> {
+        let point = MailboxSummary::of(&*open.mailbox).point(self.peer());
+        let Some(point) = point.filter(|point| self.both_import() && !open.mailbox.sync_points().contains(point))
+        else {
+            return Ok(());
+        };
+        match open.mailbox.remember(point) {
+            Ok(()) => Ok(()),
+            Err(error) => self.problem_or_error(&open.name, error),
+        }
+    }
+
+    fn both_import(&self) -> bool {
+        self.imports && self.greeting.as_ref().is_some_and(|greeting| greeting.imports)
+    }
+
+    fn next_mailbox(&self) -> State {
+        match self.role {
+            Role::Master => State::Offer,
+            Role::Slave => State::AwaitOffer,
+        }
+    }
+
+    fn decide(&mut self, comparison: Comparison) -> Result<State, SessionError> {
+        let mut transfer = comparison.decide(self.role);
+        if !self.imports {
+            transfer.plan.fetch.clear();
+            transfer.awaited.clear();
+        }
+        let name = &transfer.open.name;
+        self.reporter.event(if transfer.plan.needed && self.imports {
+            Event::MailboxPlanned(name, &transfer.plan)
+        } else {
+            Event::MailboxUnchanged(name)
+        });
+        self.outbox.push_back(Message::Request(transfer.awaited.iter().map(|(key, _)| *key).collect()));
+        Ok(State::Transfer(Box::new(transfer)))
+    }
+
+    fn save(&mut self, transfer: &mut Transfer, body: Result<MessageBody, String>) -> Result<(), SessionError> {
+        let Some((key, record)) = transfer.awaited.pop_front() else {
+            return Err(SessionError::InvalidData("a body that was not requested".to_owned()));
+        };
+        let failure = match body {
+            Err(reason) => Some(reason),
+            Ok(body) => {
+                let size = body.size;
+                match transfer.open.mailbox.save(&record, body) {
+                    Ok(saved) => {
+                        transfer.saved.insert(key, saved);
+                        transfer.bytes = transfer.bytes.saturating_add(size.unwrap_or(0));
+                        self.reporter.event(Event::MessageSaved(&transfer.open.name, size));
+                        None
+                    }
+                    Err(error) if error.kind() == ErrorKind::Source => Some(error.to_string()),
+                    Err(error) => return Err(self.store_error(error)),
+                }
+            }
+        };
+        if let Some(reason) = failure {
+            self.reporter.problem(Some(&transfer.open.name), format!("{key} cannot be copied: {reason}"));
+            transfer.failed.insert(key);
+        }
+        Ok(())
+    }
+
+    /// Goes on as soon as nothing is on its way any more.
+    fn conclude(&mut self, transfer: Box<Transfer>) -> Result<State, SessionError> {
+        if !transfer.is_complete() {
+            return Ok(State::Transfer(transfer));
+        }
+        let mut transfer = *transfer;
+        let outcome = if self.imports { self.commit(&mut transfer)? } else { Outcome::Done(None) };
+        self.outbox.push_back(Message::Outcome(outcome));
+        Ok(State::AwaitOutcome(transfer.open, outcome))
+    }
+
+    fn commit(&mut self, transfer: &mut Transfer) -> Result<Outcome, SessionError> {
+        let incomplete = !transfer.failed.is_empty();
+        if incomplete {
+            transfer.plan(self.role);
+        }
+        for key in &transfer.plan.unplaced {
+            let text = format!("{key} cannot be copied: this side could not be read as a whole, or has no UIDs left");
+            self.reporter.problem(Some(&transfer.open.name), text);
+        }
+        let incomplete = incomplete || !transfer.plan.unplaced.is_empty();
+        if transfer.plan.needed {
+            let plan = std::mem::replace(&mut transfer.plan, crate::merge::MailboxPlan::nothing());
+            let mut changes = plan.changes;
+            let saved = &mut transfer.saved;
+            changes.add =
+                plan.fetch.into_iter().filter_map(|(key, record)| Some((saved.remove(&key)?, record))).collect();
+            let (added, removed) = (changes.add.len(), changes.remove.len());
+            let changed = changes.update.len().saturating_add(changes.renumber.len());
+            match transfer.open.mailbox.commit(changes) {
+                Ok(()) => {}
+                Err(error) if error.kind() == ErrorKind::Changed => return Ok(Outcome::Changed),
+                Err(error) => {
+                    self.problem_or_error(&transfer.open.name, error)?;
+                    return Ok(Outcome::Partial);
+                }
+            }
+            let counts = &mut self.reporter.report.counts;
+            counts.mailboxes_changed += 1;
+            counts.messages_saved += added as u64;
+            counts.messages_removed += removed as u64;
+            counts.messages_changed += changed as u64;
+            counts.bytes_saved = counts.bytes_saved.saturating_add(transfer.bytes);
+            self.reporter.event(Event::MailboxCommitted(&transfer.open.name));
+        }
+        if incomplete {
+            return Ok(Outcome::Partial);
+        }
+        Ok(Outcome::Done(MailboxSummary::of(&*transfer.open.mailbox).fingerprint))
+    }
+
+    /// Both sides are done with the mailbox.
+    fn finish_mailbox(&mut self, mut open: Open, own: Outcome, other: Outcome) -> Result<State, SessionError> {
+        let tries = self.tries_of(&open.name);
+        self.retrying = None;
+        let both_import = self.both_import();
+        match (own, other) {
+            (Outcome::Done(own), Outcome::Done(other)) if own == other && both_import => {
+                self.remember(&mut open)?;
+            }
+            (Outcome::Partial, _) | (_, Outcome::Partial) => {}
+            (Outcome::Done(_), Outcome::Done(_)) if !both_import => {}
+            _ if tries + 1 < TRIES => {
+                self.retrying = Some((open.name.clone(), tries + 1));
+                if self.role == Role::Master {
+                    self.offers.push_front(open.name);
+                }
+            }
+            _ => self
+                .reporter
+                .problem(Some(&open.name), "it keeps changing, so both sides are not the same yet; run dsync again"),
+        }
+        Ok(self.next_mailbox())
+    }
+
+    /// How often the mailbox was tried in vain.
+    fn tries_of(&self, name: &MailboxName) -> u32 {
+        self.retrying.as_ref().filter(|(retried, _)| retried == name).map_or(0, |(_, tries)| *tries)
+    }
+}
+
+impl Session for MirrorSession<'_> {
+    fn receive(&mut self, message: Message) -> Result<(), SessionError> {
+        let state = std::mem::replace(&mut self.state, State::Finished);
+        let description = state.description();
+        self.state = match (state, message) {
+            (State::Start | State::AwaitHello, Message::Hello(greeting)) => {
+                if self.greeting.replace(greeting).is_some() {
+                    return Err(SessionError::InvalidData("a second greeting".to_owned()));
+                }
+                if self.role == Role::Slave {
+                    self.hello()?;
+                }
+                State::AwaitTree
+            }
+            (State::AwaitTree, Message::Node(name, node)) => {
+                self.other.tree.insert(name, node);
+                State::AwaitTree
+            }
+            (State::AwaitTree, Message::TreeEvent(event)) => {
+                self.other.history.events.push(event);
+                State::AwaitTree
+            }
+            (State::AwaitTree, Message::TreeEnd { separator }) => {
+                self.other.history.separator = separator;
+                self.amend()?
+            }
+            (State::AwaitAmendments(own), Message::Amendments(other)) => self.merge_trees(&own, &other)?,
+            (State::AwaitOffer, Message::Offer { name, summary }) => self.accept_offer(name, summary)?,
+            (State::AwaitSummary(open), Message::Summary(summary)) => self.compare(open, summary)?,
+            (State::AwaitSummary(_), Message::Refused) => State::Offer,
+            (State::Compare(mut comparison), Message::Changes(messages)) => {
+                comparison.receive(messages)?;
+                State::Compare(comparison)
+            }
+            (State::Compare(mut comparison), Message::ChangesEnd { expunged, history_complete }) => {
+                comparison.end(expunged, history_complete);
+                if comparison.is_complete() { self.decide(*comparison)? } else { State::Compare(comparison) }
+            }
+            (State::Transfer(mut transfer), Message::Request(keys)) if transfer.wanted.is_none() => {
+                transfer.wanted = Some(keys.into());
+                self.conclude(transfer)?
+            }
+            (State::Transfer(mut transfer), Message::Body(body)) => {
+                self.save(&mut transfer, body)?;
+                self.conclude(transfer)?
+            }
+            (State::AwaitOutcome(open, own), Message::Outcome(other)) => self.finish_mailbox(open, own, other)?,
+            (State::AwaitOffer, Message::Finish(_)) => {
+                self.outbox.push_back(Message::Finish(Vec::new()));
+                State::Finished
+            }
+            (State::AwaitFinish, Message::Finish(_)) => State::Finished,
+            (_, message) => {
+                return Err(SessionError::UnexpectedMessage { received: message.kind(), state: description });
+            }
+        };
+        Ok(())
+    }
+
+    fn next(&mut self) -> Result<Option<Message>, SessionError> {
+        if let Some(message) = self.outbox.pop_front() {
+            return Ok(Some(message));
+        }
+        let state = std::mem::replace(&mut self.state, State::Finished);
+        let (state, message) = match state {
+            State::Start if self.role == Role::Master => {
+                self.hello()?;
+                (State::AwaitHello, self.outbox.pop_front())
+            }
+            State::Offer => {
+                let (state, message) = self.offer()?;
+                (state, Some(message))
+            }
+            State::Compare(mut comparison) if !comparison.end_sent => {
+                let message = comparison.next_message(RECORDS_PER_MESSAGE);
+                let state =
+                    if comparison.is_complete() { self.decide(*comparison)? } else { State::Compare(comparison) };
+                (state, Some(message))
+            }
+            State::Transfer(mut transfer) => match transfer.wanted.as_mut().and_then(VecDeque::pop_front) {
+                Some(key) => {
+                    let body = Message::Body(transfer.open.mailbox.body(key).map_err(|error| error.to_string()));
+                    (self.conclude(transfer)?, Some(body))
+                }
+                None => (State::Transfer(transfer), None),
+            },
+            waiting => (waiting, None),
+        };
+        self.state = state;
+        Ok(message)
+    }
+
+    fn is_finished(&self) -> bool {
+        matches!(self.state, State::Finished) && self.outbox.is_empty()
+    }
+}

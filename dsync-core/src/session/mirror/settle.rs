@@ -1,0 +1,63 @@
+//! Deciding what a store has left open, before its mailboxes are compared with others.
+//!
+//! Files that a delivery or another mail program left have no UID yet; a mailbox that no server has seen has no GUID.
+//! A server decides that when it opens the mailbox, and so do we. It is the store's own change, not the other side's.
+
+use std::collections::HashSet;
+
+use crate::merge::{self, MailboxPlan, MailboxView};
+use crate::model::{MailboxGuid, MailboxIdentity, MailboxName, ModSeq, Uid};
+use crate::store::{ErrorKind, MailStore, Mailbox, Origin, StoreError};
+
+/// How often a mailbox that others keep changing is tried.
+const TRIES: u32 = 5;
+
+/// Opens a mailbox in which everything is decided.
+pub(super) fn open_settled(store: &mut dyn MailStore, name: &MailboxName) -> Result<Box<dyn Mailbox>, StoreError> {
+    let mut tries = 0;
+    loop {
+        let mut mailbox = store.open(name)?;
+        tries += 1;
+        match settle(&mut *mailbox, MailboxIdentity::UNDECIDED) {
+            Err(error) if error.kind() == ErrorKind::Changed && tries < TRIES => {}
+            Err(error) => return Err(error),
+            // What was pending is part of the history only once it is read again.
+            Ok(true) => return store.open(name),
+            Ok(false) => return Ok(mailbox),
+        }
+    }
+}
+
+/// Gives the mailbox another GUID.
+pub(super) fn change_guid(
+    store: &mut dyn MailStore,
+    name: &MailboxName,
+    guid: MailboxGuid,
+) -> Result<(), StoreError> {
+    let mut mailbox = open_settled(store, name)?;
+    settle(&mut *mailbox, MailboxIdentity { guid: Some(guid), uid_validity: None }).map(drop)
+}
+
+/// Makes a new mailbox visible as it is.
+pub(super) fn publish(mailbox: &mut dyn Mailbox) -> Result<(), StoreError> {
+    let status = mailbox.status().clone();
+    let mut changes = MailboxPlan::nothing().changes;
+    changes.identity = status.identity;
+    changes.uid_next = status.uid_next;
+    changes.highest_modseq = status.highest_modseq.unwrap_or(ModSeq::FIRST);
+    changes.first_recent_uid = status.first_recent_uid.unwrap_or(Uid::FIRST);
+    mailbox.commit(changes)
+}
+
+/// Whether anything was open.
+fn settle(mailbox: &mut dyn Mailbox, identity: MailboxIdentity) -> Result<bool, StoreError> {
+    let view = MailboxView { status: mailbox.status(), messages: mailbox.messages() };
+    let mut plan = merge::one_way(view, view, &HashSet::new(), mailbox.problems().is_empty());
+    if !plan.needed && identity == MailboxIdentity::UNDECIDED {
+        return Ok(false);
+    }
+    plan.changes.origin = Origin::Local;
+    plan.changes.identity = identity.or(plan.changes.identity);
+    mailbox.commit(plan.changes)?;
+    Ok(true)
+}

@@ -1,0 +1,31 @@
+//! What a session tells its observer, and remembers for its report.
+
+use crate::model::MailboxName;
+use crate::report::{Event, Observer, Problem, Report};
+
+pub(super) struct Reporter<'a> {
+    observer: &'a mut dyn Observer,
+    pub(super) report: Report,
+}
+
+impl<'a> Reporter<'a> {
+    pub(super) fn new(observer: &'a mut dyn Observer) -> Self {
+        Self { observer, report: Report::default() }
+    }
+
+    pub(super) fn event(&mut self, event: Event<'_>) {
+        self.observer.event(event);
+    }
+
+    /// Something could not be done; said once.
+    pub(super) fn problem(&mut self, mailbox: Option<&MailboxName>, reason: impl Into<String>) {
+        self.add(Problem { mailbox: mailbox.cloned(), reason: reason.into() });
+    }
+
+    pub(super) fn add(&mut self, problem: Problem) {
+        if !self.report.problems.contains(&problem) {
+            self.observer.event(Event::Problem(&problem));
+            self.report.problems.push(problem);
+        }
+    }
+}

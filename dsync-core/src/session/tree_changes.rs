@@ -1,0 +1,81 @@
+//! Carrying out what was decided about a tree.
+
+use super::SessionError;
+use super::reporting::Reporter;
+use crate::model::{MailboxTree, NodeKind};
+use crate::report::Event;
+use crate::store::{ErrorKind, MailStore};
+use crate::tree::TreeAction;
+
+/// How often the tree is planned again after its actions were carried out.
+const PASSES: usize = 4;
+
+/// Plans and carries out until nothing is left to do. What cannot be done is a problem of the report.
+pub(super) fn carry_out(
+    store: &mut dyn MailStore,
+    reporter: &mut Reporter<'_>,
+    mut plan: impl FnMut(&MailboxTree) -> Result<Vec<TreeAction>, SessionError>,
+) -> Result<(), SessionError> {
+    let mut refused = Vec::new();
+    for _ in 0..PASSES {
+        let own = store.tree().map_err(|error| SessionError::of_store(store, error))?;
+        let mut actions = plan(&own)?;
+        actions.retain(|action| !refused.contains(action));
+        if actions.is_empty() {
+            break;
+        }
+        for action in actions {
+            if !apply(store, reporter, &action)? {
+                refused.push(action);
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Whether it was done.
+fn apply(store: &mut dyn MailStore, reporter: &mut Reporter<'_>, action: &TreeAction) -> Result<bool, SessionError> {
+    reporter.event(Event::TreeAction(action));
+    let (name, result) = match action {
+        TreeAction::Delete(name) => (name, store.delete(name)),
+        TreeAction::Rename { from, to } => (to, store.rename(from, to)),
+        TreeAction::CreateDirectory(name) => (name, store.create_directory(name)),
+        TreeAction::DeleteDirectory(name) => (name, store.delete_directory(name)),
+        TreeAction::Subscribe(name, subscribed) => (name, store.set_subscribed(name, *subscribed)),
+    };
+    match result {
+        Ok(()) => {
+            let counts = &mut reporter.report.counts;
+            match action {
+                TreeAction::Delete(_) => counts.mailboxes_deleted += 1,
+                TreeAction::Rename { .. } => counts.mailboxes_renamed += 1,
+                _ => {}
+            }
+            Ok(true)
+        }
+        Err(error) => match error.kind() {
+            ErrorKind::NotFound
+            | ErrorKind::Exists
+            | ErrorKind::Changed
+            | ErrorKind::InvalidName
+            | ErrorKind::Impossible => {
+                reporter.problem(Some(name), error.to_string());
+                Ok(false)
+            }
+            _ => Err(SessionError::of_store(store, error)),
+        },
+    }
+}
+
+/// Levels without a mailbox that nothing below implies vanish in a store that cannot keep them.
+pub(super) fn report_lost_directories(reporter: &mut Reporter<'_>, wanted: &MailboxTree) {
+    for (name, node) in wanted {
+        let implied = || wanted.iter().any(|(other, node)| node.is_mailbox() && other.is_below(name));
+        if node.kind == NodeKind::Directory && !implied() {
+            reporter.problem(
+                Some(name),
+                "it holds no mail and has no mailboxes below it; the destination cannot keep such a name",
+            );
+        }
+    }
+}

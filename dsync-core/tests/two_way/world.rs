@@ -1,0 +1,174 @@
+//! Two stores, the runs between them, and everybody who watches.
+
+use std::collections::BTreeMap;
+
+use dsync_core::memory::MemoryStore;
+use dsync_core::merge::two_way::Role;
+use dsync_core::model::{MailboxName, MailboxNode, NodeKind, Timestamp};
+use dsync_core::report::{Report, Unobserved};
+use dsync_core::session::{MirrorOptions, MirrorSession, Session};
+use dsync_core::store::MailStore;
+
+use crate::clients::{Content, carry_out, mailboxes, messages};
+use crate::generate::{Step, Work};
+use crate::promises::{Promises, Seen};
+
+pub(crate) struct World {
+    stores: [MemoryStore; 2],
+    seen: [Seen; 2],
+    promises: Promises,
+    contents: Content,
+    clock: i64,
+}
+
+/// Everything that can be known about a store.
+#[derive(Debug, PartialEq)]
+pub(crate) struct Facts {
+    tree: BTreeMap<MailboxName, MailboxNode>,
+    mailboxes: BTreeMap<MailboxName, (String, Vec<String>)>,
+}
+
+pub(crate) fn facts(store: &mut MemoryStore) -> Facts {
+    let mut facts = Facts { tree: store.tree().unwrap(), mailboxes: BTreeMap::new() };
+    for mailbox in mailboxes(store) {
+        let status = format!("{:?}", store.open(&mailbox).unwrap().status());
+        let messages = messages(store, &mailbox).into_iter().map(|message| format!("{message:?}")).collect();
+        facts.mailboxes.insert(mailbox, (status, messages));
+    }
+    facts
+}
+
+/// One run between two stores; `None` if it was cut off.
+pub(crate) fn run(
+    master: &mut MemoryStore,
+    slave: &mut MemoryStore,
+    full: bool,
+    cut_off: Option<usize>,
+) -> Option<Report> {
+    let options = MirrorOptions { full, ..MirrorOptions::default() };
+    let (mut first, mut second) = (Unobserved, Unobserved);
+    let mut master = MirrorSession::new(master, Role::Master, true, options.clone(), &mut first);
+    let mut slave = MirrorSession::new(slave, Role::Slave, true, options, &mut second);
+    let mut left = cut_off.unwrap_or(usize::MAX);
+    while !(master.is_finished() && slave.is_finished()) {
+        let mut moved = false;
+        for turn in [true, false] {
+            let (from, to) = if turn { (&mut master, &mut slave) } else { (&mut slave, &mut master) };
+            while let Some(message) = from.next().unwrap() {
+                left = left.checked_sub(1)?;
+                to.receive(message).unwrap();
+                moved = true;
+            }
+        }
+        assert!(moved, "both sides wait for the other");
+    }
+    Some(master.into_report().joined(slave.into_report()))
+}
+
+impl World {
+    pub(crate) fn new() -> Self {
+        Self {
+            stores: [MemoryStore::with_seed(1), MemoryStore::with_seed(2)],
+            seen: Default::default(),
+            promises: Promises::default(),
+            contents: 0,
+            clock: 1000,
+        }
+    }
+
+    pub(crate) fn take(&mut self, step: &Step) {
+        match step {
+            Step::Client { second, same_second, work } => {
+                let side = usize::from(*second);
+                self.clock += if *same_second { 0 } else { 10 };
+                self.stores[side].set_clock(Timestamp(self.clock));
+                let done = carry_out(&mut self.stores[side], work, &mut self.contents);
+                self.promises.note(side, &done);
+                // What a client does itself it notices anyway.
+                self.seen[side].forget_if_names_moved(work);
+                self.seen[side].look(&mut self.stores[side], true);
+            }
+            Step::Run { begun_by_second, full, cut_off } => self.run(*begun_by_second, *full, *cut_off),
+        }
+    }
+
+    fn run(&mut self, begun_by_second: bool, full: bool, cut_off: Option<usize>) {
+        self.clock += 10;
+        let before = self.stores.each_mut().map(names);
+        for store in &mut self.stores {
+            store.set_clock(Timestamp(self.clock));
+        }
+        let [first, second] = &mut self.stores;
+        let (master, slave) = if begun_by_second { (second, first) } else { (first, second) };
+        let report = run(master, slave, full, cut_off);
+        for ((store, seen), before) in self.stores.iter_mut().zip(&mut self.seen).zip(before) {
+            // Renamed mailboxes are others under their old names.
+            if names(store) != before {
+                seen.forget();
+            }
+            seen.look(store, true);
+        }
+        let Some(report) = report else { return };
+        assert_eq!(report.problems, [], "nothing stands in the way of this run");
+        self.check_equal();
+        self.promises.start_anew();
+        let [first, second] = &mut self.stores;
+        let before = [facts(first), facts(second)];
+        let report = run(first, second, false, None).unwrap();
+        let counts = report.counts;
+        assert_eq!(
+            (report.problems, counts.mailboxes_changed, counts.mailboxes_renamed, counts.mailboxes_deleted),
+            (Vec::new(), 0, 0, 0),
+            "a further run has nothing to do"
+        );
+        assert_eq!(before, [facts(first), facts(second)], "a further run changes nothing");
+    }
+
+    fn check_equal(&mut self) {
+        let [first, second] = &mut self.stores;
+        assert_eq!(facts(first), facts(second), "both sides are equal");
+        self.promises.check(first);
+    }
+
+    pub(crate) fn run_to_the_end(&mut self) {
+        self.run(false, false, None);
+    }
+
+    /// Runs begun by either side lead to the same, but for flags where both changed them at the same modseq.
+    pub(crate) fn compare_with_swapped_sides(&mut self) {
+        let mut ends = Vec::new();
+        for swapped in [false, true] {
+            let [mut first, mut second] = self.stores.each_ref().map(MemoryStore::duplicate);
+            let (master, slave) = if swapped { (&mut second, &mut first) } else { (&mut first, &mut second) };
+            run(master, slave, true, None).unwrap();
+            let mut end = BTreeMap::new();
+            for mailbox in mailboxes(&mut first) {
+                let open = first.open(&mailbox).unwrap();
+                let identity = open.status().identity;
+                let uid_next = open.status().uid_next;
+                let uids: Vec<_> = open.messages().records().iter().map(|r| (r.uid, r.guid.clone())).collect();
+                end.insert(mailbox, (identity, uid_next, uids));
+            }
+            let tree = first.tree().unwrap();
+            let subscribed: Vec<_> =
+                tree.iter().filter(|(_, node)| node.subscribed).map(|(n, _)| n.clone()).collect();
+            let directories: Vec<_> =
+                tree.iter().filter(|(_, node)| node.kind == NodeKind::Directory).map(|(n, _)| n.clone()).collect();
+            ends.push((end, subscribed, directories));
+        }
+        assert_eq!(ends[0], ends[1]);
+    }
+}
+
+fn names(store: &mut MemoryStore) -> BTreeMap<MailboxName, Option<dsync_core::model::MailboxGuid>> {
+    store.tree().unwrap().into_iter().map(|(name, node)| (name, node.guid())).collect()
+}
+
+impl Seen {
+    fn forget_if_names_moved(&mut self, work: &Work) {
+        // Without that history a mailbox that is made again is joined with the old one of the other side.
+        if matches!(work, Work::Rename { .. } | Work::LoseTreeHistory) {
+            self.forget();
+        }
+    }
+}

@@ -1,0 +1,66 @@
+//! Random histories of two stores that are mirrored again and again: whatever clients do on either side, in whatever
+//! order, and wherever runs are cut off, both sides end equal and nothing is lost.
+//!
+//! `DSYNC_HISTORIES` sets the number of histories; 100,000 take a few minutes in a release build.
+
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+#[path = "two_way/clients.rs"]
+mod clients;
+#[path = "two_way/generate.rs"]
+mod generate;
+#[path = "two_way/promises.rs"]
+mod promises;
+#[path = "two_way/world.rs"]
+mod world;
+
+use proptest::test_runner::{Config, TestRunner};
+
+use generate::{History, histories};
+use world::World;
+
+/// How many histories an ordinary run tries.
+const ORDINARY: u32 = 1500;
+
+fn number() -> u32 {
+    std::env::var("DSYNC_HISTORIES").ok().and_then(|text| text.parse().ok()).unwrap_or(ORDINARY)
+}
+
+fn check(history: &History) {
+    let mut world = World::new();
+    for step in &history.steps {
+        world.take(step);
+    }
+    world.run_to_the_end();
+}
+
+#[test]
+fn nothing_is_lost_and_both_sides_end_equal() {
+    let config = Config { cases: number(), failure_persistence: None, max_shrink_iters: 20_000, ..Config::default() };
+    let result = TestRunner::new(config).run(&histories(), |history| {
+        check(&history);
+        Ok(())
+    });
+    if let Err(failure) = result {
+        panic!("{failure}");
+    }
+}
+
+#[test]
+fn it_does_not_matter_which_side_begins() {
+    let config = Config { cases: number() / 3, failure_persistence: None, ..Config::default() };
+    let result = TestRunner::new(config).run(&histories(), |history| {
+        let mut world = World::new();
+        for step in &history.steps {
+            world.take(step);
+            if matches!(step, generate::Step::Run { .. }) {
+                continue;
+            }
+        }
+        world.compare_with_swapped_sides();
+        Ok(())
+    });
+    if let Err(failure) = result {
+        panic!("{failure}");
+    }
+}
