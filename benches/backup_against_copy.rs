@@ -41,7 +41,12 @@ fn main() -> Result<(), Box<dyn Error>> {
 fn back_up(source: &Path, backup: &Path) -> Result<(), Box<dyn Error>> {
     let mut source = MaildirStore::open_read_only(&Location::new(Driver::Maildir, source))?;
     let mut backup = MaildirStore::open(&Location::new(Driver::Maildir, backup))?;
-    let report = dsync_core::sync::backup(&mut source, &mut backup, &mut Unobserved)?;
+    let report = dsync_core::sync::backup(
+        &mut source,
+        &mut backup,
+        &dsync_core::session::SyncOptions::default(),
+        &mut Unobserved,
+    )?;
     if report.problems.is_empty() { Ok(()) } else { Err("the backup has problems".into()) }
 }
 

@@ -6,6 +6,8 @@
 use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand};
+use dsync_core::model::MailboxSelection;
+use dsync_core::session::SyncOptions;
 
 use crate::exit;
 use crate::progress::Verbosity;
@@ -47,19 +49,61 @@ struct Common {
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
+    /// Merge the changes of the default mail location and of location2; afterwards both are equal and nothing is lost
+    Mirror(Mirror),
     /// Make location2 an exact copy of the default mail location; changes made in location2 are discarded
-    Backup(Backup),
+    Backup(Run),
 }
 
 #[derive(Debug, Args)]
-pub(crate) struct Backup {
-    /// Reverse the direction: location2 is copied to the default mail location
+pub(crate) struct Mirror {
+    /// Merge in one direction only: location2 takes over what was done in the default mail location and keeps its own
+    /// changes; nothing is changed in the default mail location
+    #[arg(short = '1', long = "one-way")]
+    pub(crate) one_way: bool,
+
+    #[command(flatten)]
+    pub(crate) run: Run,
+}
+
+/// What both commands know.
+#[derive(Debug, Args)]
+pub(crate) struct Run {
+    /// Reverse the direction: from location2 to the default mail location. (A mirror without -1 has none.)
     #[arg(short = 'R', long = "reverse-sync")]
     pub(crate) reverse: bool,
 
-    /// Where to: driver:path, for example maildir:/backup/user/Maildir
+    /// Look into every mailbox, also into those that both sides show to be the same
+    #[arg(short = 'f', long = "full-sync")]
+    pub(crate) full: bool,
+
+    /// Only this mailbox; * and % stand for anything, % within one level. Levels are separated by /
+    #[arg(short = 'm', long = "mailbox", value_name = "MAILBOX")]
+    pub(crate) mailbox: Option<String>,
+
+    /// The other store: driver:path, for example maildir:/backup/user/Maildir
     #[arg(required = true, trailing_var_arg = true, value_name = "LOCATION2")]
     pub(crate) location: Vec<String>,
+}
+
+impl Command {
+    /// What it has in common with the others.
+    pub(crate) fn run(&self) -> &Run {
+        match self {
+            Self::Mirror(mirror) => &mirror.run,
+            Self::Backup(run) => run,
+        }
+    }
+}
+
+impl Run {
+    pub(crate) fn options(&self) -> SyncOptions {
+        let mailboxes = match &self.mailbox {
+            Some(pattern) => MailboxSelection::matching(pattern),
+            None => MailboxSelection::All,
+        };
+        SyncOptions { full: self.full, mailboxes }
+    }
 }
 
 impl Arguments {
@@ -105,11 +149,6 @@ mod tests {
         Arguments::try_parse_from(words.split(' '))
     }
 
-    fn backup(arguments: &Arguments) -> &Backup {
-        let Command::Backup(backup) = &arguments.command;
-        backup
-    }
-
     #[test]
     fn the_definition_is_consistent() {
         Arguments::command().debug_assert();
@@ -125,8 +164,17 @@ mod tests {
             let arguments = parse(words).unwrap();
             assert_eq!(arguments.setting("mail_location"), Some("maildir:/a"), "{words}");
             assert_eq!(arguments.verbosity(), Verbosity::Verbose, "{words}");
-            assert_eq!(backup(&arguments).location, ["maildir:/b"], "{words}");
+            assert_eq!(arguments.command.run().location, ["maildir:/b"], "{words}");
         }
+    }
+
+    #[test]
+    fn commands_take_options_of_their_own() {
+        let arguments = parse("dsync mirror -1 -Rf -m a/% maildir:/b").unwrap();
+        let run = arguments.command.run();
+        assert!(matches!(&arguments.command, Command::Mirror(Mirror { one_way: true, .. })) && run.reverse);
+        assert_eq!(run.options(), SyncOptions { full: true, mailboxes: MailboxSelection::matching("a/%") });
+        assert!(parse("dsync backup -1 maildir:/b").is_err(), "a backup has one direction only");
     }
 
     #[test]

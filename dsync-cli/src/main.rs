@@ -12,6 +12,7 @@ mod stores;
 use std::process::ExitCode;
 
 use arguments::{Arguments, Command};
+use dsync_core::sync;
 use exit::Failure;
 
 fn main() -> ExitCode {
@@ -29,10 +30,19 @@ fn main() -> ExitCode {
 }
 
 fn run(arguments: &Arguments) -> Result<u8, Failure> {
-    let Command::Backup(backup) = &arguments.command;
-    let (mut source, mut destination) = stores::open_pair(arguments, backup)?;
     let mut progress = progress::Progress::new(arguments.verbosity());
-    let report = dsync_core::sync::backup(&mut *source, &mut *destination, &mut progress)?;
-    progress.summary(&report);
+    let options = arguments.command.run().options();
+    let both_ways = matches!(&arguments.command, Command::Mirror(mirror) if !mirror.one_way);
+    let (mut first, mut second) = match both_ways {
+        true => stores::open_both(arguments)?,
+        false => stores::open_source_and_destination(arguments)?,
+    };
+    let run = match &arguments.command {
+        Command::Backup(_) => sync::backup,
+        Command::Mirror(mirror) if mirror.one_way => sync::merge_one_way,
+        Command::Mirror(_) => sync::mirror,
+    };
+    let report = run(&mut *first, &mut *second, &options, &mut progress)?;
+    progress.summary(&report, both_ways || matches!(&arguments.command, Command::Backup(_)));
     Ok(report.exit_status())
 }

@@ -25,8 +25,8 @@ impl Progress {
         Self { verbosity }
     }
 
-    /// How much was done, for those who asked.
-    pub(crate) fn summary(&self, report: &Report) {
+    /// How much was done, for those who asked. `equal` says whether the run was to make both sides equal.
+    pub(crate) fn summary(&self, report: &Report, equal: bool) {
         if self.verbosity < Verbosity::Verbose {
             return;
         }
@@ -43,7 +43,8 @@ impl Progress {
             counts.mailboxes_renamed,
             counts.mailboxes_deleted,
             match report.problems.len() {
-                0 => "both sides are equal now".to_owned(),
+                0 if equal => "both sides are equal now".to_owned(),
+                0 => "everything was taken over".to_owned(),
                 1 => "1 problem".to_owned(),
                 many => format!("{many} problems"),
             }

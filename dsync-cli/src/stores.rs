@@ -6,25 +6,37 @@ use dsync_core::store::MailStore;
 use dsync_storage::location::{Driver, Location};
 use dsync_storage::maildir::MaildirStore;
 
-use crate::arguments::{Arguments, Backup};
+use crate::arguments::Arguments;
 use crate::exit::Failure;
 
-/// Source and destination of a backup.
+/// The two stores of a run.
 pub(crate) type Pair = (Box<dyn MailStore>, Box<dyn MailStore>);
 
 /// Opens source and destination. Nothing is written yet.
-pub(crate) fn open_pair(arguments: &Arguments, backup: &Backup) -> Result<Pair, Failure> {
+pub(crate) fn open_source_and_destination(arguments: &Arguments) -> Result<Pair, Failure> {
+    let (first, second) = locations(arguments)?;
+    let reverse = arguments.command.run().reverse;
+    let (source, destination) = if reverse { (second, first) } else { (first, second) };
+    Ok((open_source(&source)?, open_for_changes(&destination)?))
+}
+
+/// Opens two stores that both may be changed. Nothing is written yet.
+pub(crate) fn open_both(arguments: &Arguments) -> Result<Pair, Failure> {
+    let (first, second) = locations(arguments)?;
+    Ok((open_for_changes(&first)?, open_for_changes(&second)?))
+}
+
+fn locations(arguments: &Arguments) -> Result<(Location, Location), Failure> {
     let home = std::env::var_os("HOME").map(PathBuf::from).filter(|home| home.is_absolute());
     let first = first_location(arguments, home.as_deref())?;
-    let second = second_location(&backup.location, home.as_deref())?;
+    let second = second_location(&arguments.command.run().location, home.as_deref())?;
     if let Some(path) = first.overlap(&second) {
         return Err(Failure::Configuration(format!(
-            "source and destination overlap: {first} and {second} both use {}; a store cannot be copied into itself",
+            "the two stores overlap: {first} and {second} both use {}; a store cannot be synchronised with itself",
             path.display()
         )));
     }
-    let (source, destination) = if backup.reverse { (second, first) } else { (first, second) };
-    Ok((open_source(&source)?, open_destination(&destination)?))
+    Ok((first, second))
 }
 
 /// The default mail location: what `-o` says, else what is found in the home directory.
@@ -71,7 +83,7 @@ fn open_source(location: &Location) -> Result<Box<dyn MailStore>, Failure> {
     Ok(Box::new(MaildirStore::open_read_only(location)?))
 }
 
-fn open_destination(location: &Location) -> Result<Box<dyn MailStore>, Failure> {
+fn open_for_changes(location: &Location) -> Result<Box<dyn MailStore>, Failure> {
     let Driver::Maildir = location.driver;
     Ok(Box::new(MaildirStore::open(location)?))
 }

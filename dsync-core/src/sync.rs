@@ -4,7 +4,7 @@ use std::cell::RefCell;
 
 use crate::merge::two_way::Role;
 use crate::report::{Event, Observer, Report};
-use crate::session::{DestinationSession, MirrorOptions, MirrorSession, Session, SessionError, SourceSession};
+use crate::session::{DestinationSession, MirrorSession, Session, SessionError, SourceSession, SyncOptions};
 use crate::store::MailStore;
 
 /// Makes `destination` look exactly like `source`. Nothing changes at the source; whatever the destination had that
@@ -18,22 +18,24 @@ use crate::store::MailStore;
 /// use dsync_core::memory::MemoryStore;
 /// use dsync_core::model::MailboxName;
 /// use dsync_core::report::Unobserved;
+/// use dsync_core::session::SyncOptions;
 /// use dsync_core::sync::backup;
 ///
 /// let mut source = MemoryStore::new();
 /// source.deliver(&MailboxName::inbox(), b"Subject: hello\n\nworld\n");
 /// let mut destination = MemoryStore::new();
-/// let report = backup(&mut source, &mut destination, &mut Unobserved)?;
+/// let report = backup(&mut source, &mut destination, &SyncOptions::default(), &mut Unobserved)?;
 /// assert_eq!((report.exit_status(), report.counts.messages_saved), (0, 1));
 /// # Ok::<(), dsync_core::session::SessionError>(())
 /// ```
 pub fn backup(
     source: &mut dyn MailStore,
     destination: &mut dyn MailStore,
+    options: &SyncOptions,
     observer: &mut dyn Observer,
 ) -> Result<Report, SessionError> {
-    let mut sender = SourceSession::new(source);
-    let mut receiver = DestinationSession::new(destination, observer);
+    let mut sender = SourceSession::new(source, options.clone());
+    let mut receiver = DestinationSession::new(destination, options.clone(), observer);
     drive(&mut sender, &mut receiver)?;
     Ok(receiver.into_report())
 }
@@ -48,20 +50,20 @@ pub fn backup(
 /// use dsync_core::memory::MemoryStore;
 /// use dsync_core::model::MailboxName;
 /// use dsync_core::report::Unobserved;
-/// use dsync_core::session::MirrorOptions;
+/// use dsync_core::session::SyncOptions;
 /// use dsync_core::sync::mirror;
 ///
 /// let (mut home, mut work) = (MemoryStore::with_seed(1), MemoryStore::with_seed(2));
 /// home.deliver(&MailboxName::inbox(), b"Subject: to home\n\n");
 /// work.deliver(&MailboxName::inbox(), b"Subject: to work\n\n");
-/// let report = mirror(&mut home, &mut work, &MirrorOptions::default(), &mut Unobserved)?;
+/// let report = mirror(&mut home, &mut work, &SyncOptions::default(), &mut Unobserved)?;
 /// assert_eq!((report.exit_status(), report.counts.messages_saved), (0, 2));
 /// # Ok::<(), dsync_core::session::SessionError>(())
 /// ```
 pub fn mirror(
     first: &mut dyn MailStore,
     second: &mut dyn MailStore,
-    options: &MirrorOptions,
+    options: &SyncOptions,
     observer: &mut dyn Observer,
 ) -> Result<Report, SessionError> {
     merge_with([first, second], [true, true], options, observer)
@@ -75,7 +77,7 @@ pub fn mirror(
 pub fn merge_one_way(
     source: &mut dyn MailStore,
     destination: &mut dyn MailStore,
-    options: &MirrorOptions,
+    options: &SyncOptions,
     observer: &mut dyn Observer,
 ) -> Result<Report, SessionError> {
     merge_with([source, destination], [false, true], options, observer)
@@ -84,7 +86,7 @@ pub fn merge_one_way(
 fn merge_with(
     [first, second]: [&mut dyn MailStore; 2],
     [first_imports, second_imports]: [bool; 2],
-    options: &MirrorOptions,
+    options: &SyncOptions,
     observer: &mut dyn Observer,
 ) -> Result<Report, SessionError> {
     let shared = RefCell::new(observer);

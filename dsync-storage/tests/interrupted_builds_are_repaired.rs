@@ -7,6 +7,7 @@ use std::path::Path;
 use dsync_core::memory::MemoryStore;
 use dsync_core::model::{MailboxName, MessageKey, Uid};
 use dsync_core::report::Unobserved;
+use dsync_core::session::SyncOptions;
 use dsync_core::store::MailStore;
 use dsync_core::sync::backup;
 use dsync_storage::location::Location;
@@ -26,7 +27,8 @@ fn source() -> MemoryStore {
 }
 
 fn expect_complete(root: &Path, parameters: &str) {
-    let report = backup(&mut source(), &mut open(root, parameters), &mut Unobserved).unwrap();
+    let report =
+        backup(&mut source(), &mut open(root, parameters), &SyncOptions::default(), &mut Unobserved).unwrap();
     assert_eq!(report.problems, []);
     let mut store = open(root, parameters);
     for name in ["INBOX", "a", "a/b"] {
@@ -34,7 +36,7 @@ fn expect_complete(root: &Path, parameters: &str) {
         let body = mailbox.body(MessageKey::Uid(Uid::FIRST)).unwrap();
         assert_eq!(body.read_all().unwrap(), b"Subject: x\n\ny\n");
     }
-    let again = backup(&mut source(), &mut open(root, parameters), &mut Unobserved).unwrap();
+    let again = backup(&mut source(), &mut open(root, parameters), &SyncOptions::default(), &mut Unobserved).unwrap();
     assert_eq!(again.counts.mailboxes_changed, 0);
 }
 

@@ -204,7 +204,7 @@ impl MailStore for MemoryStore {
     }
 
     fn history(&mut self) -> Result<TreeHistory, StoreError> {
-        Ok(TreeHistory { separator: '/', events: lock(&self.shared).events.clone() })
+        Ok(TreeHistory { separators: vec!['/'], events: lock(&self.shared).events.clone() })
     }
 
     fn tree(&mut self) -> Result<MailboxTree, StoreError> {

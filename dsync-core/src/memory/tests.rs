@@ -1,6 +1,7 @@
 use super::*;
 use crate::model::Keywords;
 use crate::report::Unobserved;
+use crate::session::SyncOptions;
 use crate::sync::backup;
 
 #[test]
@@ -33,7 +34,7 @@ fn a_backup_follows_the_source_and_discards_what_others_did() {
         source.deliver(&name("Work"), text.as_bytes());
     }
     source.set_subscribed(&name("Gone"), true).unwrap();
-    let report = backup(&mut source, &mut copy, &mut Unobserved).unwrap();
+    let report = backup(&mut source, &mut copy, &SyncOptions::default(), &mut Unobserved).unwrap();
     assert_eq!((report.counts.messages_saved, report.exit_status()), (6, 0));
     assert_equal(&mut source, &mut copy);
 
@@ -44,11 +45,11 @@ fn a_backup_follows_the_source_and_discards_what_others_did() {
     copy.deliver(&name("Extra"), b"x");
     copy.expunge(&name("Work"), Uid::FIRST);
     copy.set_flags(&MailboxName::inbox(), Uid::FIRST, Flags::DELETED, Keywords::none());
-    let report = backup(&mut source, &mut copy, &mut Unobserved).unwrap();
+    let report = backup(&mut source, &mut copy, &SyncOptions::default(), &mut Unobserved).unwrap();
     assert_eq!(report.counts.messages_saved, 1);
     assert_equal(&mut source, &mut copy);
 
-    let report = backup(&mut source, &mut copy, &mut Unobserved).unwrap();
+    let report = backup(&mut source, &mut copy, &SyncOptions::default(), &mut Unobserved).unwrap();
     assert_eq!(report.counts.mailboxes_changed, 0);
 }
 
@@ -56,6 +57,6 @@ fn a_backup_follows_the_source_and_discards_what_others_did() {
 fn an_empty_source_does_not_empty_the_destination() {
     let (mut source, mut copy) = (MemoryStore::new(), MemoryStore::new());
     copy.deliver(&MailboxName::inbox(), b"x");
-    let error = backup(&mut source, &mut copy, &mut Unobserved).unwrap_err();
+    let error = backup(&mut source, &mut copy, &SyncOptions::default(), &mut Unobserved).unwrap_err();
     assert!(error.to_string().contains("refusing"));
 }

@@ -78,16 +78,24 @@ pub struct TreeEvent {
 /// What happened to the tree of a store, as far as it still knows: by clients and by synchronisations.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TreeHistory {
-    /// What stands between the parts of the names that were hashed.
-    pub separator: char,
+    /// What may stand between the parts of the names that were hashed: a store does not always know what its server
+    /// shows to clients.
+    pub separators: Vec<char>,
     /// Events, the latest last.
     pub events: Vec<TreeEvent>,
+}
+
+impl TreeHistory {
+    /// The hashes under which the events may know a name.
+    pub fn hashes(&self, name: &MailboxName) -> impl Iterator<Item = NameHash> {
+        self.separators.iter().map(|separator| NameHash::of(&name.join(*separator)))
+    }
 }
 
 impl Default for TreeHistory {
     /// Nothing is known.
     fn default() -> Self {
-        Self { separator: '/', events: Vec::new() }
+        Self { separators: vec!['/'], events: Vec::new() }
     }
 }
 

@@ -3,7 +3,7 @@
 use std::collections::{HashMap, HashSet, VecDeque};
 
 use super::reporting::Reporter;
-use super::{Difference, Greeting, MailboxSummary, Message, Session, SessionError, tree_changes};
+use super::{Difference, Greeting, MailboxSummary, Message, Session, SessionError, SyncOptions, tree_changes};
 use crate::merge::{self, MailboxPlan, MailboxView};
 use crate::model::{
     MailboxIdentity, MailboxName, MailboxNode, MailboxStatus, MailboxTree, MessageKey, MessageList, MessageRecord,
@@ -18,7 +18,8 @@ const TRIES: u32 = 3;
 /// Makes a store equal to the one that a [`SourceSession`](super::SourceSession) sends.
 pub struct DestinationSession<'a> {
     store: &'a mut dyn MailStore,
-    source_location: String,
+    options: SyncOptions,
+    source: Option<Greeting>,
     reporter: Reporter<'a>,
     source_tree: MailboxTree,
     outbox: VecDeque<Message>,
@@ -91,11 +92,12 @@ impl State {
 }
 
 impl<'a> DestinationSession<'a> {
-    /// A session that will change `store`.
-    pub fn new(store: &'a mut dyn MailStore, observer: &'a mut dyn Observer) -> Self {
+    /// A session that will change `store`. `options` must be those of the source.
+    pub fn new(store: &'a mut dyn MailStore, options: SyncOptions, observer: &'a mut dyn Observer) -> Self {
         Self {
             store,
-            source_location: String::new(),
+            options,
+            source: None,
             reporter: Reporter::new(observer),
             source_tree: MailboxTree::new(),
             outbox: VecDeque::new(),
@@ -121,10 +123,17 @@ impl<'a> DestinationSession<'a> {
     fn apply_tree(&mut self) -> Result<(), SessionError> {
         let directories = self.store.capabilities().directories;
         let location = self.store.location();
-        let (source, source_location) = (&self.source_tree, &self.source_location);
+        let (source, selection) = (&self.source_tree, &self.options.mailboxes);
+        let empty = self.source.as_ref().filter(|greeting| !greeting.holds_mailboxes);
         tree_changes::carry_out(self.store, &mut self.reporter, |own| {
-            refuse_empty_source(source, source_location, own, &location)?;
-            Ok(tree::one_way(source, own, directories))
+            if let Some(empty) = empty.filter(|_| own.values().any(MailboxNode::is_mailbox)) {
+                return Err(SessionError::EmptySource {
+                    source_location: empty.location.clone(),
+                    destination_location: location.clone(),
+                });
+            }
+            let own = tree_changes::taking_part(own, source, selection);
+            Ok(tree::one_way(source, &own, directories))
         })?;
         if !directories {
             tree_changes::report_lost_directories(&mut self.reporter, &self.source_tree);
@@ -147,6 +156,7 @@ impl<'a> DestinationSession<'a> {
             Err(error) => return Err(self.store_error(error)),
         };
         let same = !created
+            && !self.options.full
             && summary.fingerprint.is_some()
             && summary.fingerprint == MailboxSummary::of(&*mailbox).fingerprint;
         if same {
@@ -180,7 +190,10 @@ impl<'a> DestinationSession<'a> {
         if source.is_none() || own.fingerprint != source {
             return Ok(());
         }
-        let Some(point) = own.point(super::peer_label(&self.source_location)) else { return Ok(()) };
+        let Some(point) = own.point(super::peer_label(self.source.as_ref().map_or("", |source| &source.location)))
+        else {
+            return Ok(());
+        };
         if mailbox.sync_points().contains(&point) {
             return Ok(());
         }
@@ -324,22 +337,6 @@ pub(super) fn open_or_create(
     }
 }
 
-fn refuse_empty_source(
-    source: &MailboxTree,
-    source_location: &str,
-    own: &MailboxTree,
-    own_location: &str,
-) -> Result<(), SessionError> {
-    let has_mailbox = |tree: &MailboxTree| tree.values().any(MailboxNode::is_mailbox);
-    if has_mailbox(own) && !has_mailbox(source) {
-        return Err(SessionError::EmptySource {
-            source_location: source_location.to_owned(),
-            destination_location: own_location.to_owned(),
-        });
-    }
-    Ok(())
-}
-
 /// Whether the run can go on with the other mailboxes after such a failure.
 pub(super) fn is_about_one_mailbox(kind: ErrorKind) -> bool {
     matches!(
@@ -359,9 +356,14 @@ impl Session for DestinationSession<'_> {
         let description = state.description();
         self.state = match (state, message) {
             (State::AwaitHello, Message::Hello(greeting)) => {
-                self.source_location = greeting.location;
-                let capabilities = self.store.capabilities();
-                let own = Greeting { location: self.store.location(), capabilities, imports: true };
+                let own = Greeting {
+                    location: self.store.location(),
+                    capabilities: self.store.capabilities(),
+                    imports: true,
+                    // Nobody asks the destination.
+                    holds_mailboxes: false,
+                };
+                self.source = Some(greeting);
                 self.outbox.push_back(Message::Hello(own));
                 State::AwaitTree
             }

@@ -36,6 +36,8 @@ pub struct Greeting {
     pub capabilities: Capabilities,
     /// Whether the side takes over what the other one did.
     pub imports: bool,
+    /// Whether there is any mailbox at all.
+    pub holds_mailboxes: bool,
 }
 
 /// A mailbox in a few bytes.
@@ -100,10 +102,10 @@ pub enum Message {
     Node(MailboxName, MailboxNode),
     /// Something that happened to the tree.
     TreeEvent(TreeEvent),
-    /// The tree is complete; what stands between the parts of names in the events.
+    /// The tree is complete.
     TreeEnd {
-        /// The separator.
-        separator: char,
+        /// What may stand between the parts of names in the events.
+        separators: Vec<char>,
     },
     /// What a side did about mailboxes that the other side deleted.
     Amendments(Amendments),

@@ -23,6 +23,7 @@ mod destination;
 mod error;
 mod message;
 mod mirror;
+mod options;
 mod reporting;
 mod source;
 mod tree_changes;
@@ -32,7 +33,8 @@ use sha1::{Digest, Sha1};
 pub use destination::DestinationSession;
 pub use error::SessionError;
 pub use message::{Amendments, Difference, Greeting, MailboxSummary, Message, Outcome};
-pub use mirror::{MirrorOptions, MirrorSession};
+pub use mirror::MirrorSession;
+pub use options::SyncOptions;
 
 pub use source::SourceSession;
 

@@ -2,8 +2,8 @@
 
 use std::collections::VecDeque;
 
-use super::{Difference, Greeting, MailboxSummary, Message, Session, SessionError};
-use crate::model::{MailboxName, MailboxTree, MessageKey, NodeKind};
+use super::{Difference, Greeting, MailboxSummary, Message, Session, SessionError, SyncOptions};
+use crate::model::{MailboxName, MailboxNode, MailboxTree, MessageKey, NodeKind};
 use crate::report::Problem;
 use crate::store::{MailStore, Mailbox, StoreError};
 
@@ -13,6 +13,7 @@ const RECORDS_PER_MESSAGE: usize = 1000;
 /// Sends a store to a [`DestinationSession`](super::DestinationSession).
 pub struct SourceSession<'a> {
     store: &'a mut dyn MailStore,
+    options: SyncOptions,
     tree: MailboxTree,
     mailboxes: VecDeque<MailboxName>,
     state: State,
@@ -53,10 +54,11 @@ impl State {
 }
 
 impl<'a> SourceSession<'a> {
-    /// A session that will send all of `store`.
-    pub fn new(store: &'a mut dyn MailStore) -> Self {
+    /// A session that will send what is selected of `store`.
+    pub fn new(store: &'a mut dyn MailStore, options: SyncOptions) -> Self {
         Self {
             store,
+            options,
             tree: MailboxTree::new(),
             mailboxes: VecDeque::new(),
             state: State::Start,
@@ -68,8 +70,11 @@ impl<'a> SourceSession<'a> {
         SessionError::Store { location: self.store.location(), error }
     }
 
-    fn load_tree(&mut self) -> Result<(), SessionError> {
+    /// Lists what is selected. Whether there is any mailbox at all.
+    fn load_tree(&mut self) -> Result<bool, SessionError> {
         self.tree = self.store.tree().map_err(|error| self.store_error(error))?;
+        let holds_mailboxes = self.tree.values().any(MailboxNode::is_mailbox);
+        self.tree.retain(|name, _| self.options.mailboxes.contains(name));
         for (name, node) in &self.tree {
             match &node.kind {
                 NodeKind::Mailbox { .. } => self.mailboxes.push_back(name.clone()),
@@ -79,7 +84,7 @@ impl<'a> SourceSession<'a> {
                 NodeKind::Absent | NodeKind::Directory => {}
             }
         }
-        Ok(())
+        Ok(holds_mailboxes)
     }
 
     /// Opens mailboxes until one can be opened.
@@ -113,10 +118,7 @@ impl Session for SourceSession<'_> {
         let state = std::mem::replace(&mut self.state, State::Finished);
         let description = state.description();
         self.state = match (state, message) {
-            (State::AwaitHello, Message::Hello(_)) => {
-                self.load_tree()?;
-                State::SendTree(self.tree.keys().cloned().collect())
-            }
+            (State::AwaitHello, Message::Hello(_)) => State::SendTree(self.tree.keys().cloned().collect()),
             (State::AwaitAnswer(open), Message::Answer(difference)) => {
                 self.note_problems(&open);
                 match difference {
@@ -143,13 +145,15 @@ impl Session for SourceSession<'_> {
         let state = std::mem::replace(&mut self.state, State::Finished);
         let (state, message) = match state {
             State::Start => {
+                let holds_mailboxes = self.load_tree()?;
                 let capabilities = self.store.capabilities();
-                let own = Greeting { location: self.store.location(), capabilities, imports: false };
+                let location = self.store.location();
+                let own = Greeting { location, capabilities, imports: false, holds_mailboxes };
                 (State::AwaitHello, Some(Message::Hello(own)))
             }
             State::SendTree(mut names) => match names.pop_front().and_then(|name| self.tree.remove_entry(&name)) {
                 Some((name, node)) => (State::SendTree(names), Some(Message::Node(name, node))),
-                None => (State::SendOffer, Some(Message::TreeEnd { separator: '/' })),
+                None => (State::SendOffer, Some(Message::TreeEnd { separators: Vec::new() })),
             },
             State::SendOffer => {
                 let (state, message) = self.offer();

@@ -2,7 +2,7 @@
 
 use super::SessionError;
 use super::reporting::Reporter;
-use crate::model::{MailboxTree, NodeKind};
+use crate::model::{MailboxName, MailboxNode, MailboxSelection, MailboxTree, NodeKind};
 use crate::report::Event;
 use crate::store::{ErrorKind, MailStore};
 use crate::tree::TreeAction;
@@ -31,6 +31,17 @@ pub(super) fn carry_out(
         }
     }
     Ok(())
+}
+
+/// The part of `own` that a run looks at: what was selected, and mailboxes that are selected under the name that `wanted`
+/// has for them.
+pub(super) fn taking_part(own: &MailboxTree, wanted: &MailboxTree, selection: &MailboxSelection) -> MailboxTree {
+    let takes_part = |name: &MailboxName, node: &MailboxNode| {
+        let named_there = || wanted.values().any(|other| other.guid() == node.guid());
+        selection.contains(name) || (node.guid().is_some() && named_there())
+    };
+    let own = own.iter().filter(|(name, node)| takes_part(name, node));
+    own.map(|(name, node)| (name.clone(), node.clone())).collect()
 }
 
 /// Whether it was done.

@@ -6,7 +6,7 @@ use dsync_core::memory::MemoryStore;
 use dsync_core::merge::two_way::Role;
 use dsync_core::model::{MailboxName, MailboxNode, NodeKind, Timestamp};
 use dsync_core::report::{Report, Unobserved};
-use dsync_core::session::{MirrorOptions, MirrorSession, Session};
+use dsync_core::session::{MirrorSession, Session, SyncOptions};
 use dsync_core::store::MailStore;
 
 use crate::clients::{Content, carry_out, mailboxes, messages};
@@ -45,7 +45,7 @@ pub(crate) fn run(
     full: bool,
     cut_off: Option<usize>,
 ) -> Option<Report> {
-    let options = MirrorOptions { full, ..MirrorOptions::default() };
+    let options = SyncOptions { full, ..SyncOptions::default() };
     let (mut first, mut second) = (Unobserved, Unobserved);
     let mut master = MirrorSession::new(master, Role::Master, true, options.clone(), &mut first);
     let mut slave = MirrorSession::new(slave, Role::Slave, true, options, &mut second);

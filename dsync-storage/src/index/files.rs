@@ -6,7 +6,8 @@ use std::time::Duration;
 
 use thiserror::Error;
 
-use super::log::{Change, Framed, LogError, LogHeader, decode_record};
+use super::history::{self, IndexHistory, LogBytes};
+use super::log::{Change, LogError, LogHeader, LogRecord, next_record};
 use super::main_index::{MainIndex, MainIndexError, offset};
 use super::modseqs::counted_place;
 use super::view::{Contradiction, IndexView, is_reset};
@@ -162,6 +163,38 @@ pub fn read_index(files: &IndexFiles) -> Result<Option<IndexState>, IndexError> 
     }
 }
 
+/// What happened since the highest modseq was `since`, or as long as the logs go back. Nothing is known if there is no
+/// index.
+///
+/// # Errors
+/// If the files cannot be read. Logs that cannot be understood tell nothing.
+pub fn read_history(files: &IndexFiles, since: Option<u64>) -> Result<IndexHistory, FsError> {
+    let state = match read_index(files) {
+        Ok(Some(state)) => state,
+        Err(IndexError::Fs(error)) => return Err(error),
+        Ok(None) | Err(_) => return Ok(IndexHistory::default()),
+    };
+    let log = |path: &Path| -> Result<Option<LogBytes>, FsError> {
+        let Some(bytes) = read::contents(path, LARGEST)? else { return Ok(None) };
+        let header = LogHeader::decode(&bytes).ok();
+        let same_index = header.filter(|header| header.index_id == state.view.snapshot().index_id());
+        Ok(same_index.map(|header| LogBytes { header, bytes }))
+    };
+    let current = log(&files.log())?;
+    let mut old = log(&files.old_log())?;
+    if let (Some(before), Some(current)) = (&mut old, &current) {
+        if before.header.file_seq == current.header.prev_file_seq {
+            // What was appended after the end that the log after it knows was never seen by anybody.
+            before.bytes.truncate(usize::try_from(current.header.prev_file_offset).unwrap_or(usize::MAX));
+        } else {
+            old = None;
+        }
+    }
+    // Without its successor an old log does not lead to the present.
+    let logs: Vec<_> = current.map(|current| old.into_iter().chain([current]).collect()).unwrap_or_default();
+    Ok(history::read(&logs, since, &state.view).unwrap_or_default())
+}
+
 /// Replays everything, with the log given.
 pub(super) fn replay_all(files: &IndexFiles, log: Option<&[u8]>) -> Result<Option<IndexState>, IndexError> {
     let main_path = files.main();
@@ -309,20 +342,8 @@ impl LogFile<'_> {
     }
 
     /// The record at a place, unless it, or the group it begins, is not complete.
-    fn next(&self, place: usize) -> Result<Option<(super::log::LogRecord, usize)>, IndexError> {
-        let corrupt = |error| IndexError::Log { path: self.path.clone(), error };
-        match decode_record(self.bytes, place).map_err(corrupt)? {
-            Framed::Unfinished => Ok(None),
-            Framed::Record(record, end) => {
-                if let Change::Boundary(size) = record.change {
-                    let group = place.saturating_add(usize::try_from(size).unwrap_or(usize::MAX));
-                    if group > self.bytes.len() {
-                        return Ok(None);
-                    }
-                }
-                Ok(Some((record, end)))
-            }
-        }
+    fn next(&self, place: usize) -> Result<Option<(LogRecord, usize)>, IndexError> {
+        next_record(self.bytes, place).map_err(|error| IndexError::Log { path: self.path.clone(), error })
     }
 }
 

@@ -301,6 +301,21 @@ pub fn decode_record(log: &[u8], offset: usize) -> Result<Framed, LogError> {
     Ok(Framed::Record(record, end))
 }
 
+/// The record at a place and where it ends, unless it, or the group that it begins, is not complete.
+///
+/// # Errors
+/// As [`decode_record`].
+pub fn next_record(log: &[u8], place: usize) -> Result<Option<(LogRecord, usize)>, LogError> {
+    let Framed::Record(record, end) = decode_record(log, place)? else { return Ok(None) };
+    if let Change::Boundary(size) = record.change {
+        let group = place.saturating_add(usize::try_from(size).unwrap_or(usize::MAX));
+        if group > log.len() {
+            return Ok(None);
+        }
+    }
+    Ok(Some((record, end)))
+}
+
 /// 0 if the word says "not finished". The result is a multiple of 4 and less than 2^30.
 fn decode_size(word: [u8; 4]) -> usize {
     if word.iter().any(|byte| byte & 0x80 == 0) {

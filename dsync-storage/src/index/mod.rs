@@ -4,16 +4,20 @@
 //! * [`keywords`], [`modseqs`]: how these two extensions are kept.
 //! * [`view`]: the state that a snapshot and the records since make up.
 //! * [`files`]: reading that state from disk.
+//! * [`history`]: what the log knows about the time since some moment.
+//! * [`points`]: moments of agreement with other stores, kept in the index.
 //! * [`target`]: the state that a writer wants, and the records that lead there.
 //! * [`writer`]: locking an index and bringing it into a wanted state.
 
 mod bytes;
 pub mod cache;
 pub mod files;
+pub mod history;
 pub mod keywords;
 pub mod log;
 pub mod main_index;
 pub mod modseqs;
+pub mod points;
 pub mod target;
 pub mod view;
 pub mod writer;

@@ -29,6 +29,10 @@ pub struct IndexTarget {
     pub first_recent_uid: u32,
     /// HIGHESTMODSEQ.
     pub highest_modseq: u64,
+    /// The changes repeat what happened elsewhere: a later look for changes leaves them out.
+    pub mirrored: bool,
+    /// 128-bit GUIDs of messages that are not in the target, by ascending UID, as far as they are known.
+    pub removed: Vec<(u32, [u8; 16])>,
     /// A UID names another message than before, so that nothing known about the old one may be used.
     pub reuses_uids: bool,
     /// All messages, by ascending UID.
@@ -71,7 +75,7 @@ pub fn transaction(present: &IndexView, target: &IndexTarget, cache: &CachePlace
     if !counters_fit || !old.into_iter().all(|message| present.index_of(message.uid).is_some()) {
         return None;
     }
-    let mut builder = Builder::new(present.clone());
+    let mut builder = Builder::new(present.clone(), target.mirrored);
     builder.remove_others(target).ok()?;
     builder.enable_modseqs().ok()?;
     builder.add_new(target).ok()?;
@@ -99,7 +103,7 @@ fn whole_log_from(
     target: &IndexTarget,
     cache: &CachePlaces,
 ) -> Option<(Vec<LogRecord>, u64)> {
-    let mut builder = Builder::new(IndexView::empty(index_id, initial));
+    let mut builder = Builder::new(IndexView::empty(index_id, initial), target.mirrored);
     builder.set_header(offset::UID_VALIDITY, target.uid_validity).ok()?;
     builder.enable_modseqs().ok()?;
     builder.add_new(target).ok()?;
@@ -203,15 +207,17 @@ struct KeywordChange {
 struct Builder {
     view: IndexView,
     records: Vec<LogRecord>,
+    /// What the records say is no change of this replica.
+    mirrored: bool,
 }
 
 impl Builder {
-    fn new(view: IndexView) -> Self {
-        Self { view, records: Vec::new() }
+    fn new(view: IndexView, mirrored: bool) -> Self {
+        Self { view, records: Vec::new(), mirrored }
     }
 
     fn push(&mut self, change: Change) -> Result<(), Contradiction> {
-        let record = LogRecord::external(change);
+        let record = LogRecord { sync: self.mirrored, ..LogRecord::external(change) };
         self.view.apply(&record, MINOR)?;
         self.records.push(record);
         Ok(())
@@ -227,7 +233,11 @@ impl Builder {
     fn remove_others(&mut self, target: &IndexTarget) -> Result<(), Contradiction> {
         let wanted = |uid: u32| target.messages.binary_search_by_key(&uid, |message| message.uid).is_ok();
         let uids = self.view.messages().iter().map(|(uid, _)| *uid).filter(|uid| !wanted(*uid));
-        let gone: Vec<_> = uids.map(|uid| (uid, [0; 16])).collect();
+        let guid = |uid: u32| {
+            let place = target.removed.binary_search_by_key(&uid, |(uid, _)| *uid).ok()?;
+            target.removed.get(place).map(|(_, guid)| *guid)
+        };
+        let gone: Vec<_> = uids.map(|uid| (uid, guid(uid).unwrap_or_default())).collect();
         if gone.is_empty() { Ok(()) } else { self.push(Change::ExpungeGuid(gone)) }
     }
 

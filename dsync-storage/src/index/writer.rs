@@ -10,10 +10,13 @@ use std::io::{self, Read, Seek, SeekFrom};
 use std::path::Path;
 use std::time::{Duration, Instant};
 
+use dsync_core::model::SyncPoint;
+
 use super::cache::{self, Cache};
 use super::files::{self, IndexError, IndexFiles, IndexState};
 use super::log::{Change, LogHeader, LogRecord, encode_transaction};
 use super::main_index::offset;
+use super::points;
 use super::target::{self, CachePlaces, IndexTarget};
 use super::view::{CACHE, IndexView};
 use crate::fs::clock::now;
@@ -120,6 +123,15 @@ impl LockedIndex {
             return Err(IndexError::Lost { path: self.files.directory().to_owned(), reason });
         }
         self.append(&encode_transaction(records))
+    }
+
+    /// Keeps a moment of agreement with another store.
+    ///
+    /// # Errors
+    /// As [`append_records`](Self::append_records).
+    pub fn remember(&self, point: SyncPoint) -> Result<(), IndexError> {
+        let known = points::read(&self.state.view);
+        self.append_records(&points::records(&point.added_to(&known)))
     }
 
     /// The state under the lock.

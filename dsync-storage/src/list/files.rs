@@ -4,9 +4,9 @@ use std::io;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
-use dsync_core::model::UidValidity;
+use dsync_core::model::{TreeChange, TreeEvent, UidValidity};
 
-use super::mailbox_log::{Change, LogRecord, ROTATE_SIZE};
+use super::mailbox_log::{self, ROTATE_SIZE};
 use super::subscriptions::Subscriptions;
 use super::uidvalidity;
 use crate::fs::clock::now;
@@ -60,13 +60,13 @@ fn lock_path(path: &Path) -> PathBuf {
 ///
 /// # Errors
 /// As the system; the log is as it was then.
-pub fn log_changes(index_root: &Path, changes: &[Change], permissions: &Permissions) -> Result<(), FsError> {
+pub fn log_changes(index_root: &Path, changes: &[TreeChange], permissions: &Permissions) -> Result<(), FsError> {
     let path = index_root.join("dovecot.mailbox.log");
     for change in changes {
         let file = mutation::open_append(&path, permissions)?;
         let length = file.metadata().map_err(|error| FsError::new("read", &path, error))?.len();
-        let record = LogRecord { change: *change, time: now() };
-        if let Err(error) = mutation::write(&file, &path, &record.encode()) {
+        let record = TreeEvent { change: *change, time: now() };
+        if let Err(error) = mutation::write(&file, &path, &mailbox_log::encode(&record)) {
             // A part of a record would make a server delete the whole log.
             mutation::truncate(&file, &path, length)?;
             return Err(error);
@@ -78,6 +78,19 @@ pub fn log_changes(index_root: &Path, changes: &[Change], permissions: &Permissi
         }
     }
     Ok(())
+}
+
+/// What the change log in the root of the indexes says, the latest last.
+///
+/// # Errors
+/// As the system.
+pub fn read_changes(index_root: &Path) -> Result<Vec<TreeEvent>, FsError> {
+    let mut events = Vec::new();
+    for name in ["dovecot.mailbox.log.2", "dovecot.mailbox.log"] {
+        let bytes = read::contents(&index_root.join(name), LARGEST)?;
+        events.extend(mailbox_log::decode(&bytes.unwrap_or_default()));
+    }
+    Ok(events)
 }
 
 /// A UIDVALIDITY that no mailbox of the store has had, from the counter in the root of the control files.
@@ -133,7 +146,7 @@ mod tests {
     use std::fs;
 
     use super::*;
-    use crate::list::mailbox_log::{self, NameHash};
+    use dsync_core::model::NameHash;
 
     #[test]
     fn subscriptions_are_changed_under_their_lock() {
@@ -148,7 +161,7 @@ mod tests {
     #[test]
     fn the_log_is_rotated_when_it_is_full() {
         let dir = tempfile::tempdir().unwrap();
-        let change = Change::Renamed(NameHash::of("a"));
+        let change = TreeChange::Renamed(NameHash::of("a"));
         for _ in 0..171 {
             log_changes(dir.path(), &[change], &Permissions::PRIVATE).unwrap();
         }

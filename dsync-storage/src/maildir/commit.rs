@@ -10,10 +10,11 @@
 //! A crash after 4 leaves files without a line, which get a UID from whoever looks next; after 5, lines without an index
 //! record, which a server adds with their UIDs. Running again then repairs what differs.
 
+use std::collections::BTreeSet;
 use std::time::{Duration, SystemTime};
 
-use dsync_core::model::{MailboxIdentity, MailboxName};
-use dsync_core::store::{ErrorKind, MailboxChanges, StoreError};
+use dsync_core::model::{MailboxIdentity, MailboxName, Uid};
+use dsync_core::store::{ErrorKind, MailboxChanges, Origin, StoreError};
 
 use super::commit_plan::{self, CommitPlan, Found};
 use super::context::Context;
@@ -89,7 +90,7 @@ impl Target<'_> {
         self.write_keywords(&found.slots, &plan.slots)?;
         self.move_files(&plan, staged)?;
         self.write_uidlist(&plan)?;
-        self.write_index(index, changes, &plan, identity)?;
+        self.write_index(index, &found, changes, &plan, identity)?;
         drop(lock);
         self.update_list_index(&found, identity)?;
         Ok(())
@@ -217,12 +218,21 @@ impl Target<'_> {
     fn write_index(
         &self,
         locked: Option<indexed::Locked>,
+        before: &Snapshot,
         changes: &MailboxChanges,
         plan: &CommitPlan,
         identity: MailboxIdentity,
     ) -> Result<(), StoreError> {
         let Some(directory) = &self.paths.index else { return Ok(()) };
+        let kept: BTreeSet<Uid> = plan.records.iter().filter_map(|record| record.uid).collect();
+        let removed = before.joined.messages.assigned().iter().filter_map(|record| {
+            let uid = record.uid.filter(|uid| !kept.contains(uid))?;
+            Some((uid, record.guid.to_128()))
+        });
+        let removed: Vec<_> = removed.collect();
         let state = indexed::Wanted {
+            mirrored: changes.origin == Origin::Mirrored,
+            removed: &removed,
             uid_validity: identity.uid_validity,
             uid_next: changes.uid_next,
             first_recent_uid: changes.first_recent_uid,

@@ -12,8 +12,8 @@ pub(super) struct Context {
     pub(super) location: String,
     pub(super) roots: Roots,
     pub(super) naming: Naming,
-    /// The separator that clients of the store see.
-    pub(super) separator: char,
+    /// Separators that clients of the store may see.
+    pub(super) separators: Vec<char>,
     /// Name of the subscriptions file.
     pub(super) subscriptions: String,
     pub(super) read_only: bool,

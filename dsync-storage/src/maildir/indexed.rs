@@ -2,7 +2,10 @@
 
 use std::path::Path;
 
-use dsync_core::model::{Flags, Keyword, Keywords, MessageRecord, ModSeq, Timestamp, Uid, UidValidity};
+use dsync_core::model::{
+    FlagHistory, Flags, Keyword, Keywords, MailboxHistory, MessageRecord, ModSeq, SyncPoint, Timestamp, Uid,
+    UidValidity,
+};
 use dsync_core::store::StoreError;
 
 use super::join::{IndexedMailbox, IndexedMessage};
@@ -10,7 +13,8 @@ use crate::fs::permissions::Permissions;
 use crate::fs::read;
 use crate::fs::replace::Durability;
 use crate::index::cache::{Cache, RECEIVED_DATE, SAVE_DATE};
-use crate::index::files::{IndexError, IndexFiles, IndexState, LARGEST, read_index};
+use crate::index::files::{IndexError, IndexFiles, IndexState, LARGEST, read_history, read_index};
+use crate::index::points;
 use crate::index::target::{IndexTarget, TargetMessage};
 use crate::index::view::{CACHE, IndexView};
 use crate::index::writer::{self, LockedIndex};
@@ -67,8 +71,28 @@ fn mailbox_of(view: &IndexView, cache: Option<&Cache<'_>>) -> IndexedMailbox {
         messages,
         pending_expunges: uids(view.pending_expunges()),
         pending_changes: uids(view.pending_changes()),
+        points: points::read(view),
         unfinished: false,
     }
+}
+
+/// What the log of the index in a directory knows about the time since HIGHESTMODSEQ was `since`.
+pub(super) fn history(directory: &Path, since: Option<ModSeq>) -> Result<MailboxHistory, StoreError> {
+    let files = IndexFiles::of_mailbox(directory);
+    let known = read_history(&files, since.map(ModSeq::get))?;
+    let flags = known.changes.into_iter().filter_map(|(uid, changes)| {
+        let mut history = FlagHistory::default();
+        history.change_flags(Flags::from_bits(changes.added), Flags::from_bits(changes.removed));
+        for (name, set) in changes.keywords {
+            if let Some(keyword) = std::str::from_utf8(&name).ok().and_then(Keyword::new) {
+                history.change_keyword(keyword, set);
+            }
+        }
+        Some((Uid::new(uid)?, history))
+    });
+    let guid = |guid: [u8; 16]| Some(guid).filter(|guid| *guid != [0; 16]);
+    let expunged = known.expunged.into_iter().filter_map(|(uid, bytes)| Some((Uid::new(uid)?, guid(bytes))));
+    Ok(MailboxHistory { complete: known.complete, flags: flags.collect(), expunged: expunged.collect() })
 }
 
 /// The state that the index is to have.
@@ -77,6 +101,10 @@ pub(super) struct Wanted<'a> {
     pub(super) uid_next: Uid,
     pub(super) first_recent_uid: Uid,
     pub(super) highest_modseq: ModSeq,
+    /// The changes were made elsewhere.
+    pub(super) mirrored: bool,
+    /// Messages that are no longer there, with the 128-bit form of their GUID, by ascending UID.
+    pub(super) removed: &'a [(Uid, [u8; 16])],
     /// A UID names another message than before.
     pub(super) reuses_uids: bool,
     pub(super) records: &'a [MessageRecord],
@@ -97,6 +125,8 @@ impl Wanted<'_> {
             next_uid: self.uid_next.get(),
             first_recent_uid: self.first_recent_uid.get(),
             highest_modseq: self.highest_modseq.get().max(1),
+            mirrored: self.mirrored,
+            removed: self.removed.iter().map(|(uid, guid)| (uid.get(), *guid)).collect(),
             reuses_uids: self.reuses_uids,
             messages: messages.collect(),
         }
@@ -131,5 +161,13 @@ impl Locked {
     /// Brings it into the wanted state.
     pub(super) fn change_to(self, wanted: &Wanted<'_>) -> Result<(), StoreError> {
         Ok(self.0.change_to(&wanted.target(), &wanted.dates())?)
+    }
+
+    /// Keeps a moment of agreement with another store, unless the index is no longer the one of that moment.
+    pub(super) fn remember(&self, point: SyncPoint) -> Result<(), StoreError> {
+        let view = self.0.view();
+        let same =
+            view.uid_validity() == point.uid_validity.get() && view.highest_modseq() >= point.highest_modseq.get();
+        if same { Ok(self.0.remember(point)?) } else { Ok(()) }
     }
 }

@@ -18,7 +18,7 @@ use std::collections::{BTreeSet, HashMap};
 
 use dsync_core::model::{
     Flags, Keyword, Keywords, MailboxIdentity, MailboxStatus, MessageGuid, MessageList, MessageRecord, ModSeq,
-    Timestamp, Uid, UidValidity,
+    SyncPoint, Timestamp, Uid, UidValidity,
 };
 
 use super::file_name::{self, FileName};
@@ -39,6 +39,8 @@ pub(super) struct IndexedMailbox {
     pub(super) pending_expunges: BTreeSet<Uid>,
     /// Messages whose flags were changed by request, without the file name having been changed.
     pub(super) pending_changes: BTreeSet<Uid>,
+    /// Moments of agreement with other stores.
+    pub(super) points: Vec<SyncPoint>,
     /// Its log ends in the middle of a record.
     pub(super) unfinished: bool,
 }

@@ -2,15 +2,17 @@
 
 use std::sync::Arc;
 
-use dsync_core::model::{MailboxIdentity, MailboxName, MailboxStatus, MessageKey, MessageList, MessageRecord};
+use dsync_core::model::{
+    MailboxHistory, MailboxIdentity, MailboxName, MailboxStatus, MessageKey, MessageList, MessageRecord, ModSeq,
+    SyncPoint,
+};
 use dsync_core::store::{ErrorKind, Mailbox, MailboxChanges, MessageBody, SavedBody, StoreError};
 
 use super::build::Build;
-use super::commit;
 use super::context::Context;
-use super::listing;
-use super::snapshot::{self, Snapshot};
+use super::snapshot::{self, IndexHealth, Snapshot};
 use super::staging::StagedFile;
+use super::{commit, indexed, listing};
 use crate::fs::permissions::Permissions;
 use crate::list::layout::MailboxPaths;
 
@@ -98,6 +100,29 @@ impl Mailbox for MaildirMailbox {
 
     fn problems(&self) -> &[String] {
         &self.snapshot.joined.problems
+    }
+
+    fn history(&mut self, since: Option<ModSeq>) -> Result<MailboxHistory, StoreError> {
+        match &self.paths.index {
+            Some(directory) => indexed::history(directory, since),
+            None => Ok(MailboxHistory::default()),
+        }
+    }
+
+    fn sync_points(&self) -> &[SyncPoint] {
+        &self.snapshot.points
+    }
+
+    fn remember(&mut self, point: SyncPoint) -> Result<(), StoreError> {
+        self.context.refuse_if_read_only()?;
+        self.refuse_if_gone()?;
+        match (&self.paths.index, self.snapshot.index) {
+            (Some(directory), IndexHealth::Sound) => indexed::lock(directory, &self.permissions)?.remember(point)?,
+            // Without an index there is no place for it.
+            _ => return Ok(()),
+        }
+        self.snapshot.points = point.added_to(&self.snapshot.points);
+        Ok(())
     }
 
     fn body(&mut self, message: MessageKey) -> Result<MessageBody, StoreError> {

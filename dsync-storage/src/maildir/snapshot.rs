@@ -8,7 +8,7 @@ use std::io;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
-use dsync_core::model::{Timestamp, Uid};
+use dsync_core::model::{SyncPoint, Timestamp, Uid};
 use dsync_core::store::{ErrorKind, StoreError};
 
 use super::foreign;
@@ -38,6 +38,8 @@ pub(super) struct Snapshot {
     /// Whether there is an index that can be changed; not if there is none, or it is of another UIDVALIDITY, or
     /// cannot be understood.
     pub(super) index: IndexHealth,
+    /// Moments of agreement with other stores, from the index.
+    pub(super) points: Vec<SyncPoint>,
 }
 
 /// What became of the index.
@@ -105,7 +107,8 @@ fn look_once(paths: &MailboxPaths) -> Result<Snapshot, StoreError> {
     foreign::add_keywords(&paths.mails, &mut joined);
     problems.append(&mut joined.problems);
     joined.problems = problems;
-    Ok(Snapshot { joined, uidlist, slots, index: state })
+    let points = index.map(|index| index.points).unwrap_or_default();
+    Ok(Snapshot { joined, uidlist, slots, index: state, points })
 }
 
 /// A uidlist, and how far it can be believed.

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use dsync_core::model::{MailboxIdentity, MailboxName, MailboxTree};
+use dsync_core::model::{MailboxIdentity, MailboxName, MailboxTree, TreeHistory};
 use dsync_core::store::{Capabilities, ErrorKind, MailStore, Mailbox, StoreError};
 
 use super::build::{self, Build};
@@ -11,6 +11,7 @@ use super::context::Context;
 use super::mailbox::MaildirMailbox;
 use super::{listing, snapshot, tree_changes};
 use crate::fs::mutation;
+use crate::list::files::read_changes;
 use crate::list::layout::{InvalidName, Layout, MailboxPaths};
 use crate::location::{IndexPlace, Location};
 
@@ -49,11 +50,16 @@ impl MaildirStore {
 
     fn new(location: &Location, read_only: bool) -> Self {
         let naming = location.naming();
+        // What servers show to clients is the layout's own unless they are told otherwise, and mostly `/` then.
+        let mut separators = vec![naming.layout.separator()];
+        if separators != ['/'] {
+            separators.push('/');
+        }
         let context = Context {
             location: location.to_string(),
             roots: location.roots(),
             naming,
-            separator: naming.layout.separator(),
+            separators,
             subscriptions: location.subscriptions.clone().unwrap_or_else(|| "subscriptions".to_owned()),
             read_only,
         };
@@ -131,6 +137,14 @@ impl MailStore for MaildirStore {
             build::remove_abandoned(&self.context)?;
         }
         listing::tree(&self.context)
+    }
+
+    fn history(&mut self) -> Result<TreeHistory, StoreError> {
+        let events = match &self.context.roots.index {
+            Some(root) => read_changes(root)?,
+            None => Vec::new(),
+        };
+        Ok(TreeHistory { separators: self.context.separators.clone(), events })
     }
 
     fn open(&mut self, name: &MailboxName) -> Result<Box<dyn Mailbox>, StoreError> {

@@ -8,7 +8,7 @@ use std::io;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
-use dsync_core::model::{MailboxGuid, MailboxName};
+use dsync_core::model::{MailboxGuid, MailboxName, NameHash, TreeChange};
 use dsync_core::store::{ErrorKind, StoreError};
 
 use super::build::hidden_place;
@@ -21,7 +21,6 @@ use crate::list::files::{log_changes, set_subscribed as write_subscription};
 use crate::list::layout::{Layout, MailboxPaths};
 use crate::list::list_index::{self, Stale};
 use crate::list::lock::ListLock;
-use crate::list::mailbox_log::{Change, NameHash};
 
 /// What the files of a new mailbox look like: as those of its nearest parent mailbox, else as those of the root.
 pub(super) fn permissions_for(context: &Context, name: &MailboxName) -> Permissions {
@@ -64,9 +63,9 @@ pub(super) fn delete(
     if let Some(parent) = paths.mails.parent() {
         mutation::sync_directory(parent)?;
     }
-    let mut changes: Vec<Change> = guid.map(Change::MailboxDeleted).into_iter().collect();
+    let mut changes: Vec<TreeChange> = guid.map(TreeChange::MailboxDeleted).into_iter().collect();
     if gone {
-        changes.push(Change::DirectoryDeleted(hash(context, name)));
+        changes.extend(named(context, name, TreeChange::DirectoryDeleted));
     }
     let stale: Vec<Stale> = guid.map(|guid| Stale { guid, deleted: true }).into_iter().collect();
     note(context, &changes, &stale)?;
@@ -144,7 +143,7 @@ pub(super) fn rename(context: &Context, from: &MailboxName, to: &MailboxName) ->
     for directory in moves.iter().flat_map(|(from, to)| [from.parent(), to.parent()]).flatten() {
         mutation::sync_directory(directory)?;
     }
-    note(context, &[Change::Renamed(hash(context, to))], &[])?;
+    note(context, &named(context, to, TreeChange::Renamed), &[])?;
     drop(lock);
     Ok(())
 }
@@ -220,7 +219,7 @@ pub(super) fn delete_directory(
     if let Some(parent) = paths.mails.parent() {
         mutation::sync_directory(parent)?;
     }
-    note(context, &[Change::DirectoryDeleted(hash(context, name))], &[])?;
+    note(context, &named(context, name, TreeChange::DirectoryDeleted), &[])?;
     drop(lock);
     Ok(())
 }
@@ -232,9 +231,8 @@ pub(super) fn set_subscribed(context: &Context, name: &MailboxName, subscribed: 
     let parts: Vec<&[u8]> = parts.iter().map(String::as_bytes).collect();
     let separator = context.naming.layout.separator();
     if write_subscription(&path, separator, &parts, subscribed, &context.permissions())? {
-        let hash = hash(context, name);
-        let change = if subscribed { Change::Subscribed(hash) } else { Change::Unsubscribed(hash) };
-        log(context, &[change])?;
+        let change = if subscribed { TreeChange::Subscribed } else { TreeChange::Unsubscribed };
+        log(context, &named(context, name, change))?;
     }
     Ok(())
 }
@@ -244,12 +242,16 @@ fn lock(context: &Context) -> Result<ListLock, FsError> {
     ListLock::take(root, &context.permissions())
 }
 
-fn hash(context: &Context, name: &MailboxName) -> NameHash {
-    NameHash::of(&name.join(context.separator))
+/// A change of a name, for each way in which a server may spell the name. Those that it does not know mean nothing to it.
+fn named(context: &Context, name: &MailboxName, change: fn(NameHash) -> TreeChange) -> Vec<TreeChange> {
+    let mut hashes: Vec<_> =
+        context.separators.iter().map(|separator| NameHash::of(&name.join(*separator))).collect();
+    hashes.dedup();
+    hashes.into_iter().map(change).collect()
 }
 
 /// Writes down what happened to the tree.
-pub(super) fn note(context: &Context, changes: &[Change], stale: &[Stale]) -> Result<(), StoreError> {
+pub(super) fn note(context: &Context, changes: &[TreeChange], stale: &[Stale]) -> Result<(), StoreError> {
     log(context, changes)?;
     match &context.roots.index {
         Some(root) => list_index::request_refresh(root, stale),
@@ -257,7 +259,7 @@ pub(super) fn note(context: &Context, changes: &[Change], stale: &[Stale]) -> Re
     }
 }
 
-fn log(context: &Context, changes: &[Change]) -> Result<(), StoreError> {
+fn log(context: &Context, changes: &[TreeChange]) -> Result<(), StoreError> {
     if let Some(root) = &context.roots.index {
         log_changes(root, changes, &context.permissions())?;
     }

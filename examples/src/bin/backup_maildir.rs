@@ -5,6 +5,7 @@ use std::error::Error;
 use std::path::PathBuf;
 
 use dsync_core::report::{Event, Observer};
+use dsync_core::session::SyncOptions;
 use dsync_core::sync::backup;
 use dsync_storage::location::Location;
 use dsync_storage::maildir::MaildirStore;
@@ -29,7 +30,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     };
     let mut source = MaildirStore::open_read_only(&Location::parse(&source, home.as_deref())?)?;
     let mut copy = MaildirStore::open(&Location::parse(&copy, home.as_deref())?)?;
-    let report = backup(&mut source, &mut copy, &mut Say)?;
+    let report = backup(&mut source, &mut copy, &SyncOptions::default(), &mut Say)?;
     eprintln!("{} messages copied, {} problems", report.counts.messages_saved, report.problems.len());
     Ok(())
 }

@@ -9,10 +9,11 @@ use std::collections::VecDeque;
 use super::destination::{is_about_one_mailbox, open_or_create};
 use super::reporting::Reporter;
 use super::{
-    Amendments, Greeting, MailboxSummary, Message, Outcome, Session, SessionError, peer_label, tree_changes,
+    Amendments, Greeting, MailboxSummary, Message, Outcome, Session, SessionError, SyncOptions, peer_label,
+    tree_changes,
 };
 use crate::merge::two_way::Role;
-use crate::model::{MailboxIdentity, MailboxName, MailboxNode, MailboxSelection, MailboxTree, NodeKind};
+use crate::model::{MailboxIdentity, MailboxName, MailboxNode, MailboxTree, NodeKind};
 use crate::report::{Event, Observer, Problem, Report};
 use crate::store::{ErrorKind, MailStore, MessageBody, StoreError};
 use crate::tree::two_way::{self as tree, MergedTree, TreeSide};
@@ -24,21 +25,12 @@ const TRIES: u32 = 3;
 /// How many records go into one message.
 const RECORDS_PER_MESSAGE: usize = 1000;
 
-/// What a two-way run does.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct MirrorOptions {
-    /// Look into every mailbox, also into those that both sides show to be the same.
-    pub full: bool,
-    /// Which mailboxes take part.
-    pub mailboxes: MailboxSelection,
-}
-
 /// One side of a two-way run; the other is one of the other [`Role`].
 pub struct MirrorSession<'a> {
     store: &'a mut dyn MailStore,
     reporter: Reporter<'a>,
     role: Role,
-    options: MirrorOptions,
+    options: SyncOptions,
     /// Whether this store is changed.
     imports: bool,
     own: TreeSide,
@@ -91,7 +83,7 @@ impl<'a> MirrorSession<'a> {
         store: &'a mut dyn MailStore,
         role: Role,
         imports: bool,
-        options: MirrorOptions,
+        options: SyncOptions,
         observer: &'a mut dyn Observer,
     ) -> Self {
         Self {
@@ -128,12 +120,13 @@ impl<'a> MirrorSession<'a> {
             location: self.store.location(),
             capabilities: self.store.capabilities(),
             imports: self.imports,
+            holds_mailboxes: self.own.tree.values().any(MailboxNode::is_mailbox),
         };
         self.outbox.push_back(Message::Hello(greeting));
         let nodes = self.own.tree.iter().map(|(name, node)| Message::Node(name.clone(), node.clone()));
         self.outbox.extend(nodes);
         self.outbox.extend(self.own.history.events.iter().map(|event| Message::TreeEvent(*event)));
-        self.outbox.push_back(Message::TreeEnd { separator: self.own.history.separator });
+        self.outbox.push_back(Message::TreeEnd { separators: self.own.history.separators.clone() });
         Ok(())
     }
 
@@ -211,15 +204,8 @@ impl<'a> MirrorSession<'a> {
     fn change_tree(&mut self) -> Result<(), SessionError> {
         let directories = self.store.capabilities().directories;
         let (merged, selection) = (&self.merged, &self.options.mailboxes);
-        tree_changes::carry_out(self.store, &mut self.reporter, |tree| {
-            // A mailbox that takes part may have had another name here, one that does not.
-            let takes_part = |name: &MailboxName, node: &MailboxNode| {
-                let wanted = || merged.tree.values().any(|other| other.guid() == node.guid());
-                selection.contains(name) || (node.guid().is_some() && wanted())
-            };
-            let own = tree.iter().filter(|(name, node)| takes_part(name, node));
-            let own = own.map(|(name, node)| (name.clone(), node.clone())).collect();
-            Ok(tree::actions(merged, &own, directories))
+        tree_changes::carry_out(self.store, &mut self.reporter, |own| {
+            Ok(tree::actions(merged, &tree_changes::taking_part(own, &merged.tree, selection), directories))
         })?;
         if !directories {
             tree_changes::report_lost_directories(&mut self.reporter, &self.merged.tree);
@@ -491,8 +477,8 @@ impl Session for MirrorSession<'_> {
                 self.other.history.events.push(event);
                 State::AwaitTree
             }
-            (State::AwaitTree, Message::TreeEnd { separator }) => {
-                self.other.history.separator = separator;
+            (State::AwaitTree, Message::TreeEnd { separators }) => {
+                self.other.history.separators = separators;
                 self.amend()?
             }
             (State::AwaitAmendments(own), Message::Amendments(other)) => self.merge_trees(&own, &other)?,

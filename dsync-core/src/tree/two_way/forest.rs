@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::ops::{Index, IndexMut};
 
 use super::TreeSide;
-use crate::model::{MailboxGuid, MailboxName, NameHash, NodeKind, TreeChange, UidValidity};
+use crate::model::{MailboxGuid, MailboxName, NameHash, NodeKind, TreeChange, TreeHistory, UidValidity};
 
 /// A node of a [`Forest`]; the root, which has no name, is number 0.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -85,7 +85,7 @@ impl Forest {
         }
         for event in &side.history.events {
             if let TreeChange::Renamed(hash) = event.change
-                && let Some(id) = forest.by_hash(hash, side.history.separator)
+                && let Some(id) = forest.by_hash(hash, &side.history)
             {
                 forest[id].renamed = event.time.seconds();
             }
@@ -180,9 +180,9 @@ impl Forest {
         self.guids.get(&guid).copied()
     }
 
-    pub(super) fn by_hash(&self, hash: NameHash, separator: char) -> Option<NodeId> {
+    pub(super) fn by_hash(&self, hash: NameHash, history: &TreeHistory) -> Option<NodeId> {
         (1..self.nodes.len()).map(NodeId).find(|id| {
-            MailboxName::new(self.path(*id)).is_some_and(|name| NameHash::of(&name.join(separator)) == hash)
+            MailboxName::new(self.path(*id)).is_some_and(|name| history.hashes(&name).any(|known| known == hash))
         })
     }
 

@@ -16,7 +16,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::TreeAction;
 use crate::merge::two_way::Role;
 use crate::model::{
-    MailboxGuid, MailboxName, MailboxNode, MailboxTree, NameHash, NodeKind, Timestamp, TreeChange, TreeHistory,
+    MailboxGuid, MailboxName, MailboxNode, MailboxTree, NodeKind, Timestamp, TreeChange, TreeHistory,
 };
 
 use forest::{Existence, Forest, NodeId};
@@ -40,10 +40,6 @@ impl TreeSide {
             _ => None,
         });
         deleted.filter(|(guid, _)| !present.contains(guid)).collect()
-    }
-
-    fn hash(&self, name: &MailboxName) -> NameHash {
-        NameHash::of(&name.join(self.history.separator))
     }
 }
 
@@ -126,10 +122,9 @@ fn apply_deletions(forests: &mut [Forest; 2], sides: [&TreeSide; 2]) -> BTreeSet
                 deleted.insert(guid);
             }
         }
-        let separator = sides[deleting].history.separator;
         for event in &sides[deleting].history.events {
             let TreeChange::DirectoryDeleted(hash) = event.change else { continue };
-            let Some(node) = forests[keeping].by_hash(hash, separator) else { continue };
+            let Some(node) = forests[keeping].by_hash(hash, &sides[deleting].history) else { continue };
             let path = forests[keeping].path(node);
             let there = forests[deleting].ensure(&path);
             if forests[deleting][there].existence != Existence::Present

@@ -10,8 +10,10 @@ pub(super) fn merge(merged: &mut MailboxTree, sides: [&TreeSide; 2]) {
     let names: BTreeSet<_> = sides.iter().flat_map(|side| side.tree.keys()).collect();
     for name in names {
         let [master, slave] = sides.map(|side| side.tree.get(name).is_some_and(|node| node.subscribed));
-        let [masters_time, slaves_time] =
-            [0, 1].map(|index: usize| times[index].get(&sides[index].hash(name)).copied().unwrap_or_default());
+        let [masters_time, slaves_time] = [0, 1].map(|index: usize| {
+            let hashes = sides[index].history.hashes(name);
+            hashes.filter_map(|hash| times[index].get(&hash).copied()).max().unwrap_or_default()
+        });
         let subscribed = match masters_time.cmp(&slaves_time) {
             _ if master == slave => master,
             std::cmp::Ordering::Greater => master,

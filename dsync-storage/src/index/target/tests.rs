@@ -23,6 +23,8 @@ pub(in crate::index) fn any_target() -> impl Strategy<Value = IndexTarget> {
             next_uid,
             first_recent_uid: recent.min(next_uid),
             highest_modseq: highest + raised,
+            mirrored: false,
+            removed: vec![],
             reuses_uids: false,
             messages,
         }
@@ -35,7 +37,7 @@ fn carry_out(mut view: IndexView, records: &[LogRecord]) -> IndexView {
 }
 
 fn check(view: IndexView, target: &IndexTarget) {
-    let builder = Builder::new(view);
+    let builder = Builder::new(view, false);
     assert!(builder.reaches(target), "{:?} is not {target:?}", builder.view);
 }
 
@@ -52,6 +54,8 @@ fn a_change_that_counts_too_far_needs_a_new_log() {
         next_uid: 2,
         first_recent_uid: 1,
         highest_modseq: 10,
+        mirrored: false,
+        removed: vec![],
         reuses_uids: false,
         messages: vec![message(3)],
     };
@@ -74,6 +78,8 @@ fn nothing_to_do_needs_no_record() {
         next_uid: 5,
         first_recent_uid: 1,
         highest_modseq: 9,
+        mirrored: false,
+        removed: vec![],
         reuses_uids: false,
         messages: vec![],
     };
@@ -89,6 +95,8 @@ fn a_new_log_does_not_claim_history_that_it_lacks() {
         next_uid: 2,
         first_recent_uid: 1,
         highest_modseq: 100,
+        mirrored: false,
+        removed: vec![],
         reuses_uids: false,
         messages,
     };

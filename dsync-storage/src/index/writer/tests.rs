@@ -50,6 +50,8 @@ fn one_message(highest_modseq: u64) -> IndexTarget {
         next_uid: 4,
         first_recent_uid: 2,
         highest_modseq,
+        mirrored: false,
+        removed: vec![],
         reuses_uids: false,
         messages: vec![TargetMessage { uid: 3, flags: 8, keywords: vec![b"k".to_vec()], modseq: 2 }],
     }
