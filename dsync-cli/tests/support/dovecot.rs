@@ -181,9 +181,18 @@ impl Store {
 
     /// An exact copy beside this store, whose complaints count as this one's. Only the ctimes are other ones.
     pub fn copy(&self) -> Self {
+        self.copied(|_| self.log.clone())
+    }
+
+    /// An exact copy beside this store that is a store of its own: its complaints are not this one's.
+    pub fn copy_apart(&self) -> Self {
+        self.copied(|name| self.place.join(format!("{name}.log")))
+    }
+
+    fn copied(&self, log: impl FnOnce(&str) -> PathBuf) -> Self {
         let number = COPIES.fetch_add(1, Ordering::Relaxed);
         let name = format!("{}-copy-{number}", self.name);
-        let copy = Self { path: self.place.join(&name), name, ..self.clone() };
+        let copy = Self { path: self.place.join(&name), log: log(&name), name, ..self.clone() };
         let status = Command::new("cp").arg("-a").arg(&self.path).arg(&copy.path).status().unwrap();
         assert!(status.success(), "copying {} failed", self.path.display());
         copy.write_configuration();

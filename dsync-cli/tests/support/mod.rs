@@ -10,6 +10,7 @@
 
 pub mod build;
 pub mod dovecot;
+pub mod history;
 pub mod imap;
 pub mod mail;
 pub mod mutf7;
