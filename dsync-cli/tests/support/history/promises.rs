@@ -29,7 +29,7 @@ pub enum Kind {
     MessageRepeated,
     /// Flags that only one side changed are not as it left them.
     FlagsLost,
-    /// A mailbox that nobody deleted is gone.
+    /// A mailbox that nobody deleted, or that one side made, is gone.
     MailboxLost,
     /// A mailbox does not have the name that one side gave it and the other side left alone.
     NameLost,
@@ -213,6 +213,14 @@ impl<'a> Promises<'a> {
                 broken.push(Kind::NameLost.of(format_args!("{expected}, it is {name}")));
             }
         }
+        for (side, other) in self.pairs() {
+            for (name, _) in side.new_mailboxes() {
+                let is_free = !other.mailboxes.contains_key(name) && !other.renamed_or_deleted.contains(name);
+                if is_free && !self.is_moved_around(name) && !outcome.mailboxes.contains_key(name) {
+                    broken.push(Kind::MailboxLost.of(name));
+                }
+            }
+        }
     }
 
     /// The name of a mailbox, if at most one side renamed it, and the other side put nothing in its way.
@@ -224,19 +232,21 @@ impl<'a> Promises<'a> {
         };
         let name = names[renamed].0;
         let other = self.sides[1 - renamed];
-        let other_touched = self.sides.iter().any(|side| {
-            let is_near = |it: &String| it != name && (is_below(it, name) || is_below(name, it));
-            side.renamed_or_deleted.iter().any(is_near)
-        });
         let is_free = other.mailboxes.get(name).is_none_or(|it| it.shared.as_deref() == Some(guid));
-        (is_free && !other_touched).then_some(name)
+        (is_free && !self.is_moved_around(name)).then_some(name)
+    }
+
+    /// Whether mailboxes above or below a name were renamed or deleted.
+    fn is_moved_around(&self, name: &str) -> bool {
+        let is_near = |it: &String| is_below(it, name) || is_below(name, it);
+        self.sides.iter().any(|side| side.renamed_or_deleted.iter().any(is_near))
     }
 
     fn check_subscriptions(&self, outcome: &View, broken: &mut Vec<Broken>) {
         for (side, other) in self.pairs() {
             for name in side.subscription_touched.difference(&other.subscription_touched) {
-                let is_near = |it: &String| it == name || is_below(it, name) || is_below(name, it);
-                if self.sides.iter().any(|side| side.renamed_or_deleted.iter().any(is_near)) {
+                let is_renamed = self.sides.iter().any(|side| side.renamed_or_deleted.contains(name));
+                if is_renamed || self.is_moved_around(name) {
                     continue;
                 }
                 if side.subscriptions.contains(name) != outcome.subscriptions.contains(name) {

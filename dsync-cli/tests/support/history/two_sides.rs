@@ -1,0 +1,158 @@
+//! The course of a history: work on both sides, a sync, a look at what it did, and again.
+
+use std::collections::BTreeSet;
+use std::thread;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use crate::support::{Dovecot, Fingerprint, Snapshot, Store, assert_equal};
+
+use super::generator::Phase;
+use super::journal::Journal;
+use super::promises::Promises;
+use super::random::Random;
+use super::runs::Format;
+use super::side::Side;
+use super::tool::Tool;
+use super::view::View;
+use super::worker::Worker;
+
+const OPERATIONS_BEFORE: usize = 30;
+const OPERATIONS_PER_ROUND: usize = 10;
+
+/// Two sides, and what was done to them.
+pub struct History {
+    /// Names it in what is printed.
+    pub title: String,
+    random: Random,
+    pub dovecot: Dovecot,
+    pub left: Store,
+    pub right: Store,
+    /// What both sides hold when they are equal.
+    pub base: View,
+    journal: Journal,
+    /// What Dovecot found fault with in its own work.
+    own_faults: BTreeSet<String>,
+}
+
+/// What users did at either side since both were equal.
+pub struct Worked {
+    pub base: View,
+    pub sides: [Side; 2],
+}
+
+impl History {
+    pub fn new(seed: u64, formats: [&Format; 2]) -> Self {
+        let dovecot = Dovecot::new();
+        let [left, right] = formats;
+        let mut journal = Journal::default();
+        let title = format!("DSYNC_SEED={seed}, {} and {}", left.name, right.name);
+        journal.note(&title);
+        let (left, right) = ((left.store)(&dovecot, "left"), (right.store)(&dovecot, "right"));
+        Self {
+            title,
+            random: Random::from_seed(seed),
+            dovecot,
+            left,
+            right,
+            base: View::default(),
+            journal,
+            own_faults: BTreeSet::new(),
+        }
+    }
+
+    /// Makes one side by random work and the other by a backup.
+    pub fn begin(&mut self, tool: Tool) {
+        let mut side = Side::fresh();
+        let worker = Worker { name: "base", store: &self.left };
+        let random = &mut self.random;
+        worker.work(random, Phase::Building, OPERATIONS_BEFORE, &mut side, &mut self.journal);
+        check_account(&self.left, &side, &mut self.own_faults);
+        self.dovecot.backup(&self.left, &self.right).assert_done();
+        self.sync(tool);
+    }
+
+    /// Lets users work at both sides.
+    pub fn work(&mut self, round: usize) -> Worked {
+        // Renames and subscriptions have times of whole seconds. Those of this round shall be later ones.
+        wait_for_the_next_second();
+        let mut sides = [Side::settled(&self.base), Side::settled(&self.base)];
+        for ((name, store), side) in [("left", &self.left), ("right", &self.right)].into_iter().zip(&mut sides) {
+            let worker = Worker { name: &format!("{name}-{round}"), store };
+            let random = &mut self.random;
+            worker.work(random, Phase::Living, OPERATIONS_PER_ROUND, side, &mut self.journal);
+            check_account(store, side, &mut self.own_faults);
+        }
+        Worked { base: self.base.clone(), sides }
+    }
+
+    /// Makes both sides equal, and looks whether they are.
+    pub fn sync(&mut self, tool: Tool) {
+        self.journal.note(format_args!("{tool:?} makes both sides equal"));
+        let run = tool.run_until_done(&self.dovecot, &self.left, &self.right);
+        match tool {
+            Tool::Dsync => {
+                run.assert_done();
+                self.assert_idle(tool);
+            }
+            Tool::Doveadm => assert_eq!(run.code, Some(0), "{run:?}"),
+        }
+        let seen = |store| Snapshot::of(store).without(tool.leaves_open());
+        assert_equal(&seen(&self.left), &seen(&self.right));
+        if tool == Tool::Dsync {
+            self.assert_no_new_complaints();
+        }
+        self.base = View::of(&self.left);
+    }
+
+    /// Another run finds nothing to do.
+    fn assert_idle(&self, tool: Tool) {
+        let stores = [&self.left, &self.right];
+        let before = stores.map(|store| Fingerprint::of(store.path()));
+        tool.run(&self.dovecot, &self.left, &self.right).assert_done();
+        for (store, before) in stores.into_iter().zip(before) {
+            before.assert_unchanged(store.path());
+        }
+    }
+
+    fn assert_no_new_complaints(&self) {
+        let complaints: Vec<_> = [&self.left, &self.right].into_iter().flat_map(Store::complaints).collect();
+        let new: Vec<_> = complaints.iter().filter(|it| !self.own_faults.contains(without_path(it))).collect();
+        assert!(new.is_empty(), "Dovecot complains: {new:#?}");
+    }
+
+    /// # Panics
+    /// If the sync did not keep its promises.
+    pub fn assert_kept(&self, worked: &Worked) {
+        // The other side is equal.
+        let broken = worked.promises().broken_at(&self.base);
+        let lines: Vec<_> = broken.iter().map(ToString::to_string).collect();
+        assert!(broken.is_empty(), "broken promises:\n{}", lines.join("\n"));
+    }
+}
+
+/// Lets Dovecot judge whether `side` is what the store holds, and takes down what it finds fault with in its own work.
+fn check_account(store: &Store, side: &Side, own_faults: &mut BTreeSet<String>) {
+    let copy = store.copy_apart();
+    side.assert_is(&View::of(&copy));
+    let complaints = [store, &copy].into_iter().flat_map(Store::complaints);
+    // A MOVE within a Maildir leaves two entries for one file in the uidlist.
+    let own = complaints.filter(|complaint| complaint.contains("Duplicate file entry"));
+    own_faults.extend(own.map(|complaint| without_path(&complaint).to_owned()));
+    copy.remove();
+}
+
+fn without_path(complaint: &str) -> &str {
+    complaint.rsplit('/').next().unwrap_or(complaint)
+}
+
+fn wait_for_the_next_second() {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
+    thread::sleep(Duration::from_secs(now.as_secs() + 1) - now);
+}
+
+impl Worked {
+    /// What is owed for it.
+    pub fn promises(&self) -> Promises<'_> {
+        Promises::new(&self.base, self.sides.each_ref())
+    }
+}
