@@ -40,9 +40,11 @@ impl Findings {
     /// What it broke, and where it left a difference between its two sides.
     pub fn enter_promises(&mut self, title: &str, real: &RealOutcome, worked: &Worked) {
         self.count(title, "rounds", None);
-        let broken: BTreeSet<_> = real.sides.iter().flat_map(|side| worked.promises().broken_at(side)).collect();
-        for Broken { kind, what } in &broken {
-            self.count(title, &format!("it breaks: {kind}"), Some(what));
+        let [left, right] = real.sides.each_ref().map(|side| worked.promises().broken_at(side));
+        let broken: BTreeSet<_> = left.iter().chain(&right).collect();
+        for it @ Broken { kind, what } in broken {
+            let place = if left.contains(it) && right.contains(it) { "on both sides" } else { "on one side" };
+            self.count(title, &format!("it breaks {place}: {kind}"), Some(what));
         }
         for (kind, what) in outcome::differences(&real.sides[0], &real.sides[1]) {
             self.count(title, &format!("its two sides differ: {kind}"), Some(&what));

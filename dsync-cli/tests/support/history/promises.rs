@@ -136,16 +136,15 @@ impl<'a> Promises<'a> {
 
     /// How often a message may be in a mailbox after the sync.
     fn allowed(&self, name: &str, guid: &str, message_id: &str) -> usize {
+        let is_known = self.base.by_guid(guid).is_some();
+        // A new mailbox of its name may have been merged into it. It may itself be any of the new ones.
         let new = self.sides.iter().flat_map(|side| side.new_mailboxes());
-        if self.base.by_guid(guid).is_some() {
-            // A new mailbox of this name may have been merged into it.
-            let merged: usize = new.filter(|(it, _)| *it == name).map(|(_, it)| it.count(message_id)).sum();
-            return merged + self.allowed_in_shared(guid, message_id);
-        }
-        // It may be any of the new ones, or a deleted one that came back because the other side worked in it.
+        let merged: usize = new.filter(|(it, _)| !is_known || *it == name).map(|(_, it)| it.count(message_id)).sum();
+        // What one side deleted while the other side worked in it may have been saved anywhere.
         let deleted = self.base.mailboxes.values().filter(|it| self.is_deleted(&it.guid));
-        let returned: usize = deleted.map(|it| self.allowed_in_shared(&it.guid, message_id)).sum();
-        returned + new.map(|(_, it)| it.count(message_id)).sum::<usize>()
+        let saved: usize = deleted.map(|it| self.allowed_in_shared(&it.guid, message_id)).sum();
+        let own = if self.is_deleted(guid) { 0 } else { self.allowed_in_shared(guid, message_id) };
+        merged + saved + own
     }
 
     fn is_deleted(&self, guid: &str) -> bool {
