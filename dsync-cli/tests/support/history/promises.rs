@@ -115,6 +115,9 @@ impl<'a> Promises<'a> {
 
     /// Whether `side` took a message, or one of its instances, out of a mailbox.
     fn removed(&self, guid: &str, message_id: &str, side: &Side) -> bool {
+        if side.shared(guid).is_some_and(|(_, mailbox)| mailbox.removed.contains(message_id)) {
+            return true;
+        }
         let Some((_, seen)) = self.base.by_guid(guid) else { return false };
         let kept = |uid: &u32| side.shared(guid).is_some_and(|(_, mailbox)| mailbox.shared(*uid).is_some());
         seen.messages.iter().any(|(uid, message)| message.message_id == message_id && !kept(uid))

@@ -22,6 +22,8 @@ pub struct Mailbox {
     pub shared: Option<String>,
     pub is_renamed: bool,
     pub messages: Vec<Message>,
+    /// What was taken out of it, by Message-ID.
+    pub removed: BTreeSet<String>,
 }
 
 #[derive(Clone, Debug)]
@@ -56,7 +58,8 @@ impl Side {
                 is_touched: false,
             };
             let messages = seen.messages.iter().map(message).collect();
-            let mailbox = Mailbox { shared: Some(seen.guid.clone()), is_renamed: false, messages };
+            let mailbox =
+                Mailbox { shared: Some(seen.guid.clone()), is_renamed: false, messages, removed: BTreeSet::new() };
             side.mailboxes.insert(name.clone(), mailbox);
         }
         side
@@ -208,7 +211,11 @@ impl Mailbox {
     }
 
     fn remove(&mut self, targets: &[Target]) {
-        self.messages.retain(|message| targets.iter().all(|target| target.uid != message.uid));
+        let (kept, removed): (Vec<_>, Vec<_>) = std::mem::take(&mut self.messages)
+            .into_iter()
+            .partition(|message| targets.iter().all(|target| target.uid != message.uid));
+        self.messages = kept;
+        self.removed.extend(removed.into_iter().map(|message| message.message_id));
     }
 }
 
