@@ -9,6 +9,7 @@
 
 mod contents;
 mod fixture;
+mod history;
 mod names;
 
 use crate::store::MailStore;
@@ -24,4 +25,5 @@ pub type Factory<'a> = dyn FnMut() -> Box<dyn MailStore> + 'a;
 pub fn run(factory: &mut Factory<'_>) {
     names::run(factory);
     contents::run(factory);
+    history::run(factory);
 }

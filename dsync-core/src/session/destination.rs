@@ -125,7 +125,7 @@ impl<'a> DestinationSession<'a> {
         let location = self.store.location();
         let (source, selection) = (&self.source_tree, &self.options.mailboxes);
         let empty = self.source.as_ref().filter(|greeting| !greeting.holds_mailboxes);
-        tree_changes::carry_out(self.store, &mut self.reporter, |own| {
+        tree_changes::carry_out(self.store, &mut self.reporter, None, |own| {
             if let Some(empty) = empty.filter(|_| own.values().any(MailboxNode::is_mailbox)) {
                 return Err(SessionError::EmptySource {
                     source_location: empty.location.clone(),
@@ -148,12 +148,12 @@ impl<'a> DestinationSession<'a> {
         }
         let (mut mailbox, created) = match open_or_create(self.store, &name, status.identity) {
             Ok(opened) => opened,
-            Err(error) if is_about_one_mailbox(error.kind()) => {
+            // Whatever is wrong with one mailbox, the others can be had.
+            Err(error) => {
                 self.problem(Some(&name), error.to_string());
                 self.outbox.push_back(Message::Answer(Difference::Same));
                 return Ok(State::AwaitOffer);
             }
-            Err(error) => return Err(self.store_error(error)),
         };
         let same = !created
             && !self.options.full

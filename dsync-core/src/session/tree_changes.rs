@@ -1,19 +1,23 @@
 //! Carrying out what was decided about a tree.
 
+use std::collections::BTreeMap;
+
 use super::SessionError;
 use super::reporting::Reporter;
-use crate::model::{MailboxName, MailboxNode, MailboxSelection, MailboxTree, NodeKind};
+use crate::model::{MailboxGuid, MailboxName, MailboxNode, MailboxSelection, MailboxStatus, MailboxTree, NodeKind};
 use crate::report::Event;
-use crate::store::{ErrorKind, MailStore};
+use crate::store::{ErrorKind, MailStore, StoreError};
 use crate::tree::TreeAction;
 
 /// How often the tree is planned again after its actions were carried out.
 const PASSES: usize = 4;
 
-/// Plans and carries out until nothing is left to do. What cannot be done is a problem of the report.
+/// Plans and carries out until nothing is left to do. What cannot be done is a problem of the report. If `deletable` is
+/// given, only mailboxes that are in it are deleted, and only while they are as it says.
 pub(super) fn carry_out(
     store: &mut dyn MailStore,
     reporter: &mut Reporter<'_>,
+    deletable: Option<&BTreeMap<MailboxGuid, MailboxStatus>>,
     mut plan: impl FnMut(&MailboxTree) -> Result<Vec<TreeAction>, SessionError>,
 ) -> Result<(), SessionError> {
     let mut refused = Vec::new();
@@ -25,7 +29,7 @@ pub(super) fn carry_out(
             break;
         }
         for action in actions {
-            if !apply(store, reporter, &action)? {
+            if !apply(store, reporter, deletable, &action)? {
                 refused.push(action);
             }
         }
@@ -45,10 +49,15 @@ pub(super) fn taking_part(own: &MailboxTree, wanted: &MailboxTree, selection: &M
 }
 
 /// Whether it was done.
-fn apply(store: &mut dyn MailStore, reporter: &mut Reporter<'_>, action: &TreeAction) -> Result<bool, SessionError> {
+fn apply(
+    store: &mut dyn MailStore,
+    reporter: &mut Reporter<'_>,
+    deletable: Option<&BTreeMap<MailboxGuid, MailboxStatus>>,
+    action: &TreeAction,
+) -> Result<bool, SessionError> {
     reporter.event(Event::TreeAction(action));
     let (name, result) = match action {
-        TreeAction::Delete(name) => (name, store.delete(name)),
+        TreeAction::Delete(name) => (name, delete(store, deletable, name)),
         TreeAction::Rename { from, to } => (to, store.rename(from, to)),
         TreeAction::CreateDirectory(name) => (name, store.create_directory(name)),
         TreeAction::DeleteDirectory(name) => (name, store.delete_directory(name)),
@@ -75,6 +84,22 @@ fn apply(store: &mut dyn MailStore, reporter: &mut Reporter<'_>, action: &TreeAc
             }
             _ => Err(SessionError::of_store(store, error)),
         },
+    }
+}
+
+fn delete(
+    store: &mut dyn MailStore,
+    deletable: Option<&BTreeMap<MailboxGuid, MailboxStatus>>,
+    name: &MailboxName,
+) -> Result<(), StoreError> {
+    let Some(deletable) = deletable else { return store.delete(name) };
+    let guid = store.open(name)?.status().identity.guid;
+    match guid.and_then(|guid| deletable.get(&guid)) {
+        Some(expected) => store.delete_unchanged(name, expected),
+        None => {
+            let text = format!("mailbox {name} could not be looked at before it was to be deleted; it stays");
+            Err(StoreError::new(ErrorKind::Changed, text))
+        }
     }
 }
 

@@ -67,6 +67,22 @@ pub trait MailStore: Send {
     /// [`ErrorKind::NotFound`] if there is none, [`ErrorKind::Impossible`] for `INBOX`.
     fn delete(&mut self, name: &MailboxName) -> Result<(), StoreError>;
 
+    /// The same, unless the mailbox is no longer what `expected` says: somebody may just have put a message into it.
+    ///
+    /// A store that can should see to it that nothing comes in between.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Changed`] if it is another; else as [`delete`](Self::delete).
+    fn delete_unchanged(&mut self, name: &MailboxName, expected: &MailboxStatus) -> Result<(), StoreError> {
+        if self.open(name)?.status() != expected {
+            return Err(StoreError::new(
+                ErrorKind::Changed,
+                format!("mailbox {name} was changed meanwhile; it stays"),
+            ));
+        }
+        self.delete(name)
+    }
+
     /// Renames a mailbox or directory and everything below it. Parents of `to` come into being as needed.
     ///
     /// # Errors

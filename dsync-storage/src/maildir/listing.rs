@@ -90,6 +90,15 @@ fn node_of(paths: &MailboxPaths) -> NodeKind {
     if let Err(error) = fs::metadata(&paths.mails) {
         return NodeKind::Unreadable(format!("{} cannot be reached: {error}", lossy(&paths.mails)));
     }
+    let has = |subdirectory: &str| paths.mails.join(subdirectory).exists();
+    if !["cur", "new", "tmp"].into_iter().any(has) {
+        // A server would make an empty mailbox of it. That it is empty must not be believed.
+        return NodeKind::Unreadable(format!(
+            "{} has none of the directories of a mailbox; check whether its file system is mounted, and remove it if it \
+             is no mailbox",
+            lossy(&paths.mails)
+        ));
+    }
     match readable.and_then(|()| snapshot::identity(&paths.control)) {
         Ok(identity) => NodeKind::Mailbox { guid: identity.guid, uid_validity: identity.uid_validity },
         Err(error) => NodeKind::Unreadable(error.to_string()),

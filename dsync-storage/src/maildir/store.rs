@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use dsync_core::model::{MailboxIdentity, MailboxName, MailboxTree, TreeHistory};
+use dsync_core::model::{MailboxIdentity, MailboxName, MailboxStatus, MailboxTree, TreeHistory};
 use dsync_core::store::{Capabilities, ErrorKind, MailStore, Mailbox, StoreError};
 
 use super::build::{self, Build};
@@ -64,6 +64,14 @@ impl MaildirStore {
             read_only,
         };
         Self { context: Arc::new(context), cleaned: false }
+    }
+
+    fn delete_at_most(&mut self, name: &MailboxName, messages: Option<u32>) -> Result<(), StoreError> {
+        refuse_inbox(name)?;
+        let paths = self.existing(name)?;
+        self.prepare()?;
+        let guid = snapshot::identity(&paths.control)?.guid;
+        tree_changes::delete(&self.context, name, &paths, guid, messages)
     }
 
     fn paths(&self, name: &MailboxName) -> Result<MailboxPaths, StoreError> {
@@ -171,11 +179,15 @@ impl MailStore for MaildirStore {
     }
 
     fn delete(&mut self, name: &MailboxName) -> Result<(), StoreError> {
-        refuse_inbox(name)?;
-        let paths = self.existing(name)?;
-        self.prepare()?;
-        let guid = snapshot::identity(&paths.control)?.guid;
-        tree_changes::delete(&self.context, name, &paths, guid)
+        self.delete_at_most(name, None)
+    }
+
+    fn delete_unchanged(&mut self, name: &MailboxName, expected: &MailboxStatus) -> Result<(), StoreError> {
+        if self.open(name)?.status() != expected {
+            let text = format!("mailbox {name} in {} was changed meanwhile; it stays", self.context.location);
+            return Err(StoreError::new(ErrorKind::Changed, text));
+        }
+        self.delete_at_most(name, Some(expected.message_count))
     }
 
     fn rename(&mut self, from: &MailboxName, to: &MailboxName) -> Result<(), StoreError> {

@@ -13,6 +13,7 @@ use dsync_core::store::{ErrorKind, StoreError};
 
 use super::build::hidden_place;
 use super::context::Context;
+use super::scan;
 use super::store::invalid_name;
 use crate::fs::permissions::Permissions;
 use crate::fs::read::EntryKind;
@@ -37,12 +38,13 @@ pub(super) fn permissions_for(context: &Context, name: &MailboxName) -> Permissi
     context.permissions()
 }
 
-/// Deletes a mailbox. What lies below it stays.
+/// Deletes a mailbox. What lies below it stays. With `at_most`, it comes back if it turns out to hold more messages.
 pub(super) fn delete(
     context: &Context,
     name: &MailboxName,
     paths: &MailboxPaths,
     guid: Option<MailboxGuid>,
+    at_most: Option<u32>,
 ) -> Result<(), StoreError> {
     let permissions = context.permissions();
     let hidden = hidden_place(&context.roots.mails, &permissions)?;
@@ -50,11 +52,21 @@ pub(super) fn delete(
     let gone = match context.naming.layout {
         Layout::MaildirPlusPlus => {
             mutation::rename(&paths.mails, &hidden)?;
+            if holds_more(&hidden, at_most)? {
+                mutation::rename(&hidden, &paths.mails)?;
+                return Err(changed(name));
+            }
             true
         }
         Layout::Fs => {
             mutation::create_directory(&hidden, &permissions)?;
-            empty_of_mails(&paths.mails, &hidden)?
+            move_mails(&paths.mails, &hidden)?;
+            if holds_more(&hidden, at_most)? {
+                move_mails(&hidden, &paths.mails)?;
+                mutation::remove_tree(&hidden)?;
+                return Err(changed(name));
+            }
+            remove_mail_files(&paths.mails)?
         }
     };
     for path in separate_directories(paths) {
@@ -75,16 +87,27 @@ pub(super) fn delete(
     Ok(())
 }
 
-/// Moves the mails of a nested directory away, and removes it if nothing is below. Whether it is gone.
-fn empty_of_mails(mailbox: &Path, hidden: &Path) -> Result<bool, FsError> {
+/// Moves the mails of a nested directory elsewhere.
+fn move_mails(from: &Path, to: &Path) -> Result<(), FsError> {
     // Without `cur` it is no mailbox, so that goes last: a crash before leaves one that can be deleted again.
     for subdirectory in ["tmp", "new", "cur"] {
-        let from = mailbox.join(subdirectory);
-        if from.exists() {
-            mutation::rename(&from, &hidden.join(subdirectory))?;
+        let directory = from.join(subdirectory);
+        if directory.exists() {
+            mutation::rename(&directory, &to.join(subdirectory))?;
         }
     }
-    remove_mail_files(mailbox)
+    Ok(())
+}
+
+/// Whether there are more messages than expected. Nobody can add any more where they are now.
+fn holds_more(hidden: &Path, at_most: Option<u32>) -> Result<bool, StoreError> {
+    let Some(at_most) = at_most else { return Ok(false) };
+    Ok(scan::scan(hidden)?.files.len() > usize::try_from(at_most).unwrap_or(usize::MAX))
+}
+
+fn changed(name: &MailboxName) -> StoreError {
+    let text = format!("a message came into mailbox {name} while it was being deleted; it stays");
+    StoreError::new(ErrorKind::Changed, text)
 }
 
 /// Removes the plain files of a mailbox directory, and then the directory if it is empty. Whether it is gone.

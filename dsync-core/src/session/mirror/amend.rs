@@ -4,48 +4,86 @@
 //! that the other side gets it back as a new one. If the other side has made a new mailbox of the same name, what was
 //! deleted gives way to that.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::settle;
 use crate::model::{
-    MailboxGuid, MailboxIdentity, MailboxName, MailboxNode, MessageKey, MessageRecord, ModSeq, SyncPoint, Timestamp,
-    Uid, UidValidity,
+    MailboxGuid, MailboxIdentity, MailboxName, MailboxNode, MailboxStatus, MessageKey, MessageRecord, ModSeq,
+    SyncPoint, Timestamp, Uid, UidValidity,
 };
 use crate::session::Amendments;
 use crate::store::{MailStore, Mailbox, MailboxChanges, Origin, StoreError};
 use crate::tree::two_way::TreeSide;
 
+/// Mailboxes that hold nothing which the other side did not have, and how they were when that was found.
+pub(super) type Deletable = BTreeMap<MailboxGuid, MailboxStatus>;
+
+/// What was done, and what is to follow from it.
+#[derive(Default)]
+pub(super) struct Amended {
+    pub(super) amendments: Amendments,
+    pub(super) deletable: Deletable,
+    /// Mailboxes that could not be looked at. They stay.
+    pub(super) failed: Vec<(MailboxName, StoreError)>,
+}
+
 /// Looks at every mailbox of `own` that `other` deleted. `peer` is how the other side is called in sync points.
-pub(super) fn amend(
-    store: &mut dyn MailStore,
-    own: &TreeSide,
-    other: &TreeSide,
-    peer: [u8; 8],
-) -> Result<Amendments, StoreError> {
-    let mut amendments = Amendments::default();
+pub(super) fn amend(store: &mut dyn MailStore, own: &TreeSide, other: &TreeSide, peer: [u8; 8]) -> Amended {
+    let mut amended = Amended::default();
     for (guid, time) in other.deleted_mailboxes() {
         let place = own.tree.iter().find(|(name, node)| node.guid() == Some(guid) && !name.is_inbox());
         let Some((name, _)) = place else { continue };
-        let mut mailbox = settle::open_settled(store, name)?;
-        let unseen = Unseen { point: point_with(&*mailbox, peer) };
-        let records = mailbox.messages().records();
-        let has_unseen = records.iter().any(|record| unseen.contains(record));
         let made_again = other.tree.get(name).and_then(MailboxNode::guid).is_some();
-        match (has_unseen, made_again) {
-            (false, false) => {}
-            (false, true) => {
-                store.delete(name)?;
-                amendments.removed.push(guid);
-            }
-            (true, made_again) => {
-                let new = guid.derived(b"kept");
-                let remove = if made_again { unseen.others(&*mailbox) } else { Vec::new() };
-                keep(&mut *mailbox, new, time, remove)?;
-                amendments.kept.push((guid, new));
-            }
+        match amend_one(store, name, Deleted { guid, time, made_again }, peer) {
+            Ok(Decision::Delete(status)) => drop(amended.deletable.insert(guid, status)),
+            Ok(Decision::Removed) => amended.amendments.removed.push(guid),
+            Ok(Decision::Kept(new)) => amended.amendments.kept.push((guid, new)),
+            Err(error) => amended.failed.push((name.clone(), error)),
         }
     }
-    Ok(amendments)
+    amended
+}
+
+/// A mailbox that the other side deleted.
+struct Deleted {
+    guid: MailboxGuid,
+    /// When.
+    time: Timestamp,
+    /// Whether it has made another one of that name.
+    made_again: bool,
+}
+
+/// What becomes of such a mailbox.
+enum Decision {
+    /// It is deleted when the trees are merged, if it is still the same then.
+    Delete(MailboxStatus),
+    /// It has given way to the new one already.
+    Removed,
+    /// It stays, as another one.
+    Kept(MailboxGuid),
+}
+
+fn amend_one(
+    store: &mut dyn MailStore,
+    name: &MailboxName,
+    deleted: Deleted,
+    peer: [u8; 8],
+) -> Result<Decision, StoreError> {
+    let mut mailbox = settle::open_settled(store, name)?;
+    let unseen = Unseen { point: point_with(&*mailbox, peer) };
+    let has_unseen = mailbox.messages().records().iter().any(|record| unseen.contains(record));
+    if has_unseen || !mailbox.problems().is_empty() {
+        let new = deleted.guid.derived(b"kept");
+        let remove = if deleted.made_again { unseen.others(&*mailbox) } else { Vec::new() };
+        keep(&mut *mailbox, new, deleted.time, remove)?;
+        return Ok(Decision::Kept(new));
+    }
+    let status = mailbox.status().clone();
+    if deleted.made_again {
+        store.delete_unchanged(name, &status)?;
+        return Ok(Decision::Removed);
+    }
+    Ok(Decision::Delete(status))
 }
 
 /// Carries the amendments of a side over to what is known of its tree.

@@ -18,6 +18,7 @@ use crate::report::{Event, Observer, Problem, Report};
 use crate::store::{ErrorKind, MailStore, MessageBody, StoreError};
 use crate::tree::two_way::{self as tree, MergedTree, TreeSide};
 
+use amend::{Amended, Deletable};
 use exchange::{Abilities, Comparison, Open, Transfer};
 
 /// How often a mailbox that others keep changing is tried before the run goes on without it.
@@ -36,6 +37,7 @@ pub struct MirrorSession<'a> {
     own: TreeSide,
     other: TreeSide,
     merged: MergedTree,
+    deletable: Deletable,
     greeting: Option<Greeting>,
     outbox: VecDeque<Message>,
     state: State,
@@ -95,6 +97,7 @@ impl<'a> MirrorSession<'a> {
             own: TreeSide::default(),
             other: TreeSide::default(),
             merged: MergedTree::default(),
+            deletable: Deletable::new(),
             greeting: None,
             outbox: VecDeque::new(),
             state: State::Start,
@@ -172,12 +175,15 @@ impl<'a> MirrorSession<'a> {
     /// Both trees are known.
     fn amend(&mut self) -> Result<State, SessionError> {
         let peer = self.peer();
-        let amendments = match self.imports {
-            true => {
-                amend::amend(self.store, &self.own, &self.other, peer).map_err(|error| self.store_error(error))?
-            }
-            false => Amendments::default(),
+        let amended = match self.imports {
+            true => amend::amend(self.store, &self.own, &self.other, peer),
+            false => Amended::default(),
         };
+        let Amended { amendments, deletable, failed } = amended;
+        self.deletable = deletable;
+        for (name, error) in failed {
+            self.problem_or_error(&name, error)?;
+        }
         self.outbox.push_back(Message::Amendments(amendments.clone()));
         Ok(State::AwaitAmendments(amendments))
     }
@@ -204,7 +210,7 @@ impl<'a> MirrorSession<'a> {
     fn change_tree(&mut self) -> Result<(), SessionError> {
         let directories = self.store.capabilities().directories;
         let (merged, selection) = (&self.merged, &self.options.mailboxes);
-        tree_changes::carry_out(self.store, &mut self.reporter, |own| {
+        tree_changes::carry_out(self.store, &mut self.reporter, Some(&self.deletable), |own| {
             Ok(tree::actions(merged, &tree_changes::taking_part(own, &merged.tree, selection), directories))
         })?;
         if !directories {
@@ -268,8 +274,9 @@ impl<'a> MirrorSession<'a> {
                 let summary = MailboxSummary::of(&*mailbox);
                 Ok(Some(Open { name: name.clone(), mailbox, summary, created }))
             }
+            // Whatever is wrong with one mailbox, the others can be had.
             Err(error) => {
-                self.problem_or_error(name, error)?;
+                self.reporter.problem(Some(name), error.to_string());
                 Ok(None)
             }
         }
