@@ -123,6 +123,30 @@ impl MemoryStore {
         }
     }
 
+    /// What happens to a mailbox whose index is deleted, in a format that keeps the messages elsewhere: besides
+    /// [the history](Self::lose_history) its modseqs are lost, and counting starts anew.
+    pub fn lose_index(&mut self, mailbox: &MailboxName) {
+        self.lose_history(mailbox);
+        if let Some(stored) = lock(&self.shared).mailboxes.get_mut(mailbox) {
+            stored.highest_modseq = ModSeq::FIRST;
+            stored.log_start = ModSeq::FIRST;
+            for message in stored.messages.values_mut() {
+                message.record.modseq = Some(ModSeq::FIRST);
+            }
+        }
+    }
+
+    /// Puts another message under the UID of one that there is, without a trace. Nothing happens if there is no such
+    /// message.
+    pub fn replace_message(&mut self, mailbox: &MailboxName, uid: Uid, guid: MessageGuid, bytes: &[u8]) {
+        if let Some(stored) = lock(&self.shared).mailboxes.get_mut(mailbox)
+            && let Some(message) = stored.messages.get_mut(&uid)
+        {
+            message.record.guid = guid;
+            message.bytes = bytes.into();
+        }
+    }
+
     /// What a rotation does to the log of a mailbox: its history is lost, not its sync points.
     pub fn rotate_history(&mut self, mailbox: &MailboxName) {
         if let Some(stored) = lock(&self.shared).mailboxes.get_mut(mailbox) {
