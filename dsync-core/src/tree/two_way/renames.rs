@@ -61,13 +61,26 @@ impl Walk<'_> {
         all.sort_unstable();
         all.dedup();
         for name in all {
-            let first = self.forests[0].ensure_child(master, &name);
-            let second = self.forests[1].ensure_child(slave, &name);
+            let [first, second] = self.ensure_both([master, slave], &name);
             if self.compare(first, second) || self.visit(first, second) {
                 return true;
             }
         }
         false
+    }
+
+    /// The children of that name. Where one tree lacks it, it gets an absent one, temporary if the other is.
+    fn ensure_both(&mut self, parents: [NodeId; 2], name: &str) -> [NodeId; 2] {
+        let known = [0, 1].map(|side: usize| self.forests[side].child(parents[side], name));
+        let temporary = |side: usize| known[side].is_some_and(|node| self.forests[side][node].temporary);
+        let other_is_temporary = [temporary(1), temporary(0)];
+        [0, 1].map(|side: usize| {
+            known[side].unwrap_or_else(|| {
+                let node = self.forests[side].ensure_child(parents[side], name);
+                self.forests[side][node].temporary = other_is_temporary[side];
+                node
+            })
+        })
     }
 
     fn compare(&mut self, master: NodeId, slave: NodeId) -> bool {
@@ -235,9 +248,8 @@ fn make_temporary(forest: &mut Forest, id: NodeId, parent: NodeId) {
         _ => node.name.clone(),
     };
     let stem = cut(&stem, KEPT_IN_TEMPORARY).to_owned();
-    let stem = if node.temporary { stem } else { format!("{stem}-temp") };
     let name = (1u64..)
-        .map(|number| format!("{stem}-{number:x}"))
+        .map(|number| format!("{stem}-temp-{number:x}"))
         .find(|name| forest.child(parent, name).is_none())
         .unwrap_or_default();
     forest.relocate(id, parent, name);
