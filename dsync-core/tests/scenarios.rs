@@ -1,5 +1,5 @@
-//! Scenarios: what becomes of two stores in a given situation, written down in `scenarios/*.txt` (the form is described in
-//! `scenarios/README.md`). Each is played on two stores in memory.
+//! Scenarios: what becomes of two stores in a given situation, written down in `scenarios/*.txt` in the form that
+//! `scenarios/README.md` describes. Each is played on two stores in memory.
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
@@ -14,7 +14,7 @@ mod tables;
 
 use std::collections::BTreeSet;
 
-use parse::{Expected, Scenario};
+use parse::{Expected, Mode, Run, Scenario};
 use tables::{FILES, KNOWN_DIFFERENCES, NOT_YET};
 
 fn scenarios() -> Vec<Scenario> {
@@ -56,7 +56,8 @@ fn every_scenario_ends_as_expected() {
 #[test]
 fn known_differences_are_still_there() {
     let listed = scenarios().into_iter().filter(|scenario| is_listed(KNOWN_DIFFERENCES, scenario));
-    let gone: Vec<_> = listed.filter(|scenario| differences(scenario).is_empty()).map(|scenario| scenario.id).collect();
+    let gone: Vec<_> =
+        listed.filter(|scenario| differences(scenario).is_empty()).map(|scenario| scenario.id).collect();
     assert_eq!(gone, [""; 0], "these are as expected now and can leave the table");
 }
 
@@ -72,6 +73,17 @@ fn what_we_decide_otherwise_is_another_outcome_with_a_reason() {
 }
 
 #[test]
+fn both_sides_are_equal_after_one_mirror() {
+    let is_whole = |run: &Run| run.mode == Mode::Mirror && run.options.iter().all(|option| option == "full");
+    for scenario in scenarios().into_iter().filter(|scenario| !is_listed(NOT_YET, scenario)) {
+        for run in scenario.runs().filter(|run| is_whole(run)) {
+            let [first, second] = &run.expected().sides;
+            assert_eq!(first, second, "[{}]", scenario.id);
+        }
+    }
+}
+
+#[test]
 fn tables_and_files_fit_together() {
     let scenarios = scenarios();
     let ids: BTreeSet<&str> = scenarios.iter().map(|scenario| scenario.id.as_str()).collect();
@@ -80,12 +92,14 @@ fn tables_and_files_fit_together() {
         assert!(ids.contains(id), "there is no scenario {id}");
         assert!(!reason.is_empty(), "{id} is listed without a reason");
     }
-    let both: Vec<_> = NOT_YET.iter().filter(|(id, _)| KNOWN_DIFFERENCES.iter().any(|(other, _)| id == other)).collect();
+    let both: Vec<_> =
+        NOT_YET.iter().filter(|(id, _)| KNOWN_DIFFERENCES.iter().any(|(other, _)| id == other)).collect();
     assert!(both.is_empty(), "{both:?} are in both tables");
 }
 
 #[test]
-fn the_form_survives_printing() {
-    let outcome = Expected::parse(["exit 2", "both INBOX a0 1 2: 1 m1", "A x b0 1 1:"].into_iter(), None);
+fn outcomes_are_shown_as_they_are_written() {
+    let lines = ["exit 2", "both INBOX a0 1 2: 1 m1", "A x b0 1 1:"];
+    let outcome = Expected::parse(lines.into_iter(), None);
     assert_eq!(outcome.to_string(), "= exit 2\n= A x b0 1 1:\n= both INBOX a0 1 2: 1 m1\n");
 }

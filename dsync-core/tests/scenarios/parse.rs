@@ -187,7 +187,12 @@ fn base(text: &str) -> Option<Base> {
     let (head, messages) = rest.split_once(':')?;
     let (guid, uid_validity) = head.split_once(' ')?;
     let messages = messages.split(',').map(|text| message(text.trim().split(' '))).collect();
-    Some(Base::Mailbox { name: name(word), guid: self::guid(guid), uid_validity: uid_validity.parse().ok()?, messages })
+    Some(Base::Mailbox {
+        name: name(word),
+        guid: self::guid(guid),
+        uid_validity: uid_validity.parse().ok()?,
+        messages,
+    })
 }
 
 fn run(words: Vec<String>) -> Option<Run> {

@@ -4,8 +4,8 @@ use std::collections::BTreeSet;
 
 use dsync_core::memory::MemoryStore;
 use dsync_core::model::{
-    Flags, Keyword, Keywords, MailboxIdentity, MailboxName, MailboxSelection, MessageGuid, ModSeq,
-    NameHash, NodeKind, Timestamp, TreeChange, TreeEvent, Uid, UidValidity,
+    Flags, Keyword, Keywords, MailboxIdentity, MailboxName, MailboxSelection, MessageGuid, ModSeq, NameHash,
+    NodeKind, Timestamp, TreeChange, TreeEvent, Uid, UidValidity,
 };
 use dsync_core::report::{Report, Unobserved};
 use dsync_core::session::{MirrorOptions, SessionError};
@@ -161,8 +161,10 @@ impl World {
             }
             ["flags", mailbox, uid, ref changes @ ..] => change_marks(store, &name(mailbox), self::uid(uid), changes),
             ["expunge", mailbox, uid] => store.expunge(&name(mailbox), self::uid(uid)),
-            ["copy", mailbox, uid, to] => drop(store.copy(&name(mailbox), self::uid(uid), &name(to)).unwrap()),
-            ["move", mailbox, uid, to] => drop(store.move_message(&name(mailbox), self::uid(uid), &name(to)).unwrap()),
+            ["copy", mailbox, uid, to] => assert!(store.copy(&name(mailbox), self::uid(uid), &name(to)).is_some()),
+            ["move", mailbox, uid, to] => {
+                assert!(store.move_message(&name(mailbox), self::uid(uid), &name(to)).is_some())
+            }
             ["create", mailbox, guid, uid_validity] => self.create(side, &name(mailbox), guid, uid_validity),
             ["mkdir", mailbox] => store.create_directory(&name(mailbox)).unwrap(),
             ["delete", mailbox] => delete(store, &name(mailbox)),
