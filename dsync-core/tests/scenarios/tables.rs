@@ -52,4 +52,5 @@ pub(crate) const NOT_YET: &[(&str, &str)] = &[
 ];
 
 /// What should end otherwise than it does.
-pub(crate) const KNOWN_DIFFERENCES: &[(&str, &str)] = &[];
+pub(crate) const KNOWN_DIFFERENCES: &[(&str, &str)] =
+    &[("tree-u23-fs", "p2 does not give way here; why it does at Dovecot 2.3 is not understood")];
