@@ -8,7 +8,7 @@ use dsync_core::model::{
     NodeKind, Timestamp, TreeChange, TreeEvent, Uid, UidValidity,
 };
 use dsync_core::report::{Report, Unobserved};
-use dsync_core::session::{MirrorOptions, SessionError};
+use dsync_core::session::{SessionError, SyncOptions};
 use dsync_core::store::MailStore;
 use dsync_core::sync;
 
@@ -77,11 +77,11 @@ impl World {
         }
         self.pass_time();
         let [first, second] = &mut self.stores;
-        sync::backup(first, second, &mut Unobserved).unwrap();
+        sync::backup(first, second, &SyncOptions::default(), &mut Unobserved).unwrap();
         self.pass_time();
         if scenario.settle {
             let [first, second] = &mut self.stores;
-            sync::mirror(first, second, &MirrorOptions::default(), &mut Unobserved).unwrap();
+            sync::mirror(first, second, &SyncOptions::default(), &mut Unobserved).unwrap();
             self.pass_time();
         }
     }
@@ -131,7 +131,7 @@ impl World {
     }
 
     fn carry_out(&mut self, run: &Run) -> Result<Report, SessionError> {
-        let mut options = MirrorOptions::default();
+        let mut options = SyncOptions::default();
         let [mut first, mut second] = self.stores.each_mut();
         for option in &run.options {
             match option.split_once('=') {
@@ -144,10 +144,7 @@ impl World {
         match run.mode {
             Mode::Mirror => sync::mirror(first, second, &options, &mut Unobserved),
             Mode::OneWay => sync::merge_one_way(first, second, &options, &mut Unobserved),
-            Mode::Backup if options.mailboxes == MailboxSelection::All => {
-                sync::backup(first, second, &mut Unobserved)
-            }
-            Mode::Backup => panic!("a backup of some mailboxes cannot be played"),
+            Mode::Backup => sync::backup(first, second, &options, &mut Unobserved),
         }
     }
 

@@ -3,7 +3,6 @@
 const NO_STATE: &str = "a run cannot be given a state yet";
 const NO_FILTER: &str = "messages cannot be selected yet";
 const NO_EXCLUSION: &str = "mailboxes can be selected by a pattern only";
-const NO_SELECTIVE_BACKUP: &str = "a backup takes all mailboxes";
 
 /// The files.
 pub(crate) const FILES: &[(&str, &str)] = &[
@@ -29,7 +28,6 @@ pub(crate) const NOT_YET: &[(&str, &str)] = &[
     ("flt-exclude-subs", NO_EXCLUSION),
     ("flt-exclude-wild", NO_EXCLUSION),
     ("flt-guid", NO_EXCLUSION),
-    ("flt-mailbox-rename-backup", NO_SELECTIVE_BACKUP),
     ("flt-flag", NO_FILTER),
     ("flt-flag-change", NO_FILTER),
     ("flt-flag-not", NO_FILTER),
