@@ -31,7 +31,7 @@ impl MemoryMailbox {
         without_guids: bool,
         published: bool,
     ) -> Self {
-        let (status, messages) = view_of(&stored);
+        let (status, messages) = view_of(&stored, without_guids);
         Self { shared, name, stored, without_guids, published, status, messages, saved: Vec::new() }
     }
 
@@ -44,7 +44,9 @@ impl MemoryMailbox {
 
     fn refuse_if_changed(&self, contents: &Contents) -> Result<(), StoreError> {
         let unchanged = match contents.mailboxes.get(&self.name) {
-            Some(now) => self.published && view_of(now) == (self.status.clone(), self.messages.clone()),
+            Some(now) => {
+                self.published && view_of(now, self.without_guids) == (self.status.clone(), self.messages.clone())
+            }
             None if self.published => return Err(not_found(&self.name)),
             None => true,
         };
@@ -94,12 +96,8 @@ impl MemoryMailbox {
             })?;
             placed.push(StoredMessage { record, bytes });
         }
-        let keeps_guids = !self.without_guids;
-        for mut message in placed {
+        for message in placed {
             let uid = message.record.uid.ok_or_else(without_uid)?;
-            if !keeps_guids {
-                message.record.guid = guid_of_place(&self.name, uid);
-            }
             stored.messages.insert(uid, message);
         }
         if changes.highest_modseq < stored.highest_modseq {
@@ -118,17 +116,19 @@ impl MemoryMailbox {
     }
 }
 
-/// What a store shows that keeps no GUIDs.
-fn guid_of_place(name: &MailboxName, uid: Uid) -> MessageGuid {
-    MessageGuid::new(format!("{name}-{uid}").as_bytes()).expect("a name that is shown has no control characters")
-}
-
 fn without_uid() -> StoreError {
     StoreError::new(ErrorKind::Impossible, "a message without a UID cannot be stored".to_owned())
 }
 
-fn view_of(stored: &StoredMailbox) -> (MailboxStatus, MessageList) {
-    let records: Vec<_> = stored.messages.values().map(|message| message.record.clone()).collect();
+fn view_of(stored: &StoredMailbox, without_guids: bool) -> (MailboxStatus, MessageList) {
+    let mut records: Vec<_> = stored.messages.values().map(|message| message.record.clone()).collect();
+    if without_guids {
+        // Something that is far from unique.
+        for record in &mut records {
+            let uid = record.uid.map_or(0, Uid::get);
+            record.guid = MessageGuid::new(format!("message-{uid}").as_bytes()).expect("a number is a valid GUID");
+        }
+    }
     let status = MailboxStatus {
         identity: stored.identity,
         uid_next: stored.uid_next,
@@ -190,7 +190,7 @@ impl Mailbox for MemoryMailbox {
         let stored = self.changed(changes)?;
         contents.directories.remove(&self.name);
         contents.mailboxes.insert(self.name.clone(), stored.clone());
-        (self.status, self.messages) = view_of(&stored);
+        (self.status, self.messages) = view_of(&stored, self.without_guids);
         self.stored = stored;
         self.published = true;
         self.saved.clear();

@@ -131,6 +131,16 @@ impl MessageList {
     /// become something else on either side.
     #[must_use]
     pub fn digest(&self) -> Option<[u8; 16]> {
+        self.digest_of(true)
+    }
+
+    /// The same over everything but the GUIDs, for stores that do not keep them.
+    #[must_use]
+    pub fn digest_without_guids(&self) -> Option<[u8; 16]> {
+        self.digest_of(false)
+    }
+
+    fn digest_of(&self, with_guids: bool) -> Option<[u8; 16]> {
         let mut hash = Sha1::new();
         for record in &self.records {
             hash.update(record.uid?.get().to_le_bytes());
@@ -139,7 +149,9 @@ impl MessageList {
             hash.update(record.received.seconds().to_le_bytes());
             hash.update(record.saved.map_or(i64::MIN, Timestamp::seconds).to_le_bytes());
             hash.update(record.pop3_order.map_or(u64::MAX, u64::from).to_le_bytes());
-            hash_text(&mut hash, record.guid.as_bytes());
+            if with_guids {
+                hash_text(&mut hash, record.guid.as_bytes());
+            }
             hash.update([u8::from(record.pop3_uidl.is_some())]);
             hash_text(&mut hash, record.pop3_uidl.as_deref().unwrap_or_default().as_bytes());
             hash.update((record.keywords.len() as u64).to_le_bytes());

@@ -158,7 +158,7 @@ impl<'a> DestinationSession<'a> {
         let same = !created
             && !self.options.full
             && summary.fingerprint.is_some()
-            && summary.fingerprint == MailboxSummary::of(&*mailbox).fingerprint;
+            && summary.fingerprint == MailboxSummary::of(&*mailbox, true).fingerprint;
         if same {
             self.remember(&name, &mut *mailbox, summary.fingerprint)?;
             self.reporter.event(Event::MailboxUnchanged(&name));
@@ -186,14 +186,10 @@ impl<'a> DestinationSession<'a> {
         mailbox: &mut dyn Mailbox,
         source: Option<[u8; 16]>,
     ) -> Result<(), SessionError> {
-        let own = MailboxSummary::of(mailbox);
-        if source.is_none() || own.fingerprint != source {
-            return Ok(());
-        }
-        let Some(point) = own.point(super::peer_label(self.source.as_ref().map_or("", |source| &source.location)))
-        else {
-            return Ok(());
-        };
+        let own = MailboxSummary::of(mailbox, true).fingerprint;
+        let Some(fingerprint) = source.filter(|_| own == source) else { return Ok(()) };
+        let peer = super::peer_label(self.source.as_ref().map_or("", |source| &source.location));
+        let Some(point) = super::sync_point(mailbox.status(), fingerprint, peer) else { return Ok(()) };
         if mailbox.sync_points().contains(&point) {
             return Ok(());
         }

@@ -55,25 +55,16 @@ pub struct MailboxSummary {
 }
 
 impl MailboxSummary {
-    pub(super) fn of(mailbox: &dyn Mailbox) -> Self {
+    /// `guids` says whether both sides keep the GUIDs of messages, so that they can be compared.
+    pub(super) fn of(mailbox: &dyn Mailbox, guids: bool) -> Self {
         let status = mailbox.status().clone();
+        let digest = if guids { mailbox.digest() } else { mailbox.messages().digest_without_guids() };
         Self {
-            fingerprint: mailbox.digest().and_then(|digest| status.fingerprint(digest)),
+            fingerprint: digest.and_then(|digest| status.fingerprint(digest)),
             status,
             complete: mailbox.problems().is_empty(),
             points: mailbox.sync_points().to_vec(),
         }
-    }
-
-    /// This moment, to be kept as one at which another side had the same.
-    pub(super) fn point(&self, peer: [u8; 8]) -> Option<SyncPoint> {
-        Some(SyncPoint {
-            fingerprint: self.fingerprint?,
-            uid_validity: self.status.identity.uid_validity?,
-            uid_next: self.status.uid_next,
-            highest_modseq: self.status.highest_modseq?,
-            peer,
-        })
     }
 
     /// Whether both are known to be the same.

@@ -30,6 +30,8 @@ mod tree_changes;
 
 use sha1::{Digest, Sha1};
 
+use crate::model::{MailboxStatus, SyncPoint};
+
 pub use destination::DestinationSession;
 pub use error::SessionError;
 pub use message::{Amendments, Difference, Greeting, MailboxSummary, Message, Outcome};
@@ -41,6 +43,17 @@ pub use source::SourceSession;
 /// How a store is called in sync points.
 fn peer_label(location: &str) -> [u8; 8] {
     Sha1::digest(location.as_bytes()).first_chunk().copied().unwrap_or_default()
+}
+
+/// A moment at which a mailbox was the same as at `peer`; `None` if something is not decided yet.
+fn sync_point(status: &MailboxStatus, fingerprint: [u8; 16], peer: [u8; 8]) -> Option<SyncPoint> {
+    Some(SyncPoint {
+        fingerprint,
+        uid_validity: status.identity.uid_validity?,
+        uid_next: status.uid_next,
+        highest_modseq: status.highest_modseq?,
+        peer,
+    })
 }
 
 /// One side of a run.

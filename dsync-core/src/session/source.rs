@@ -92,7 +92,7 @@ impl<'a> SourceSession<'a> {
         while let Some(name) = self.mailboxes.pop_front() {
             match self.store.open(&name) {
                 Ok(mailbox) => {
-                    let summary = MailboxSummary::of(&*mailbox);
+                    let summary = MailboxSummary::of(&*mailbox, true);
                     let offer = Message::Offer { name: name.clone(), summary };
                     return (State::AwaitAnswer(OpenMailbox { name, mailbox }), offer);
                 }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use dsync_core::memory::MemoryStore;
 use dsync_core::merge::two_way::Role;
-use dsync_core::model::{MailboxName, MailboxNode, NodeKind, Timestamp};
+use dsync_core::model::{MailboxName, MailboxNode, MessageGuid, NodeKind, Timestamp};
 use dsync_core::report::{Report, Unobserved};
 use dsync_core::session::{MirrorSession, Session, SyncOptions};
 use dsync_core::store::MailStore;
@@ -19,6 +19,8 @@ pub(crate) struct World {
     promises: Promises,
     contents: Content,
     clock: i64,
+    /// Whether both stores keep the GUIDs of messages.
+    with_guids: bool,
 }
 
 /// Everything that can be known about a store.
@@ -28,11 +30,17 @@ pub(crate) struct Facts {
     mailboxes: BTreeMap<MailboxName, (String, Vec<String>)>,
 }
 
-pub(crate) fn facts(store: &mut MemoryStore) -> Facts {
+pub(crate) fn facts(store: &mut MemoryStore, with_guids: bool) -> Facts {
     let mut facts = Facts { tree: store.tree().unwrap(), mailboxes: BTreeMap::new() };
     for mailbox in mailboxes(store) {
         let status = format!("{:?}", store.open(&mailbox).unwrap().status());
-        let messages = messages(store, &mailbox).into_iter().map(|message| format!("{message:?}")).collect();
+        let messages = messages(store, &mailbox).into_iter().map(|(mut record, content)| {
+            if !with_guids {
+                record.guid = MessageGuid::new(b"any").unwrap();
+            }
+            format!("{record:?} {content}")
+        });
+        let messages = messages.collect();
         facts.mailboxes.insert(mailbox, (status, messages));
     }
     facts
@@ -67,13 +75,18 @@ pub(crate) fn run(
 
 impl World {
     pub(crate) fn new() -> Self {
-        Self {
-            stores: [MemoryStore::with_seed(1), MemoryStore::with_seed(2)],
-            seen: Default::default(),
-            promises: Promises::default(),
-            contents: 0,
-            clock: 1000,
-        }
+        Self::of([MemoryStore::with_seed(1), MemoryStore::with_seed(2)])
+    }
+
+    /// Two stores of which the second, or both, do not keep GUIDs.
+    pub(crate) fn without_guids(both: bool) -> Self {
+        let first = if both { MemoryStore::without_guids(1) } else { MemoryStore::with_seed(1) };
+        Self::of([first, MemoryStore::without_guids(2)])
+    }
+
+    fn of(stores: [MemoryStore; 2]) -> Self {
+        let with_guids = stores.iter().all(|store| store.capabilities().guids);
+        Self { stores, seen: Default::default(), promises: Promises::default(), contents: 0, clock: 1000, with_guids }
     }
 
     pub(crate) fn take(&mut self, step: &Step) {
@@ -113,7 +126,7 @@ impl World {
         self.check_equal();
         self.promises.start_anew();
         let [first, second] = &mut self.stores;
-        let before = [facts(first), facts(second)];
+        let before = [facts(first, true), facts(second, true)];
         let report = run(first, second, false, None).unwrap();
         let counts = report.counts;
         assert_eq!(
@@ -121,12 +134,13 @@ impl World {
             (Vec::new(), 0, 0, 0),
             "a further run has nothing to do"
         );
-        assert_eq!(before, [facts(first), facts(second)], "a further run changes nothing");
+        assert_eq!(before, [facts(first, true), facts(second, true)], "a further run changes nothing");
     }
 
     fn check_equal(&mut self) {
         let [first, second] = &mut self.stores;
-        assert_eq!(facts(first), facts(second), "both sides are equal");
+        let guids = self.with_guids;
+        assert_eq!(facts(first, guids), facts(second, guids), "both sides are equal");
         self.promises.check(first);
     }
 

@@ -1,7 +1,9 @@
 //! What becomes of the flags and keywords of one message that both sides may have changed.
 
 use super::{MergeSide, Role, SideMessage};
-use crate::model::{Flags, Keyword, Keywords, MessageRecord, SyncPoint};
+use sha1::{Digest, Sha1};
+
+use crate::model::{Flags, Keyword, Keywords, MessageGuid, MessageRecord, SyncPoint, Uid, UidValidity};
 
 /// Merges the records of both sides.
 pub(super) struct Merger<'a> {
@@ -33,21 +35,43 @@ impl<'a> Merger<'a> {
         });
         match (master, slave) {
             (Some(master), Some(slave)) => self.both(master, slave),
-            (Some(only), None) | (None, Some(only)) => only.record.clone(),
+            (Some(only), None) => self.only(Role::Master, only),
+            (None, Some(only)) => self.only(Role::Slave, only),
             (None, None) => unreachable!("a message that no side has is not placed"),
         }
+    }
+
+    fn only(&self, role: Role, message: &SideMessage) -> MessageRecord {
+        MessageRecord { guid: self.guid(role, message), ..message.record.clone() }
+    }
+
+    /// What a store that does not keep GUIDs shows may be shown for other messages too, so it must not become the
+    /// identity of this one.
+    fn guid(&self, role: Role, message: &SideMessage) -> MessageGuid {
+        let side = self.sides[role.index()];
+        if side.keeps_guids {
+            return message.record.guid.clone();
+        }
+        let mut hash = Sha1::new();
+        hash.update(side.status.identity.guid.map_or([0; 16], |guid| *guid.as_bytes()));
+        hash.update(side.status.identity.uid_validity.map_or(0, UidValidity::get).to_le_bytes());
+        hash.update(message.record.uid.map_or(0, Uid::get).to_le_bytes());
+        hash.update(message.content.unwrap_or_default());
+        let digest = hash.finalize();
+        let hex: String = digest.iter().take(16).map(|byte| format!("{byte:02x}")).collect();
+        MessageGuid::new(hex.as_bytes()).unwrap_or_else(|| message.record.guid.clone())
     }
 
     fn both(&self, master: &SideMessage, slave: &SideMessage) -> MessageRecord {
         let prefer_slave = slave.modseq() > master.modseq();
         let (preferred, other) = if prefer_slave { (slave, master) } else { (master, slave) };
-        let guid_from = match self.sides.map(|side| side.keeps_guids) {
-            [false, true] => slave,
-            _ => master,
+        let guid = match self.sides.map(|side| side.keeps_guids) {
+            [false, true] => slave.record.guid.clone(),
+            _ => self.guid(Role::Master, master),
         };
         MessageRecord {
             uid: preferred.record.uid,
-            guid: guid_from.record.guid.clone(),
+            guid,
             flags: self.flags(master, slave, prefer_slave),
             keywords: self.keywords(master, slave, prefer_slave),
             modseq: Some(master.modseq().max(slave.modseq())),

@@ -52,6 +52,13 @@ pub(super) struct Abilities {
     pub(super) other_guids: bool,
 }
 
+impl Abilities {
+    /// Whether messages can be recognised by their GUIDs.
+    pub(super) fn both_keep_guids(self) -> bool {
+        self.own_guids && self.other_guids
+    }
+}
+
 impl Comparison {
     pub(super) fn start(mut open: Open, other: MailboxSummary, abilities: Abilities) -> Result<Self, StoreError> {
         let base = common_point(&open.summary, &other);
@@ -149,6 +156,11 @@ impl Transfer {
     }
 }
 
+/// Whether both sides have been compared as they are now.
+pub(super) fn have_agreed(own: &MailboxSummary, other: &MailboxSummary) -> bool {
+    common_point(own, other).is_some_and(|point| Some(point.fingerprint) == own.fingerprint)
+}
+
 /// The latest moment that both sides remember.
 pub(super) fn common_point(own: &MailboxSummary, other: &MailboxSummary) -> Option<SyncPoint> {
     let known =
@@ -162,7 +174,7 @@ fn own_side(
     base: Option<SyncPoint>,
     abilities: Abilities,
 ) -> Result<MergeSide, StoreError> {
-    let by_content = !(abilities.own_guids && abilities.other_guids);
+    let by_content = !abilities.both_keep_guids();
     let list: MessageList = open.mailbox.messages().clone();
     let mut messages = Vec::with_capacity(list.len());
     for (key, record) in list.keyed() {

@@ -10,7 +10,7 @@ use super::destination::{is_about_one_mailbox, open_or_create};
 use super::reporting::Reporter;
 use super::{
     Amendments, Greeting, MailboxSummary, Message, Outcome, Session, SessionError, SyncOptions, peer_label,
-    tree_changes,
+    sync_point, tree_changes,
 };
 use crate::merge::two_way::Role;
 use crate::model::{MailboxIdentity, MailboxName, MailboxNode, MailboxTree, NodeKind};
@@ -271,7 +271,7 @@ impl<'a> MirrorSession<'a> {
                 for reason in mailbox.problems() {
                     self.reporter.problem(Some(name), reason.clone());
                 }
-                let summary = MailboxSummary::of(&*mailbox);
+                let summary = MailboxSummary::of(&*mailbox, self.abilities().both_keep_guids());
                 Ok(Some(Open { name: name.clone(), mailbox, summary, created }))
             }
             // Whatever is wrong with one mailbox, the others can be had.
@@ -297,7 +297,10 @@ impl<'a> MirrorSession<'a> {
 
     /// Both summaries are known.
     fn compare(&mut self, mut open: Open, other: MailboxSummary) -> Result<State, SessionError> {
-        if open.summary.is_same(&other) && !self.options.full {
+        let same = open.summary.is_same(&other)
+            // Without GUIDs two different messages may look the same, until their bytes have been compared.
+            && (self.abilities().both_keep_guids() || exchange::have_agreed(&open.summary, &other));
+        if same && !self.options.full {
             self.reporter.event(Event::MailboxUnchanged(&open.name));
             if open.created
                 && let Err(error) = settle::publish(&mut *open.mailbox)
@@ -305,18 +308,16 @@ impl<'a> MirrorSession<'a> {
                 self.problem_or_error(&open.name, error)?;
                 return Ok(self.next_mailbox());
             }
-            self.remember(&mut open)?;
+            self.remember(&mut open, other.fingerprint)?;
             return Ok(self.next_mailbox());
         }
-        let other_guids = self.greeting.as_ref().is_some_and(|greeting| greeting.capabilities.guids);
-        let abilities = Abilities { own_guids: self.store.capabilities().guids, other_guids };
-        let comparison = Comparison::start(open, other, abilities).map_err(|error| self.store_error(error))?;
+        let comparison = Comparison::start(open, other, self.abilities()).map_err(|error| self.store_error(error))?;
         Ok(State::Compare(Box::new(comparison)))
     }
 
     /// Both sides have the same mailbox now, and will know it.
-    fn remember(&mut self, open: &mut Open) -> Result<(), SessionError> {
-        let point = MailboxSummary::of(&*open.mailbox).point(self.peer());
+    fn remember(&mut self, open: &mut Open, fingerprint: Option<[u8; 16]>) -> Result<(), SessionError> {
+        let point = fingerprint.and_then(|fingerprint| sync_point(open.mailbox.status(), fingerprint, self.peer()));
         let Some(point) = point.filter(|point| self.both_import() && !open.mailbox.sync_points().contains(point))
         else {
             return Ok(());
@@ -325,6 +326,11 @@ impl<'a> MirrorSession<'a> {
             Ok(()) => Ok(()),
             Err(error) => self.problem_or_error(&open.name, error),
         }
+    }
+
+    fn abilities(&self) -> Abilities {
+        let other_guids = self.greeting.as_ref().is_some_and(|greeting| greeting.capabilities.guids);
+        Abilities { own_guids: self.store.capabilities().guids, other_guids }
     }
 
     fn both_import(&self) -> bool {
@@ -429,7 +435,7 @@ impl<'a> MirrorSession<'a> {
         if incomplete {
             return Ok(Outcome::Partial);
         }
-        Ok(Outcome::Done(MailboxSummary::of(&*transfer.open.mailbox).fingerprint))
+        Ok(Outcome::Done(MailboxSummary::of(&*transfer.open.mailbox, self.abilities().both_keep_guids()).fingerprint))
     }
 
     /// Both sides are done with the mailbox.
@@ -439,7 +445,7 @@ impl<'a> MirrorSession<'a> {
         let both_import = self.both_import();
         match (own, other) {
             (Outcome::Done(own), Outcome::Done(other)) if own == other && both_import => {
-                self.remember(&mut open)?;
+                self.remember(&mut open, other)?;
             }
             (Outcome::Partial, _) | (_, Outcome::Partial) => {}
             (Outcome::Done(_), Outcome::Done(_)) if !both_import => {}
