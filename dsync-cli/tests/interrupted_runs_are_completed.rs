@@ -12,12 +12,16 @@ use support::{Dovecot, Snapshot, Store, assert_equal, build};
 /// Starts runs and kills them after longer and longer times, then lets one finish.
 fn interrupt_and_finish(dovecot: &Dovecot, source: &Store, destination: &Store) {
     for milliseconds in [0, 1, 2, 3, 4, 5, 6, 8, 10, 12, 15, 18, 22, 26, 30, 40, 50] {
-        dovecot.backup_and_kill(source, destination, Duration::from_millis(milliseconds));
+        dovecot.run_and_kill("backup", source, destination, Duration::from_millis(milliseconds));
     }
     dovecot.backup(source, destination).assert_done();
     assert_equal(&Snapshot::of(source), &Snapshot::of(destination));
     destination.assert_no_complaints();
-    let left = std::fs::read_dir(destination.path().join("tmp")).unwrap().map(|entry| entry.unwrap().file_name());
+    assert_nothing_hidden(destination);
+}
+
+fn assert_nothing_hidden(store: &Store) {
+    let left = std::fs::read_dir(store.path().join("tmp")).unwrap().map(|entry| entry.unwrap().file_name());
     let hidden: Vec<_> = left.filter(|name| name.to_string_lossy().starts_with("dsync.")).collect();
     assert!(hidden.is_empty(), "{hidden:?}");
 }
@@ -48,4 +52,48 @@ fn a_first_backup_and_those_after_it() {
     imap.expunge("3");
     imap.logout();
     interrupt_and_finish(&dovecot, &source, &destination);
+}
+
+/// Starts two-way runs and kills them after longer and longer times, then lets one finish. Both sides then hold `count`
+/// messages.
+fn interrupt_mirrors_and_finish(dovecot: &Dovecot, stores: [&Store; 2], count: usize) {
+    let [first, second] = stores;
+    for milliseconds in [0, 1, 2, 3, 4, 5, 6, 8, 10, 12, 15, 18, 22, 26, 30, 40, 50] {
+        dovecot.run_and_kill("mirror", first, second, Duration::from_millis(milliseconds));
+    }
+    dovecot.mirror(first, second).assert_done();
+    let (seen, others) = (Snapshot::of(first), Snapshot::of(second));
+    assert_equal(&seen, &others);
+    for store in stores {
+        let messages = store.doveadm(&["fetch", "uid", "mailbox", "*"]);
+        assert_eq!(messages.matches("uid:").count(), count, "{messages}");
+        store.assert_no_complaints();
+        assert_nothing_hidden(store);
+    }
+}
+
+#[test]
+fn a_first_mirror_and_those_after_it() {
+    let dovecot = Dovecot::new();
+    let (first, second) = (dovecot.store("first"), dovecot.store("second"));
+    build::small(&first);
+    // 12 in INBOX less 3, and 4, 1 and 12 in others.
+    interrupt_mirrors_and_finish(&dovecot, [&first, &second], 26);
+
+    let mut imap = first.imap();
+    imap.select("INBOX");
+    imap.store("1:4", "+FLAGS", "(\\Flagged fresh)");
+    imap.expunge("2");
+    imap.rename("Work", "Play");
+    imap.append("INBOX", "()", b"Subject: here\r\n\r\nhere\r\n");
+    imap.logout();
+    let mut imap = second.imap();
+    imap.select("INBOX");
+    imap.store("3:6", "-FLAGS", "(\\Flagged red)");
+    imap.append("INBOX", "(\\Draft)", b"Subject: there\r\n\r\nthere\r\n");
+    imap.create("Another/One");
+    imap.append("Another/One", "()", b"Subject: new\r\n\r\nnew\r\n");
+    imap.delete("Entw&APw-rfe");
+    imap.logout();
+    interrupt_mirrors_and_finish(&dovecot, [&first, &second], 27);
 }

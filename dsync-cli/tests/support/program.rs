@@ -62,12 +62,12 @@ impl Dovecot {
         command
     }
 
-    /// Starts to make `destination` look like `source`, and kills that without warning.
-    pub fn backup_and_kill(&self, source: &Store, destination: &Store, after: Duration) {
-        source.adopt();
-        destination.adopt();
-        let location = format!("mail_location={}", source.location());
-        let mut command = self.dsync_command(&["-o", &location, "backup", &destination.location()]);
+    /// Starts a command on two stores, `backup` or `mirror`, and kills it without warning.
+    pub fn run_and_kill(&self, command: &str, first: &Store, second: &Store, after: Duration) {
+        first.adopt();
+        second.adopt();
+        let location = format!("mail_location={}", first.location());
+        let mut command = self.dsync_command(&["-o", &location, command, &second.location()]);
         let mut child = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().expect("dsync starts");
         std::thread::sleep(after);
         // It may have finished by itself.
@@ -77,9 +77,20 @@ impl Dovecot {
 
     /// Makes `destination` look like `source`.
     pub fn backup(&self, source: &Store, destination: &Store) -> Run {
-        source.adopt();
-        destination.adopt();
-        self.dsync(&["-o", &format!("mail_location={}", source.location()), "backup", &destination.location()])
+        self.run_on(&["backup"], source, destination)
+    }
+
+    /// Makes both stores equal.
+    pub fn mirror(&self, first: &Store, second: &Store) -> Run {
+        self.run_on(&["mirror"], first, second)
+    }
+
+    /// Runs a command with its options on two stores.
+    pub fn run_on(&self, command: &[&str], first: &Store, second: &Store) -> Run {
+        first.adopt();
+        second.adopt();
+        let (first, second) = (format!("mail_location={}", first.location()), second.location());
+        self.dsync(&[&["-o", &first], command, &[&second]].concat())
     }
 
     /// The program at a path that the owner of the mail can reach; the one where it was built may be private.

@@ -27,6 +27,8 @@ use crate::fs::{FsError, mutation, read};
 
 /// How long to wait for a server that holds the lock; servers wait as long.
 const WAIT: Duration = Duration::from_secs(180);
+/// How long to wait for somebody who has made a new log and has only to rename it.
+const WAIT_FOR_COMPLETE: Duration = Duration::from_secs(5);
 /// How long to wait for the lock of the cache; servers wait as long.
 const CACHE_WAIT: Duration = Duration::from_secs(10);
 /// The number of the first log; servers begin with 2 and take any.
@@ -321,7 +323,8 @@ fn create_log(files: &IndexFiles, path: &Path, permissions: &Permissions) -> Res
         header.initial_modseq = state.view.highest_modseq();
     }
     let new = files.with(".log.newlock");
-    let lock = match write_locked(&new, &header.encode(), permissions) {
+    // It appears with all that is in it, so that a crash leaves one that others recognise as complete.
+    let file = match mutation::create_with(&new, &header.encode(), permissions) {
         // A server is just making one, or crashed doing so; it is never held for long.
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
             wait_for(&new)?;
@@ -329,21 +332,24 @@ fn create_log(files: &IndexFiles, path: &Path, permissions: &Permissions) -> Res
         }
         result => result?,
     };
-    let result = if path.exists() { mutation::remove_file(&new) } else { mutation::rename(&new, path) };
+    let result = mutation::sync_file(&file, &new)
+        .and_then(|()| if path.exists() { mutation::remove_file(&new) } else { mutation::rename(&new, path) });
     if result.is_err() {
         let _ = mutation::remove_file(&new);
     }
-    drop(lock);
     Ok(result?)
 }
 
-/// Waits until a file is gone, or takes it away if it has not changed for as long as servers wait.
+/// Waits until a new log has its final name. One that does not get it in time was left by a crash and is taken away: a
+/// complete one soon, because nothing but renaming it was left to do; another one after as long as servers wait.
 fn wait_for(path: &Path) -> Result<(), FsError> {
-    let give_up = Instant::now() + WAIT;
+    let complete = read::contents(path, files::LARGEST)?.is_some_and(|bytes| LogHeader::decode(&bytes).is_ok());
+    let wait = if complete { WAIT_FOR_COMPLETE } else { WAIT };
+    let give_up = Instant::now() + wait;
     loop {
         let Ok(metadata) = std::fs::metadata(path) else { return Ok(()) };
         let age = metadata.modified().ok().and_then(|time| time.elapsed().ok()).unwrap_or_default();
-        if age > WAIT || Instant::now() > give_up {
+        if age > wait || Instant::now() > give_up {
             return mutation::remove_file(path);
         }
         std::thread::sleep(Duration::from_millis(20));

@@ -36,10 +36,7 @@ impl Tool {
         left.adopt();
         right.adopt();
         match self {
-            Self::Dsync => {
-                let location = format!("mail_location={}", left.location());
-                dovecot.dsync(&["-o", &location, "mirror", &right.location()])
-            }
+            Self::Dsync => dovecot.mirror(left, right),
             // Without -f it takes mailboxes for equal whose counters are.
             Self::Doveadm => {
                 let said = left.log().len();

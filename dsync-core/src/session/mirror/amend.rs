@@ -8,8 +8,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::settle;
 use crate::model::{
-    MailboxGuid, MailboxIdentity, MailboxName, MailboxNode, MailboxStatus, MessageKey, MessageRecord, ModSeq,
-    SyncPoint, Timestamp, Uid, UidValidity,
+    MailboxGuid, MailboxIdentity, MailboxName, MailboxNode, MailboxStatus, MailboxTree, MessageKey, MessageRecord,
+    ModSeq, SyncPoint, Timestamp, Uid, UidValidity,
 };
 use crate::session::Amendments;
 use crate::store::{MailStore, Mailbox, MailboxChanges, Origin, StoreError};
@@ -30,6 +30,13 @@ pub(super) struct Amended {
 /// Looks at every mailbox of `own` that `other` deleted. `peer` is how the other side is called in sync points.
 pub(super) fn amend(store: &mut dyn MailStore, own: &TreeSide, other: &TreeSide, peer: [u8; 8]) -> Amended {
     let mut amended = Amended::default();
+    if let Some((name, guid)) = other_inbox_elsewhere(own, other) {
+        let new = guid.derived(b"no INBOX");
+        match settle::change_guid(store, name, new) {
+            Ok(()) => amended.amendments.kept.push((guid, new)),
+            Err(error) => amended.failed.push((name.clone(), error)),
+        }
+    }
     for (guid, time) in other.deleted_mailboxes() {
         let place = own.tree.iter().find(|(name, node)| node.guid() == Some(guid) && !name.is_inbox());
         let Some((name, _)) = place else { continue };
@@ -42,6 +49,14 @@ pub(super) fn amend(store: &mut dyn MailStore, own: &TreeSide, other: &TreeSide,
         }
     }
     amended
+}
+
+/// A mailbox of this side that is the other side's INBOX: INBOX was renamed here or copied as a whole. No INBOX is
+/// ever renamed or deleted, so the two cannot remain the same mailbox.
+fn other_inbox_elsewhere<'a>(own: &'a TreeSide, other: &TreeSide) -> Option<(&'a MailboxName, MailboxGuid)> {
+    let inbox = other.tree.get(&MailboxName::inbox())?.guid()?;
+    let place = own.tree.iter().find(|(name, node)| node.guid() == Some(inbox) && !name.is_inbox());
+    place.map(|(name, _)| (name, inbox))
 }
 
 /// A mailbox that the other side deleted.
@@ -151,11 +166,11 @@ fn keep(
     })
 }
 
-/// A GUID for each mailbox that shares its GUID with another one: all but the last by name get a new one.
-pub(super) fn duplicates(side: &TreeSide) -> Vec<(MailboxName, MailboxGuid)> {
-    let mut known = BTreeSet::new();
+/// A GUID for each mailbox that shares its GUID with another one: all but INBOX, or else the last by name, get a new one.
+pub(super) fn duplicates(tree: &MailboxTree) -> Vec<(MailboxName, MailboxGuid)> {
+    let mut known: BTreeSet<_> = tree.get(&MailboxName::inbox()).and_then(MailboxNode::guid).into_iter().collect();
     let mut again = Vec::new();
-    for (name, node) in side.tree.iter().rev() {
+    for (name, node) in tree.iter().rev().filter(|(name, _)| !name.is_inbox()) {
         if let Some(guid) = node.guid()
             && !known.insert(guid)
         {

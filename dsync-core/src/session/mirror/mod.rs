@@ -146,7 +146,7 @@ impl<'a> MirrorSession<'a> {
             }
         }
         let tree = self.selected_tree()?;
-        let duplicates = amend::duplicates(&TreeSide { tree: tree.clone(), ..TreeSide::default() });
+        let duplicates = amend::duplicates(&tree);
         if duplicates.is_empty() {
             return Ok(tree);
         }

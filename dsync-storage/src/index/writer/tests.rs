@@ -149,3 +149,17 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn a_new_log_that_a_crash_left_without_its_name_does_not_stand_in_the_way_for_long() {
+    let dir = tempfile::tempdir().unwrap();
+    let files = at(dir.path());
+    create(&files, &one_message(40), &[], &Permissions::PRIVATE, Durability::Now).unwrap();
+    let left = files.with(".log.newlock");
+    std::fs::write(&left, LogHeader::new(7, 3, 0, 1).encode()).unwrap();
+    let old = std::time::SystemTime::now() - WAIT_FOR_COMPLETE - Duration::from_secs(1);
+    File::options().write(true).open(&left).unwrap().set_modified(old).unwrap();
+    let locked = LockedIndex::lock(&files, &Permissions::PRIVATE).unwrap();
+    assert_eq!(locked.view().highest_modseq(), 40);
+    assert!(!left.exists());
+}

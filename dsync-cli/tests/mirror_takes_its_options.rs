@@ -1,0 +1,116 @@
+//! `mirror` and its options, as an administrator uses them.
+
+// A helper that fails is a test that fails.
+#![allow(clippy::unwrap_used)]
+
+mod support;
+
+use support::{Dovecot, Fingerprint, Snapshot, Store, assert_equal, build};
+
+struct Pair {
+    dovecot: Dovecot,
+    first: Store,
+    second: Store,
+}
+
+impl Pair {
+    /// Two stores that are equal.
+    fn mirrored() -> Self {
+        let dovecot = Dovecot::new();
+        let (first, second) = (dovecot.store("first"), dovecot.store("second"));
+        build::small(&first);
+        dovecot.mirror(&first, &second).assert_done();
+        Self { dovecot, first, second }
+    }
+
+    fn append(store: &Store, mailbox: &str, text: &str) {
+        let mut imap = store.imap();
+        imap.append(mailbox, "()", format!("Subject: {text}\r\n\r\n{text}\r\n").as_bytes());
+        imap.logout();
+    }
+
+    fn holds(store: &Store, text: &str) -> bool {
+        store.doveadm(&["search", "mailbox", "*", "subject", text]).lines().count() > 0
+    }
+}
+
+#[test]
+fn a_run_with_nothing_to_do_writes_nothing_on_either_side() {
+    let pair = Pair::mirrored();
+    assert_equal(&Snapshot::of(&pair.first), &Snapshot::of(&pair.second));
+    // Looking was work of the server's.
+    pair.dovecot.mirror(&pair.first, &pair.second).assert_done();
+    let before = [&pair.first, &pair.second].map(|store| Fingerprint::of(store.path()));
+    for command in [&["mirror"][..], &["mirror", "-f"], &["mirror", "-1"], &["mirror", "-1", "-R"]] {
+        pair.dovecot.run_on(command, &pair.first, &pair.second).assert_done();
+    }
+    for (store, before) in [&pair.first, &pair.second].into_iter().zip(&before) {
+        assert_eq!(before.changes(&Fingerprint::of(store.path())), [] as [String; 0]);
+    }
+}
+
+#[test]
+fn a_one_way_merge_leaves_its_source_alone_and_keeps_what_the_destination_has() {
+    for (options, reversed) in [(&["mirror", "-1"][..], false), (&["mirror", "-1", "-R"], true)] {
+        let pair = Pair::mirrored();
+        let (source, destination) = if reversed { (&pair.second, &pair.first) } else { (&pair.first, &pair.second) };
+        Pair::append(source, "INBOX", "from-source");
+        Pair::append(destination, "INBOX", "at-destination");
+        let before = Fingerprint::of(source.path());
+        pair.dovecot.run_on(options, &pair.first, &pair.second).assert_done();
+        assert_eq!(before.changes(&Fingerprint::of(source.path())), [] as [String; 0]);
+        assert!(Pair::holds(destination, "from-source") && Pair::holds(destination, "at-destination"));
+        assert!(!Pair::holds(source, "at-destination"));
+        destination.assert_no_complaints();
+    }
+}
+
+#[test]
+fn a_one_way_merge_takes_what_no_server_has_opened() {
+    let dovecot = Dovecot::new();
+    let (source, destination) = (dovecot.store("source"), dovecot.store("destination"));
+    source.make_maildir("");
+    source.make_maildir(".Lists");
+    source.write("cur/1600000001.a.host:2,S", b"Subject: foreign-one\n\none\n");
+    source.write(".Lists/new/1600000002.b.host", b"Subject: foreign-two\n\ntwo\n");
+    let before = Fingerprint::of(source.path());
+    Pair::append(&destination, "INBOX", "at-destination");
+    for _ in 0..2 {
+        dovecot.run_on(&["mirror", "-1"], &source, &destination).assert_done();
+        let all = destination.doveadm(&["search", "mailbox", "*", "all"]);
+        assert_eq!(all.lines().count(), 3, "{all}");
+    }
+    assert_eq!(before.changes(&Fingerprint::of(source.path())), [] as [String; 0]);
+    assert!(Pair::holds(&destination, "foreign-one") && Pair::holds(&destination, "foreign-two"));
+    destination.assert_no_complaints();
+}
+
+#[test]
+fn only_the_mailbox_that_is_named_takes_part() {
+    let pair = Pair::mirrored();
+    Pair::append(&pair.first, "INBOX", "in-inbox");
+    Pair::append(&pair.second, "Work/Projects", "in-projects");
+    pair.dovecot.run_on(&["mirror", "-m", "Work/%"], &pair.first, &pair.second).assert_done();
+    assert!(Pair::holds(&pair.first, "in-projects") && !Pair::holds(&pair.second, "in-inbox"));
+    pair.dovecot.run_on(&["backup", "-m", "INBOX"], &pair.first, &pair.second).assert_done();
+    assert!(Pair::holds(&pair.second, "in-inbox"));
+    assert_equal(&Snapshot::of(&pair.first), &Snapshot::of(&pair.second));
+}
+
+#[test]
+fn what_cannot_be_done_is_named_and_the_rest_is_done() {
+    let pair = Pair::mirrored();
+    Pair::append(&pair.first, "INBOX", "in-inbox");
+    Pair::append(&pair.first, "Work", "in-work");
+    // As if the file system of that mailbox were not mounted.
+    let hidden = pair.second.path().join("hidden");
+    std::fs::rename(pair.second.path().join(".Work"), &hidden).unwrap();
+    std::fs::create_dir(pair.second.path().join(".Work")).unwrap();
+    pair.dovecot.mirror(&pair.first, &pair.second).assert_done_but(&["Work", "mounted"]);
+    std::fs::remove_dir(pair.second.path().join(".Work")).unwrap();
+    std::fs::rename(&hidden, pair.second.path().join(".Work")).unwrap();
+    assert!(Pair::holds(&pair.second, "in-inbox") && Pair::holds(&pair.first, "in-work"));
+    pair.dovecot.mirror(&pair.first, &pair.second).assert_done();
+    assert!(Pair::holds(&pair.second, "in-work"));
+    assert_equal(&Snapshot::of(&pair.first), &Snapshot::of(&pair.second));
+}
