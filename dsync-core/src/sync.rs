@@ -35,7 +35,7 @@ pub fn backup(
     observer: &mut dyn Observer,
 ) -> Result<Report, SessionError> {
     let mut sender = SourceSession::new(source, options.clone());
-    let mut receiver = DestinationSession::new(destination, options.clone(), observer);
+    let mut receiver = DestinationSession::new(destination, observer);
     drive(&mut sender, &mut receiver)?;
     Ok(receiver.into_report())
 }

@@ -5,6 +5,8 @@
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+#[path = "two_way/chain.rs"]
+mod chain;
 #[path = "two_way/clients.rs"]
 mod clients;
 #[path = "two_way/generate.rs"]
@@ -16,7 +18,8 @@ mod world;
 
 use proptest::test_runner::{Config, TestRunner};
 
-use generate::{History, histories};
+use chain::Chain;
+use generate::{History, chain_histories, histories};
 use world::World;
 
 /// How many histories an ordinary run tries.
@@ -67,6 +70,22 @@ fn it_does_not_matter_which_side_begins() {
             world.take(step);
         }
         world.compare_with_swapped_sides();
+        Ok(())
+    });
+    if let Err(failure) = result {
+        panic!("{failure}");
+    }
+}
+
+#[test]
+fn three_stores_lose_nothing_between_them() {
+    let config =
+        Config { cases: number() / 3, failure_persistence: None, max_shrink_iters: 20_000, ..Config::default() };
+    let result = TestRunner::new(config).run(&chain_histories(), |history| {
+        let mut chain = Chain::new();
+        chain.finish();
+        history.iter().for_each(|step| chain.take(step));
+        chain.finish();
         Ok(())
     });
     if let Err(failure) = result {

@@ -3,7 +3,8 @@
 use super::Factory;
 use super::fixture::{create_three, expect, identity, key, name, no_changes, uid};
 use crate::model::{
-    Flags, MailboxHistory, MailboxName, MessageRecord, ModSeq, SyncPoint, TreeChange, TreeHistory, UidValidity,
+    Flags, HistoryRange, MailboxHistory, MailboxName, MessageRecord, ModSeq, SyncPoint, TreeChange, TreeHistory,
+    UidValidity,
 };
 use crate::store::{ErrorKind, MailStore, MailboxChanges, Origin};
 
@@ -34,7 +35,8 @@ fn change(store: &mut dyn MailStore, origin: Origin) -> MessageRecord {
 
 fn history(store: &mut dyn MailStore, since: Option<u64>) -> MailboxHistory {
     let mut open = store.open(&inbox()).expect("it can be opened");
-    open.history(since.map(ModSeq)).expect("the history can be read")
+    let range = HistoryRange { since: since.map(ModSeq), mirrored_until: ModSeq(0) };
+    open.history(range).expect("the history can be read")
 }
 
 fn local_changes_are_remembered(store: &mut dyn MailStore) {
@@ -56,6 +58,11 @@ fn mirrored_changes_are_not_but_for_expunges(store: &mut dyn MailStore) {
     let history = history(store, Some(40));
     assert!(history.flags.is_empty(), "what came from elsewhere is no change of this store");
     assert!(!history.complete || history.expunged.contains_key(&uid(7)), "but its expunges are facts");
+    let mut open = store.open(&inbox()).expect("it can be opened");
+    let range = HistoryRange { since: Some(ModSeq(40)), mirrored_until: ModSeq(60) };
+    let all = open.history(range).expect("the history can be read");
+    let removed = all.flags.get(&uid(3)).map(|flags| flags.removed);
+    assert!(!all.complete || removed == Some(Flags::SEEN), "for others it is news");
 }
 
 fn a_moment_divides_the_history(store: &mut dyn MailStore) {

@@ -221,7 +221,7 @@ impl StoredMailbox {
         let gone = self.messages.remove(&uid)?;
         self.highest_modseq = self.highest_modseq.plus(1);
         let change = LoggedChange::Expunged(gone.record.guid.to_128());
-        self.log.push(LogEntry { modseq: self.highest_modseq, uid, change });
+        self.log.push(LogEntry { modseq: self.highest_modseq, uid, change, mirrored: false });
         Some(gone)
     }
 
@@ -230,7 +230,7 @@ impl StoredMailbox {
             self.highest_modseq = self.highest_modseq.plus(1);
             edit(&mut message.record);
             message.record.modseq = Some(self.highest_modseq);
-            self.log.push(LogEntry { modseq: self.highest_modseq, uid, change });
+            self.log.push(LogEntry { modseq: self.highest_modseq, uid, change, mirrored: false });
         }
     }
 }

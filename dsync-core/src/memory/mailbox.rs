@@ -4,8 +4,8 @@ use std::sync::{Arc, Mutex};
 
 use super::{Contents, LogEntry, LoggedChange, StoredMailbox, StoredMessage, lock, not_found};
 use crate::model::{
-    MailboxHistory, MailboxName, MailboxStatus, MessageGuid, MessageKey, MessageList, MessageRecord, ModSeq,
-    SyncPoint, Uid,
+    HistoryRange, Keyword, MailboxHistory, MailboxName, MailboxStatus, MessageGuid, MessageKey, MessageList,
+    MessageRecord, SyncPoint, Uid,
 };
 use crate::store::{ErrorKind, Mailbox, MailboxChanges, MessageBody, Origin, SavedBody, StoreError};
 
@@ -59,12 +59,13 @@ impl MemoryMailbox {
     fn changed(&self, changes: MailboxChanges) -> Result<StoredMailbox, StoreError> {
         let mut stored = self.stored.clone();
         let gone = changes.remove.iter().chain(changes.renumber.iter().map(|(key, _)| key));
+        let mirrored = changes.origin == Origin::Mirrored;
         let mut logged = Vec::new();
         for key in gone {
             let uid = self.uid_of(*key)?;
             if let Some(message) = stored.messages.get(&uid) {
                 let change = LoggedChange::Expunged(message.record.guid.to_128());
-                logged.push(LogEntry { modseq: changes.highest_modseq, uid, change });
+                logged.push(LogEntry { modseq: changes.highest_modseq, uid, change, mirrored });
             }
         }
         let mut take = |key: MessageKey| {
@@ -83,11 +84,12 @@ impl MemoryMailbox {
         for record in changes.update {
             let uid = record.uid.ok_or_else(without_uid)?;
             let before = take(MessageKey::Uid(uid))?;
-            if changes.origin == Origin::Local && before.record.flags != record.flags {
-                let (old, new) = (before.record.flags, record.flags);
-                let change = LoggedChange::Flags { added: new.without(old), removed: old.without(new) };
-                logged.push(LogEntry { modseq: changes.highest_modseq, uid, change });
-            }
+            logged.extend(changes_of(&before.record, &record).into_iter().map(|change| LogEntry {
+                modseq: changes.highest_modseq,
+                uid,
+                change,
+                mirrored,
+            }));
             placed.push(StoredMessage { record, bytes: before.bytes });
         }
         for (SavedBody(number), record) in changes.add {
@@ -114,6 +116,21 @@ impl MemoryMailbox {
         stored.first_recent_uid = changes.first_recent_uid;
         Ok(stored)
     }
+}
+
+/// What has to be written down when a message changes.
+fn changes_of(before: &MessageRecord, after: &MessageRecord) -> Vec<LoggedChange> {
+    let (added, removed) = (after.flags.without(before.flags), before.flags.without(after.flags));
+    let mut changes = Vec::new();
+    if !(added.is_empty() && removed.is_empty()) {
+        changes.push(LoggedChange::Flags { added, removed });
+    }
+    let missing = |from: &MessageRecord, keyword: &Keyword| !from.keywords.contains(keyword);
+    let set = after.keywords.iter().filter(|keyword| missing(before, keyword));
+    let gone = before.keywords.iter().filter(|keyword| missing(after, keyword));
+    changes.extend(gone.map(|keyword| LoggedChange::Keyword(keyword.clone(), false)));
+    changes.extend(set.map(|keyword| LoggedChange::Keyword(keyword.clone(), true)));
+    changes
 }
 
 fn without_uid() -> StoreError {
@@ -153,8 +170,8 @@ impl Mailbox for MemoryMailbox {
         &[]
     }
 
-    fn history(&mut self, since: Option<ModSeq>) -> Result<MailboxHistory, StoreError> {
-        Ok(self.stored.history(since))
+    fn history(&mut self, range: HistoryRange) -> Result<MailboxHistory, StoreError> {
+        Ok(self.stored.history(range))
     }
 
     fn sync_points(&self) -> &[SyncPoint] {

@@ -8,9 +8,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crate::model::{
-    Flags, Keyword, MailboxGuid, MailboxHistory, MailboxIdentity, MailboxName, MailboxNode, MailboxTree,
-    MessageRecord, ModSeq, NameHash, NodeKind, SyncPoint, Timestamp, TreeChange, TreeEvent, TreeHistory, Uid,
-    UidValidity,
+    Flags, HistoryRange, Keyword, MailboxGuid, MailboxHistory, MailboxIdentity, MailboxName, MailboxNode,
+    MailboxTree, MessageRecord, ModSeq, NameHash, NodeKind, SyncPoint, Timestamp, TreeChange, TreeEvent, TreeHistory,
+    Uid, UidValidity,
 };
 use crate::store::{Capabilities, ErrorKind, MailStore, Mailbox, StoreError};
 
@@ -59,6 +59,8 @@ struct LogEntry {
     modseq: ModSeq,
     uid: Uid,
     change: LoggedChange,
+    /// It came from another store.
+    mirrored: bool,
 }
 
 #[derive(Clone, Debug)]
@@ -148,25 +150,25 @@ impl StoredMailbox {
         }
     }
 
-    /// What the log says about the time since HIGHESTMODSEQ was `since`.
-    fn history(&self, since: Option<ModSeq>) -> MailboxHistory {
-        let mut history = MailboxHistory {
-            complete: since.is_some_and(|since| since >= self.log_start && since <= self.highest_modseq),
-            ..MailboxHistory::default()
-        };
+    fn history(&self, range: HistoryRange) -> MailboxHistory {
+        let HistoryRange { since, mirrored_until } = range;
+        let complete = since.is_some_and(|since| since >= self.log_start && since <= self.highest_modseq);
+        let mut history = MailboxHistory { complete, ..MailboxHistory::default() };
         let since = since.unwrap_or_default();
         for entry in self.log.iter().filter(|entry| entry.modseq > since) {
+            let told = !entry.mirrored || entry.modseq <= mirrored_until;
             match &entry.change {
-                LoggedChange::Flags { added, removed } => {
-                    history.flags.entry(entry.uid).or_default().change_flags(*added, *removed);
-                }
-                LoggedChange::Keyword(keyword, set) => {
-                    history.flags.entry(entry.uid).or_default().change_keyword(keyword.clone(), *set);
-                }
                 LoggedChange::Expunged(guid) => {
                     history.flags.remove(&entry.uid);
                     history.expunged.insert(entry.uid, Some(*guid));
                 }
+                LoggedChange::Flags { added, removed } if told => {
+                    history.flags.entry(entry.uid).or_default().change_flags(*added, *removed);
+                }
+                LoggedChange::Keyword(keyword, set) if told => {
+                    history.flags.entry(entry.uid).or_default().change_keyword(keyword.clone(), *set);
+                }
+                LoggedChange::Flags { .. } | LoggedChange::Keyword(..) => {}
             }
         }
         history
@@ -197,6 +199,10 @@ fn refuse_inbox(name: &MailboxName) -> Result<(), StoreError> {
 impl MailStore for MemoryStore {
     fn location(&self) -> String {
         format!("memory:{}", lock(&self.shared).seed)
+    }
+
+    fn id(&self) -> String {
+        self.location()
     }
 
     fn capabilities(&self) -> Capabilities {

@@ -1,9 +1,12 @@
 //! What has to change in one mailbox. Pure functions from two lists of messages to a plan; no I/O, no clock.
 
+mod headroom;
 mod one_way;
+mod settle;
 pub mod two_way;
 
 pub use one_way::one_way;
+pub use settle::settle;
 
 use crate::model::{MailboxIdentity, MailboxStatus, MessageKey, MessageList, MessageRecord, ModSeq, Uid};
 use crate::store::{MailboxChanges, Origin};

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::{Flags, Keyword, ModSeq, Uid, UidValidity};
+use super::{Flags, Keyword, MailboxStatus, ModSeq, Uid, UidValidity};
 
 /// How the flags and keywords of one message were changed, by clients of the store itself.
 ///
@@ -16,6 +16,8 @@ pub struct FlagHistory {
     pub removed: Flags,
     /// Keywords: `true` if it was set, `false` if it was taken away.
     pub keywords: BTreeMap<Keyword, bool>,
+    /// All keywords were taken away, before those in `keywords` were set.
+    pub cleared_keywords: bool,
 }
 
 impl FlagHistory {
@@ -31,21 +33,37 @@ impl FlagHistory {
         self.keywords.insert(keyword, set);
     }
 
+    /// Notes that all keywords were taken away.
+    pub fn clear_keywords(&mut self) {
+        self.keywords.clear();
+        self.cleared_keywords = true;
+    }
+
     /// Whether nothing is known.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.added.is_empty() && self.removed.is_empty() && self.keywords.is_empty()
+        self.added.is_empty() && self.removed.is_empty() && self.keywords.is_empty() && !self.cleared_keywords
     }
 }
 
-/// What clients of the store did in a mailbox since some moment. What a synchronisation did is not in it, but for
-/// the messages that it expunged.
+/// Which part of a history is asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct HistoryRange {
+    /// HIGHESTMODSEQ at its beginning; `None` for everything that is still known.
+    pub since: Option<ModSeq>,
+    /// Up to which HIGHESTMODSEQ changes that a synchronisation carried over from other stores count as well: to the
+    /// store that the history is told to, they are news. After that only what clients did.
+    pub mirrored_until: ModSeq,
+}
+
+/// What was done in a mailbox since some moment.
 ///
 /// A store that keeps no history gives the default: nothing is known. Deletions are then never concluded from
 /// the absence of a message, so they come back from the other side unless a [`SyncPoint`] proves them.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct MailboxHistory {
-    /// Whether it reaches back to the moment that was asked for. If not, changes are missing from it.
+    /// Whether it reaches back to the moment that was asked for. If not, changes are missing from it. Never if
+    /// everything was asked for.
     pub complete: bool,
     /// Changes of flags and keywords, by message.
     pub flags: BTreeMap<Uid, FlagHistory>,
@@ -71,6 +89,14 @@ pub struct SyncPoint {
 }
 
 impl SyncPoint {
+    /// Whether a mailbox that now has these counters can have gone on from this moment.
+    #[must_use]
+    pub fn can_precede(&self, status: &MailboxStatus) -> bool {
+        status.identity.uid_validity == Some(self.uid_validity)
+            && status.uid_next >= self.uid_next
+            && status.highest_modseq >= Some(self.highest_modseq)
+    }
+
     /// How many points a store needs to keep for one mailbox; the oldest goes first.
     pub const KEPT: usize = 8;
 

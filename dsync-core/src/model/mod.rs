@@ -17,7 +17,7 @@ mod tree;
 
 pub use flags::Flags;
 pub use guid::{MailboxGuid, MessageGuid};
-pub use history::{FlagHistory, MailboxHistory, SyncPoint};
+pub use history::{FlagHistory, HistoryRange, MailboxHistory, SyncPoint};
 pub use keyword::{Keyword, Keywords};
 pub use mailbox::{MailboxIdentity, MailboxStatus};
 pub use message::{MessageKey, MessageList, MessageRecord};

@@ -92,11 +92,11 @@ impl State {
 }
 
 impl<'a> DestinationSession<'a> {
-    /// A session that will change `store`. `options` must be those of the source.
-    pub fn new(store: &'a mut dyn MailStore, options: SyncOptions, observer: &'a mut dyn Observer) -> Self {
+    /// A session that will change `store`. The source says what else is asked for.
+    pub fn new(store: &'a mut dyn MailStore, observer: &'a mut dyn Observer) -> Self {
         Self {
             store,
-            options,
+            options: SyncOptions::default(),
             source: None,
             reporter: Reporter::new(observer),
             source_tree: MailboxTree::new(),
@@ -188,7 +188,7 @@ impl<'a> DestinationSession<'a> {
     ) -> Result<(), SessionError> {
         let own = MailboxSummary::of(mailbox, true).fingerprint;
         let Some(fingerprint) = source.filter(|_| own == source) else { return Ok(()) };
-        let peer = super::peer_label(self.source.as_ref().map_or("", |source| &source.location));
+        let peer = super::peer_label(self.source.as_ref().map_or("", |source| &source.id));
         let Some(point) = super::sync_point(mailbox.status(), fingerprint, peer) else { return Ok(()) };
         if mailbox.sync_points().contains(&point) {
             return Ok(());
@@ -354,11 +354,14 @@ impl Session for DestinationSession<'_> {
             (State::AwaitHello, Message::Hello(greeting)) => {
                 let own = Greeting {
                     location: self.store.location(),
+                    id: self.store.id(),
+                    options: self.options.clone(),
                     capabilities: self.store.capabilities(),
                     imports: true,
                     // Nobody asks the destination.
                     holds_mailboxes: false,
                 };
+                self.options = greeting.options.clone();
                 self.source = Some(greeting);
                 self.outbox.push_back(Message::Hello(own));
                 State::AwaitTree

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use super::SyncOptions;
 use crate::merge::two_way::SideMessage;
 use crate::model::{
     MailboxGuid, MailboxName, MailboxNode, MailboxStatus, MessageKey, MessageRecord, SyncPoint, TreeEvent, Uid,
@@ -30,8 +31,12 @@ pub enum Difference {
 /// How a side introduces itself.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Greeting {
-    /// Which store it is, by a name that stays the same from run to run.
+    /// What the store is and where, for messages to people.
     pub location: String,
+    /// Which store it is: [`MailStore::id`](crate::store::MailStore::id).
+    pub id: String,
+    /// What the side was asked to do. The master's options count.
+    pub options: SyncOptions,
     /// What the store can hold.
     pub capabilities: Capabilities,
     /// Whether the side takes over what the other one did.

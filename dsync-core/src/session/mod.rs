@@ -41,8 +41,8 @@ pub use options::SyncOptions;
 pub use source::SourceSession;
 
 /// How a store is called in sync points.
-fn peer_label(location: &str) -> [u8; 8] {
-    Sha1::digest(location.as_bytes()).first_chunk().copied().unwrap_or_default()
+fn peer_label(id: &str) -> [u8; 8] {
+    Sha1::digest(id.as_bytes()).first_chunk().copied().unwrap_or_default()
 }
 
 /// A moment at which a mailbox was the same as at `peer`; `None` if something is not decided yet.

@@ -148,7 +148,8 @@ impl Session for SourceSession<'_> {
                 let holds_mailboxes = self.load_tree()?;
                 let capabilities = self.store.capabilities();
                 let location = self.store.location();
-                let own = Greeting { location, capabilities, imports: false, holds_mailboxes };
+                let (id, options) = (self.store.id(), self.options.clone());
+                let own = Greeting { location, id, options, capabilities, imports: false, holds_mailboxes };
                 (State::AwaitHello, Some(Message::Hello(own)))
             }
             State::SendTree(mut names) => match names.pop_front().and_then(|name| self.tree.remove_entry(&name)) {

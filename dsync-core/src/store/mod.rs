@@ -9,8 +9,8 @@ pub use body::{BodySource, MessageBody};
 pub use error::{ErrorKind, StoreError};
 
 use crate::model::{
-    MailboxHistory, MailboxIdentity, MailboxName, MailboxStatus, MailboxTree, MessageKey, MessageList, MessageRecord,
-    ModSeq, SyncPoint, TreeHistory, Uid,
+    HistoryRange, MailboxHistory, MailboxIdentity, MailboxName, MailboxStatus, MailboxTree, MessageKey, MessageList,
+    MessageRecord, ModSeq, SyncPoint, TreeHistory, Uid,
 };
 
 /// A tree of mailboxes.
@@ -25,6 +25,10 @@ use crate::model::{
 pub trait MailStore: Send {
     /// What the store is and where, for messages to people: `maildir:/home/u/Maildir`.
     fn location(&self) -> String;
+
+    /// A name that no other store in the world has, and that stays the same: by it others remember when they agreed with
+    /// this one.
+    fn id(&self) -> String;
 
     /// What the store can hold.
     fn capabilities(&self) -> Capabilities;
@@ -131,15 +135,16 @@ pub trait Mailbox: Send {
         self.messages().digest()
     }
 
-    /// What clients did since HIGHESTMODSEQ was `since`; with `None`, everything that is still known.
+    /// What was done in the given range, as far as it is still known. Expunged messages count whoever expunged them. It
+    /// goes at least up to the moment of [`status`](Self::status).
     ///
     /// A store that keeps no history need not implement this.
     ///
     /// # Errors
     /// If it is there and cannot be read. One that cannot be understood is not
     /// [complete](MailboxHistory::complete).
-    fn history(&mut self, since: Option<ModSeq>) -> Result<MailboxHistory, StoreError> {
-        let _ = since;
+    fn history(&mut self, range: HistoryRange) -> Result<MailboxHistory, StoreError> {
+        let _ = range;
         Ok(MailboxHistory::default())
     }
 
@@ -150,6 +155,9 @@ pub trait Mailbox: Send {
 
     /// Keeps such a moment ([`SyncPoint::added_to`] says which go for it). Nothing else changes, no counter either. A
     /// store that has no place for it does nothing: it is then compared as a whole.
+    ///
+    /// The moments must be forgotten when UIDs are given again or HIGHESTMODSEQ goes back. Call it only after the first
+    /// [`commit`](Self::commit) of a new mailbox.
     ///
     /// # Errors
     /// If it cannot be written.
@@ -199,7 +207,8 @@ pub enum Origin {
     /// It happened here: the store only writes down what has no number yet, and what other programs did. It is part
     /// of the [history](Mailbox::history).
     Local,
-    /// It happened at another store and is carried over. But for expunged messages the history leaves it out.
+    /// It happened at another store and is carried over. The history tells it apart
+    /// ([`HistoryRange::mirrored_until`]).
     Mirrored,
 }
 

@@ -137,3 +137,24 @@ fn step() -> impl Strategy<Value = Step> {
 pub(crate) fn histories() -> impl Strategy<Value = History> {
     prop::collection::vec(step(), 1..60).prop_map(|steps| History { steps })
 }
+
+/// One step of a history of three stores.
+#[derive(Clone, Debug)]
+pub(crate) enum ChainStep {
+    Client {
+        store: usize,
+        work: Work,
+    },
+    /// The one in the middle is mirrored with the last or the first.
+    Run {
+        last: bool,
+    },
+}
+
+pub(crate) fn chain_histories() -> impl Strategy<Value = Vec<ChainStep>> {
+    let step = prop_oneof![
+        6 => (0usize..3, work()).prop_map(|(store, work)| ChainStep::Client { store, work }),
+        1 => any::<bool>().prop_map(|last| ChainStep::Run { last }),
+    ];
+    prop::collection::vec(step, 1..50)
+}

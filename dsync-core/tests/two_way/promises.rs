@@ -19,7 +19,7 @@ pub(crate) struct Promises {
     /// What was remembered about it is not complete.
     forgotten: BTreeSet<Content>,
     /// By message, flag or keyword and side: what it was made to be since the sides were last equal.
-    changes: BTreeMap<(Content, String), [Option<bool>; 2]>,
+    changes: BTreeMap<(Content, String), [Option<bool>; 3]>,
 }
 
 impl Promises {
@@ -50,11 +50,9 @@ impl Promises {
             assert!(present.contains_key(content), "message {content} was lost");
         }
         for ((content, flag), sides) in &self.changes {
-            let (set, certain) = match sides {
-                [Some(set), None] | [None, Some(set)] => (*set, true),
-                [Some(first), Some(second)] => (*first, first == second),
-                [None, None] => (false, false),
-            };
+            let mut wanted = sides.iter().flatten();
+            let Some(set) = wanted.next() else { continue };
+            let certain = wanted.all(|other| other == set);
             let records = present.get(content).map_or(&[][..], Vec::as_slice);
             let clear = [&self.copied, &self.forgotten, &self.expunged].iter().all(|set| !set.contains(content));
             if !certain || !clear || records.len() != 1 {
@@ -63,7 +61,10 @@ impl Promises {
             let record = &records[0];
             let is_set = flag_names(record.flags, true).contains(&(flag.clone(), true))
                 || record.keywords.iter().any(|keyword| keyword.as_str() == flag);
-            assert_eq!(is_set, set, "{flag} of message {content} is not what the only client that changed it wanted");
+            assert_eq!(
+                is_set, *set,
+                "{flag} of message {content} is not what the only client that changed it wanted"
+            );
         }
     }
 

@@ -163,12 +163,12 @@ pub fn read_index(files: &IndexFiles) -> Result<Option<IndexState>, IndexError> 
     }
 }
 
-/// What happened since the highest modseq was `since`, or as long as the logs go back. Nothing is known if there is no
+/// What happened since the highest modseq was `since`, or as long as the logs go back ([`history::read`]). Nothing is known if there is no
 /// index.
 ///
 /// # Errors
 /// If the files cannot be read. Logs that cannot be understood tell nothing.
-pub fn read_history(files: &IndexFiles, since: Option<u64>) -> Result<IndexHistory, FsError> {
+pub fn read_history(files: &IndexFiles, since: Option<u64>, mirrored_until: u64) -> Result<IndexHistory, FsError> {
     let state = match read_index(files) {
         Ok(Some(state)) => state,
         Err(IndexError::Fs(error)) => return Err(error),
@@ -192,7 +192,7 @@ pub fn read_history(files: &IndexFiles, since: Option<u64>) -> Result<IndexHisto
     }
     // Without its successor an old log does not lead to the present.
     let logs: Vec<_> = current.map(|current| old.into_iter().chain([current]).collect()).unwrap_or_default();
-    Ok(history::read(&logs, since, &state.view).unwrap_or_default())
+    Ok(history::read(&logs, since, mirrored_until, &state.view).unwrap_or_default())
 }
 
 /// Replays everything, with the log given.

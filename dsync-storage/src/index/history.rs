@@ -34,6 +34,8 @@ pub struct MessageChanges {
     pub removed: u8,
     /// Keywords, each once: whether it was set.
     pub keywords: Vec<(Vec<u8>, bool)>,
+    /// All keywords were removed before that.
+    pub cleared_keywords: bool,
 }
 
 /// What happened.
@@ -47,21 +49,27 @@ pub struct IndexHistory {
     pub expunged: BTreeMap<u32, [u8; 16]>,
 }
 
-/// Reads `logs`, the oldest first, from where the highest modseq was `since`, or all of them. `view` is the state at their
-/// end.
+/// Reads `logs`, the oldest first, from where the highest modseq was `since`, or all of them. What other replicas did counts
+/// while the highest modseq is not greater than `mirrored_until`. `view` is the state at the end of the logs.
 ///
 /// # Errors
 /// If a record makes no sense.
-pub fn read(logs: &[LogBytes], since: Option<u64>, view: &IndexView) -> Result<IndexHistory, LogError> {
+pub fn read(
+    logs: &[LogBytes],
+    since: Option<u64>,
+    mirrored_until: u64,
+    view: &IndexView,
+) -> Result<IndexHistory, LogError> {
     let mut history = IndexHistory { complete: reaches(logs, since, view), ..IndexHistory::default() };
     for log in logs {
         let mut highest = log.header.initial_modseq;
         let mut place = usize::from(log.header.header_size);
         while let Some((record, end)) = next_record(&log.bytes, place)? {
-            if since.is_none_or(|since| highest >= since) {
-                history.note(&record, view);
-            }
+            let before = highest;
             highest = counted(highest, &record, log.header.minor);
+            if since.is_none_or(|since| before >= since) {
+                history.note(&record, record.sync && highest > mirrored_until, view);
+            }
             place = end;
         }
     }
@@ -75,7 +83,7 @@ fn reaches(logs: &[LogBytes], since: Option<u64>, view: &IndexView) -> bool {
 }
 
 impl IndexHistory {
-    fn note(&mut self, record: &LogRecord, view: &IndexView) {
+    fn note(&mut self, record: &LogRecord, only_expunges: bool, view: &IndexView) {
         match &record.change {
             Change::ExpungeGuid(messages) => {
                 for (uid, guid) in messages {
@@ -85,7 +93,7 @@ impl IndexHistory {
                     }
                 }
             }
-            _ if record.sync => {}
+            _ if only_expunges && !matches!(record.change, Change::Expunge(_)) => {}
             Change::Expunge(ranges) if record.external => {
                 for uid in uids(ranges, view) {
                     self.note_expunge(uid, NO_GUID);
@@ -109,7 +117,9 @@ impl IndexHistory {
             }
             Change::KeywordReset(ranges) => {
                 for uid in ranges.iter().flat_map(|range| present(*range, view)) {
-                    self.changes.entry(uid).or_default().keywords.clear();
+                    let change = self.changes.entry(uid).or_default();
+                    change.keywords.clear();
+                    change.cleared_keywords = true;
                 }
             }
             _ => {}

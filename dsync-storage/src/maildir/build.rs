@@ -136,15 +136,14 @@ impl Part {
         }
         // A level that is no mailbox, and may have mailboxes below it. What a crash or a deletion left there of a
         // mailbox is not to be mixed with this one.
-        let is_ours = |name: &[u8]| name.starts_with(b"dovecot") || matches!(name, b"cur" | b"new" | b"tmp");
         for entry in read::directory(&self.target)?.unwrap_or_default() {
-            if is_ours(entry.name.as_bytes()) {
-                let path = self.target.join(&entry.name);
-                if entry.kind == EntryKind::Directory {
-                    mutation::remove_tree(&path)?;
-                } else {
-                    mutation::remove_file(&path)?;
-                }
+            let path = self.target.join(&entry.name);
+            let is_directory = entry.kind == EntryKind::Directory;
+            match entry.name.as_bytes() {
+                b"cur" | b"new" | b"tmp" if is_directory => mutation::remove_tree(&path)?,
+                // A directory of such a name is a mailbox of somebody who likes the name.
+                name if name.starts_with(b"dovecot") && !is_directory => mutation::remove_file(&path)?,
+                _ => {}
             }
         }
         // It becomes a mailbox with the directories that hold mails, so they come last.

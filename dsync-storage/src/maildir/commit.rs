@@ -81,7 +81,7 @@ impl Target<'_> {
             (Some(directory), IndexHealth::Sound) => Some(indexed::lock(directory, self.permissions)?),
             _ => None,
         };
-        let found = snapshot::look(self.paths)?;
+        let found = snapshot::look(self.paths, true)?;
         self.refuse_if_changed(before, &found)?;
         let identity = self.decide_identity(changes.identity, &found)?;
         let sizes: Vec<_> = staged.iter().map(StagedFile::sizes).collect();

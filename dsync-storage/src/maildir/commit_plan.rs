@@ -133,7 +133,11 @@ impl<'a> Planner<'a> {
         // In `new` a name without flags has no colon, in `cur` it always has one.
         let unflagged = to == Subdirectory::New && record.flags.is_empty() && slots == SlotSet::default();
         let same = old.flags() == record.flags && old.slots() == slots && (at == to);
-        let new = if same || unflagged { name.to_vec() } else { old.with_flags(record.flags, slots) };
+        let new = match (unflagged, same) {
+            (true, _) => base_of(name).to_vec(),
+            (false, true) => name.to_vec(),
+            (false, false) => old.with_flags(record.flags, slots),
+        };
         let (from, to) = (path_of(self.maildir, at, name), path_of(self.maildir, to, &new));
         if record.received != before.received {
             self.plan.date.push((to.clone(), record.received));

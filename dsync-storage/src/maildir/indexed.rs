@@ -3,8 +3,8 @@
 use std::path::Path;
 
 use dsync_core::model::{
-    FlagHistory, Flags, Keyword, Keywords, MailboxHistory, MessageRecord, ModSeq, SyncPoint, Timestamp, Uid,
-    UidValidity,
+    FlagHistory, Flags, HistoryRange, Keyword, Keywords, MailboxHistory, MessageRecord, ModSeq, SyncPoint, Timestamp,
+    Uid, UidValidity,
 };
 use dsync_core::store::StoreError;
 
@@ -76,13 +76,16 @@ fn mailbox_of(view: &IndexView, cache: Option<&Cache<'_>>) -> IndexedMailbox {
     }
 }
 
-/// What the log of the index in a directory knows about the time since HIGHESTMODSEQ was `since`.
-pub(super) fn history(directory: &Path, since: Option<ModSeq>) -> Result<MailboxHistory, StoreError> {
+/// What the log of the index in a directory knows about a range.
+pub(super) fn history(directory: &Path, range: HistoryRange) -> Result<MailboxHistory, StoreError> {
     let files = IndexFiles::of_mailbox(directory);
-    let known = read_history(&files, since.map(ModSeq::get))?;
+    let known = read_history(&files, range.since.map(ModSeq::get), range.mirrored_until.get())?;
     let flags = known.changes.into_iter().filter_map(|(uid, changes)| {
         let mut history = FlagHistory::default();
         history.change_flags(Flags::from_bits(changes.added), Flags::from_bits(changes.removed));
+        if changes.cleared_keywords {
+            history.clear_keywords();
+        }
         for (name, set) in changes.keywords {
             if let Some(keyword) = std::str::from_utf8(&name).ok().and_then(Keyword::new) {
                 history.change_keyword(keyword, set);

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use dsync_core::model::{
-    MailboxHistory, MailboxIdentity, MailboxName, MailboxStatus, MessageKey, MessageList, MessageRecord, ModSeq,
-    SyncPoint,
+    HistoryRange, MailboxHistory, MailboxIdentity, MailboxName, MailboxStatus, MessageKey, MessageList,
+    MessageRecord, SyncPoint,
 };
 use dsync_core::store::{ErrorKind, Mailbox, MailboxChanges, MessageBody, SavedBody, StoreError};
 
@@ -48,7 +48,7 @@ impl MaildirMailbox {
         permissions: Permissions,
         identity: MailboxIdentity,
     ) -> Result<Self, StoreError> {
-        let snapshot = snapshot::look(&paths)?;
+        let snapshot = snapshot::look(&paths, !context.read_only)?;
         let mut mailbox = Self {
             context,
             name,
@@ -102,9 +102,9 @@ impl Mailbox for MaildirMailbox {
         &self.snapshot.joined.problems
     }
 
-    fn history(&mut self, since: Option<ModSeq>) -> Result<MailboxHistory, StoreError> {
+    fn history(&mut self, range: HistoryRange) -> Result<MailboxHistory, StoreError> {
         match &self.paths.index {
-            Some(directory) => indexed::history(directory, since),
+            Some(directory) => indexed::history(directory, range),
             None => Ok(MailboxHistory::default()),
         }
     }
@@ -163,7 +163,7 @@ impl Mailbox for MaildirMailbox {
         if let Some(build) = self.build.take() {
             self.paths = build.publish(&self.context, &self.name, &self.permissions)?;
         }
-        self.snapshot = snapshot::look(&self.paths)?;
+        self.snapshot = snapshot::look(&self.paths, true)?;
         self.existed = true;
         Ok(())
     }

@@ -53,15 +53,16 @@ pub(super) enum IndexHealth {
     Unusable,
 }
 
-/// Looks at the mailbox.
+/// Looks at the mailbox. What damage leaves open stays open, unless the mailbox is `writable`: then it is as a server
+/// would repair it.
 ///
 /// # Errors
 /// If a directory or file cannot be read. What can be read but not understood is a problem of the snapshot instead.
-pub(super) fn look(paths: &MailboxPaths) -> Result<Snapshot, StoreError> {
+pub(super) fn look(paths: &MailboxPaths, writable: bool) -> Result<Snapshot, StoreError> {
     let mut tries = 0;
     loop {
         let before = Marks::of(paths);
-        let mut snapshot = look_once(paths)?;
+        let mut snapshot = look_once(paths, writable)?;
         tries += 1;
         if before == Marks::of(paths) {
             return Ok(snapshot);
@@ -75,7 +76,7 @@ pub(super) fn look(paths: &MailboxPaths) -> Result<Snapshot, StoreError> {
     }
 }
 
-fn look_once(paths: &MailboxPaths) -> Result<Snapshot, StoreError> {
+fn look_once(paths: &MailboxPaths, writable: bool) -> Result<Snapshot, StoreError> {
     let mut problems = Vec::new();
     let UidListFile { uidlist, origin } = read_uidlist(paths, &mut problems)?;
     let slots = read_keywords(&paths.control)?;
@@ -90,12 +91,24 @@ fn look_once(paths: &MailboxPaths) -> Result<Snapshot, StoreError> {
     }
     let sources = Sources { uidlist: &uidlist, slots: &slots, index: index.as_ref() };
     let mut joined = join::join(sources, scan, &mut |file| file_times(&paths.mails, file));
+    if !uidlist.entries.is_empty() && !paths.mails.join("cur").is_dir() {
+        problems.push(format!(
+            "{} is missing, but {} lists messages; check whether its file system is mounted",
+            lossy(&paths.mails.join("cur")),
+            lossy(&paths.control.join(uidlist::FILE_NAME))
+        ));
+    }
+    if let (true, Some(index)) = (writable && uidlist.uid_validity.is_none(), &index) {
+        // A server goes on from there, so that no UID is given again.
+        joined.status.uid_next = joined.status.uid_next.max(index.uid_next.unwrap_or(Uid::FIRST));
+    }
     if !index_is_whole {
         joined.status.first_recent_uid = None;
     }
     match origin {
         Origin::Sound => {}
         // What the lost lines said is not known, so the destination may keep the UIDs that it has from them.
+        Origin::Damaged if writable => {}
         Origin::Damaged => {
             joined.status.uid_next = uidlist.entries.last().map_or(Uid::FIRST, |entry| entry.uid.next());
             // Messages whose lines are lost are not gone.
@@ -107,7 +120,10 @@ fn look_once(paths: &MailboxPaths) -> Result<Snapshot, StoreError> {
     foreign::add_keywords(&paths.mails, &mut joined);
     problems.append(&mut joined.problems);
     joined.problems = problems;
-    let points = index.map(|index| index.points).unwrap_or_default();
+    // A uidlist that is older than the index was restored from an old copy, and the messages with it: what is missing then
+    // was not expunged.
+    let current = |index: &IndexedMailbox| index.uid_next <= Some(uidlist.effective_uid_next());
+    let points = index.filter(current).map(|index| index.points).unwrap_or_default();
     Ok(Snapshot { joined, uidlist, slots, index: state, points })
 }
 

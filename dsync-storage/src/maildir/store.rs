@@ -1,5 +1,6 @@
 //! A tree of Maildirs as a mail store.
 
+use std::os::unix::fs::MetadataExt;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -134,6 +135,17 @@ pub(super) fn invalid_name(error: &InvalidName) -> StoreError {
 impl MailStore for MaildirStore {
     fn location(&self) -> String {
         self.context.location.clone()
+    }
+
+    fn id(&self) -> String {
+        // The same path at another host is another store.
+        let host = nix::unistd::gethostname().unwrap_or_default();
+        let root = &self.context.roots.mails;
+        let root = root.canonicalize().unwrap_or_else(|_| root.clone());
+        // Of two disks that take turns at one place, each is a store of its own.
+        let disk = nix::sys::statvfs::statvfs(&root).map_or(0, |file_system| file_system.filesystem_id());
+        let inode = std::fs::metadata(&root).map_or(0, |metadata| metadata.ino());
+        format!("maildir {} {} {disk} {inode}", host.display(), root.display())
     }
 
     fn capabilities(&self) -> Capabilities {

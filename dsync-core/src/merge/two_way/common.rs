@@ -1,5 +1,7 @@
 //! What both sides had in common before they went different ways.
 
+use std::collections::HashMap;
+
 use super::{Instance, MergeSide, Placed, Role, SideMessage};
 use crate::model::{SyncPoint, Uid};
 
@@ -9,8 +11,10 @@ pub(super) struct CommonPart {
     /// Messages that stay under their UID on both sides.
     pub(super) kept: Vec<Placed>,
     /// Messages of each side, master first, that need a place: those above the common part, and those in it that the
-    /// other side lacks without having expunged them.
+    /// other side lacks without having expunged them. By ascending UID, those without one last.
     pub(super) new: [Vec<Instance>; 2],
+    /// Messages of each side that the other one has expunged.
+    gone: [Vec<Instance>; 2],
 }
 
 /// What a side knows about a UID.
@@ -45,7 +49,33 @@ impl CommonPart {
                 }
             }
         }
+        part.follow_moves(sides);
         Some(part)
+    }
+
+    /// A message that was expunged under one UID and is there again under another was moved, by a client or by the
+    /// solution of a conflict. What the other side did to it under its old UID is not lost.
+    fn follow_moves(&mut self, sides: [&MergeSide; 2]) {
+        let mut counts: [HashMap<&[u8], usize>; 2] = Default::default();
+        for role in Role::BOTH {
+            for instance in &self.new[role.index()] {
+                if let Some(message) = sides[role.index()].messages.get(instance.index) {
+                    *counts[role.index()].entry(message.sort_key()).or_default() += 1;
+                }
+            }
+        }
+        for role in Role::BOTH {
+            for instance in std::mem::take(&mut self.gone[role.index()]) {
+                let Some(message) = sides[role.index()].messages.get(instance.index) else { continue };
+                let others = counts[role.other().index()].get(message.sort_key()).copied().unwrap_or(0);
+                let own = counts[role.index()].entry(message.sort_key()).or_default();
+                if *own < others {
+                    *own += 1;
+                    self.new[role.index()].push(instance);
+                }
+            }
+            self.new[role.index()].sort_by_key(|instance| (instance.uid.is_none(), instance.uid, instance.index));
+        }
     }
 
     fn sort_in(&mut self, sides: [&MergeSide; 2], uid: Uid, knowledge: [Knowledge; 2], proven: bool) -> Option<()> {
@@ -77,7 +107,8 @@ impl CommonPart {
         proven: bool,
     ) {
         let other_side = sides[owner.other().index()];
-        let same_uids = sides[0].status.identity.uid_validity == sides[1].status.identity.uid_validity;
+        let [first, second] = sides.map(|side| side.status.identity.uid_validity);
+        let same_uids = first.is_some() && first == second;
         let expunged = match other {
             // A GUID was compared when the common part was found.
             Expunged(guid) => proven || same_uids || (guid.is_some() && guids_count(sides)),
@@ -86,6 +117,7 @@ impl CommonPart {
             Present(_) => false,
         };
         if expunged {
+            self.gone[owner.index()].push(Instance { index, uid: Some(uid) });
             return;
         }
         if !other_side.complete {

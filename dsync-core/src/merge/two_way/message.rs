@@ -74,7 +74,7 @@ impl<'a> Merger<'a> {
             guid,
             flags: self.flags(master, slave, prefer_slave),
             keywords: self.keywords(master, slave, prefer_slave),
-            modseq: Some(master.modseq().max(slave.modseq())),
+            modseq: master.record.modseq.max(slave.record.modseq),
             received: preferred.record.received,
             saved: preferred.record.saved.or(other.record.saved),
             pop3_uidl: preferred.record.pop3_uidl.clone().or_else(|| other.record.pop3_uidl.clone()),
@@ -120,6 +120,7 @@ impl<'a> Merger<'a> {
 
     fn evidence(&self, role: Role, message: &SideMessage, changed: bool) -> Evidence {
         match self.base {
+            _ if message.record.modseq.is_none() => Evidence::Changed,
             // What changed since then has a greater modseq.
             Some(base) if message.modseq() <= base.highest_modseq => Evidence::Unchanged,
             _ if changed => Evidence::Changed,
@@ -132,8 +133,10 @@ impl<'a> Merger<'a> {
 /// Whether the history says that the keyword came to be what it is. What a synchronisation undid since does not count.
 fn changed_keyword(message: &SideMessage, keyword: &Keyword) -> bool {
     let is_set = message.record.keywords.spelling_of(keyword.as_str()).is_some();
-    let known = message.history.as_ref().into_iter().flat_map(|history| &history.keywords);
-    known.into_iter().any(|(name, set)| name.same_name(keyword.as_str()) && *set == is_set)
+    message.history.as_ref().is_some_and(|history| {
+        let known = history.keywords.iter().find(|(name, _)| name.same_name(keyword.as_str()));
+        known.map_or(history.cleared_keywords && !is_set, |(_, set)| *set == is_set)
+    })
 }
 
 /// Whether something is set afterwards, from whether it is set at the master and at the slave.

@@ -16,6 +16,7 @@ mod sequence;
 use std::collections::BTreeMap;
 
 use super::LAST_UID;
+use super::headroom::headroom;
 use crate::model::{
     FlagHistory, MailboxIdentity, MailboxStatus, MessageKey, MessageRecord, ModSeq, SyncPoint, Uid, UidValidity,
 };
@@ -82,8 +83,9 @@ impl SideMessage {
         }
     }
 
+    /// When it last changed. What the store has not counted yet has only just changed.
     fn modseq(&self) -> ModSeq {
-        self.record.modseq.unwrap_or_default()
+        self.record.modseq.unwrap_or(ModSeq(u64::MAX))
     }
 }
 
@@ -102,6 +104,8 @@ pub struct MergeSide {
     pub complete: bool,
     /// Whether the store keeps the GUIDs that messages are saved with.
     pub keeps_guids: bool,
+    /// Whether the side takes over what the other one did. If not, nothing changes there.
+    pub imports: bool,
 }
 
 impl MergeSide {
@@ -150,14 +154,7 @@ pub struct MergedMailbox {
 #[must_use]
 pub fn merge(master: &MergeSide, slave: &MergeSide, base: Option<&SyncPoint>) -> MergedMailbox {
     let sides = [master, slave];
-    let usable = |point: &&SyncPoint| {
-        sides.iter().all(|side| {
-            side.status.identity.uid_validity == Some(point.uid_validity)
-                && side.status.uid_next >= point.uid_next
-                && side.highest_modseq() >= point.highest_modseq
-        })
-    };
-    let base = base.filter(usable);
+    let base = base.filter(|point| sides.iter().all(|side| point.can_precede(&side.status)));
     // Where a UID from before that moment now names two messages, the moment is none that can be trusted.
     let (base, part) = match CommonPart::find(sides, base) {
         Some(part) => (base, part),
@@ -200,12 +197,15 @@ impl<'a> Counting<'a> {
             highest = highest.max(modseq);
             messages.push(MergedMessage { record, from: placed.from, withheld: placed.withheld });
         }
-        for (side, own) in self.sides.iter().zip(0..) {
-            let kept = placed.iter().filter(|placed| placed.from.get(own).is_some_and(Option::is_some)).count();
-            changed |= kept < side.messages.len();
+        for role in Role::BOTH {
+            let side = self.sides[role.index()];
+            let kept = placed.iter().filter(|placed| placed.from[role.index()].is_some()).count();
+            changed |= side.imports && kept < side.messages.len();
         }
         if changed {
-            highest = highest.max(self.fresh).plus(self.headroom(&messages));
+            let listed = self.sides.iter().flat_map(|side| &side.messages).map(|message| &message.record);
+            let merged = messages.iter().map(|message| &message.record);
+            highest = highest.max(self.fresh).plus(headroom(listed.chain(merged)));
         }
         let first_recent = self.sides.map(|side| side.status.first_recent_uid).into_iter().max().flatten();
         MergedMailbox {
@@ -219,28 +219,16 @@ impl<'a> Counting<'a> {
 
     /// Whether a client of this side sees a difference.
     fn is_visible(&self, role: Role, placed: &Placed, record: &MessageRecord) -> bool {
-        if placed.withheld == Some(role) {
+        let side = self.sides[role.index()];
+        if placed.withheld == Some(role) || !side.imports {
             return false;
         }
-        let [side, from] = [role.index(); 2];
-        let here = placed.from[from].and_then(|index| self.sides[side].messages.get(index));
+        let here = placed.from[role.index()].and_then(|index| side.messages.get(index));
         here.is_none_or(|here| {
             here.record.uid != record.uid
                 || here.record.flags != record.flags
                 || !here.record.keywords.same_names(&record.keywords)
         })
-    }
-
-    /// How much a store may count while it writes the changes down: a record each for what is added, removed and
-    /// flagged, and two for every keyword. Both sides then reach the same number.
-    fn headroom(&self, messages: &[MergedMessage]) -> u64 {
-        let mut keywords: Vec<_> = messages.iter().flat_map(|message| &message.record.keywords).collect();
-        for side in self.sides {
-            keywords.extend(side.messages.iter().flat_map(|message| &message.record.keywords));
-        }
-        keywords.sort_unstable();
-        keywords.dedup();
-        keywords.len().saturating_mul(2).saturating_add(4) as u64
     }
 }
 

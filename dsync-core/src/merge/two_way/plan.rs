@@ -4,7 +4,7 @@ use std::collections::HashSet;
 
 use super::{MergeSide, MergedMailbox, Role};
 use crate::merge::MailboxPlan;
-use crate::model::{MessageKey, MessageRecord};
+use crate::model::{MessageKey, MessageRecord, Uid};
 use crate::store::{MailboxChanges, Origin};
 
 impl MergedMailbox {
@@ -54,6 +54,14 @@ impl MergedMailbox {
                 (None, Some(key)) if !unavailable.contains(&key) => plan.fetch.push((key, message.record.clone())),
                 (None, _) => {}
             }
+        }
+        if !unavailable.is_empty() {
+            // No UID is given to a message that is not there: another run must be able to give it.
+            let renumbered = plan.changes.renumber.iter().filter_map(|(_, record)| record.uid);
+            let fetched = plan.fetch.iter().filter_map(|(_, record)| record.uid);
+            let last = renumbered.chain(fetched).max();
+            plan.changes.uid_next = own.status.uid_next.max(last.map_or(Uid::FIRST, Uid::next));
+            plan.changes.first_recent_uid = plan.changes.first_recent_uid.min(plan.changes.uid_next);
         }
         let gone = stays.iter().enumerate().filter(|(_, stays)| !**stays);
         plan.changes.remove = gone.map(|(index, _)| own.key(index)).collect();

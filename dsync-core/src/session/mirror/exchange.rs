@@ -6,7 +6,9 @@ use sha1::{Digest, Sha1};
 
 use crate::merge::MailboxPlan;
 use crate::merge::two_way::{self, MergeSide, MergedMailbox, Role, SideMessage};
-use crate::model::{MailboxHistory, MailboxName, MessageKey, MessageList, MessageRecord, SyncPoint, Uid};
+use crate::model::{
+    HistoryRange, MailboxHistory, MailboxName, MessageKey, MessageList, MessageRecord, SyncPoint, Uid,
+};
 use crate::session::{MailboxSummary, Message, SessionError};
 use crate::store::{Mailbox, MessageBody, SavedBody, StoreError};
 
@@ -50,6 +52,8 @@ pub(super) struct Transfer {
 pub(super) struct Abilities {
     pub(super) own_guids: bool,
     pub(super) other_guids: bool,
+    pub(super) own_imports: bool,
+    pub(super) other_imports: bool,
 }
 
 impl Abilities {
@@ -62,7 +66,10 @@ impl Abilities {
 impl Comparison {
     pub(super) fn start(mut open: Open, other: MailboxSummary, abilities: Abilities) -> Result<Self, StoreError> {
         let base = common_point(&open.summary, &other);
-        let history = open.mailbox.history(base.map(|point| point.highest_modseq))?;
+        // What was agreed with others since is known to them, but news to this side.
+        let agreed = open.summary.points.iter().map(|point| point.highest_modseq).max().unwrap_or_default();
+        let range = HistoryRange { since: base.map(|point| point.highest_modseq), mirrored_until: agreed };
+        let history = open.mailbox.history(range)?;
         let own = own_side(&mut open, history, base, abilities)?;
         let other = MergeSide {
             complete: other.complete,
@@ -71,6 +78,7 @@ impl Comparison {
             expunged: BTreeMap::new(),
             history_complete: false,
             keeps_guids: abilities.other_guids,
+            imports: abilities.other_imports,
         };
         Ok(Self { open, base, own, sent: 0, end_sent: false, other, end_received: false })
     }
@@ -180,7 +188,8 @@ fn own_side(
     for (key, record) in list.keyed() {
         let known_to_both = base.is_some_and(|base| record.uid.is_some_and(|uid| uid < base.uid_next));
         let content = match by_content && !known_to_both {
-            true => content(open.mailbox.body(key)?),
+            // What is gone by now is like no other message.
+            true => open.mailbox.body(key).ok().and_then(content),
             false => None,
         };
         let history = record.uid.and_then(|uid| history.flags.remove(&uid)).filter(|history| !history.is_empty());
@@ -193,6 +202,7 @@ fn own_side(
         history_complete: history.complete,
         complete: open.summary.complete,
         keeps_guids: abilities.own_guids,
+        imports: abilities.own_imports,
     })
 }
 

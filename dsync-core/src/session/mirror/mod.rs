@@ -121,6 +121,8 @@ impl<'a> MirrorSession<'a> {
         self.own.history = self.store.history().map_err(|error| self.store_error(error))?;
         let greeting = Greeting {
             location: self.store.location(),
+            id: self.store.id(),
+            options: self.options.clone(),
             capabilities: self.store.capabilities(),
             imports: self.imports,
             holds_mailboxes: self.own.tree.values().any(MailboxNode::is_mailbox),
@@ -226,7 +228,7 @@ impl<'a> MirrorSession<'a> {
 
     /// How the other side is called in sync points.
     fn peer(&self) -> [u8; 8] {
-        peer_label(self.greeting.as_ref().map_or("", |greeting| &greeting.location))
+        peer_label(self.greeting.as_ref().map_or("", |greeting| &greeting.id))
     }
 
     /// Opens mailboxes until one can be opened.
@@ -329,8 +331,13 @@ impl<'a> MirrorSession<'a> {
     }
 
     fn abilities(&self) -> Abilities {
-        let other_guids = self.greeting.as_ref().is_some_and(|greeting| greeting.capabilities.guids);
-        Abilities { own_guids: self.store.capabilities().guids, other_guids }
+        let other = self.greeting.as_ref();
+        Abilities {
+            own_guids: self.store.capabilities().guids,
+            other_guids: other.is_some_and(|greeting| greeting.capabilities.guids),
+            own_imports: self.imports,
+            other_imports: other.is_some_and(|greeting| greeting.imports),
+        }
     }
 
     fn both_import(&self) -> bool {
@@ -473,12 +480,15 @@ impl Session for MirrorSession<'_> {
         let state = std::mem::replace(&mut self.state, State::Finished);
         let description = state.description();
         self.state = match (state, message) {
-            (State::Start | State::AwaitHello, Message::Hello(greeting)) => {
-                if self.greeting.replace(greeting).is_some() {
-                    return Err(SessionError::InvalidData("a second greeting".to_owned()));
-                }
+            (state @ (State::Start | State::AwaitHello), Message::Hello(greeting))
+                if (self.role == Role::Slave) == matches!(state, State::Start) =>
+            {
                 if self.role == Role::Slave {
+                    self.options = greeting.options.clone();
+                    self.greeting = Some(greeting);
                     self.hello()?;
+                } else {
+                    self.greeting = Some(greeting);
                 }
                 State::AwaitTree
             }

@@ -3,11 +3,9 @@
 //! Files that a delivery or another mail program left have no UID yet; a mailbox that no server has seen has no GUID.
 //! A server decides that when it opens the mailbox, and so do we. It is the store's own change, not the other side's.
 
-use std::collections::HashSet;
-
 use crate::merge::{self, MailboxPlan, MailboxView};
-use crate::model::{MailboxGuid, MailboxIdentity, MailboxName, ModSeq, Uid};
-use crate::store::{ErrorKind, MailStore, Mailbox, Origin, StoreError};
+use crate::model::{MailboxGuid, MailboxIdentity, MailboxName, MailboxStatus, ModSeq, Uid};
+use crate::store::{ErrorKind, MailStore, Mailbox, MailboxChanges, Origin, StoreError};
 
 /// How often a mailbox that others keep changing is tried.
 const TRIES: u32 = 5;
@@ -40,24 +38,29 @@ pub(super) fn change_guid(
 
 /// Makes a new mailbox visible as it is.
 pub(super) fn publish(mailbox: &mut dyn Mailbox) -> Result<(), StoreError> {
-    let status = mailbox.status().clone();
-    let mut changes = MailboxPlan::nothing().changes;
-    changes.identity = status.identity;
-    changes.uid_next = status.uid_next;
-    changes.highest_modseq = status.highest_modseq.unwrap_or(ModSeq::FIRST);
-    changes.first_recent_uid = status.first_recent_uid.unwrap_or(Uid::FIRST);
+    let changes = unchanged(mailbox.status());
     mailbox.commit(changes)
 }
 
 /// Whether anything was open.
 fn settle(mailbox: &mut dyn Mailbox, identity: MailboxIdentity) -> Result<bool, StoreError> {
     let view = MailboxView { status: mailbox.status(), messages: mailbox.messages() };
-    let mut plan = merge::one_way(view, view, &HashSet::new(), mailbox.problems().is_empty());
-    if !plan.needed && identity == MailboxIdentity::UNDECIDED {
-        return Ok(false);
-    }
-    plan.changes.origin = Origin::Local;
-    plan.changes.identity = identity.or(plan.changes.identity);
-    mailbox.commit(plan.changes)?;
+    let changes = match merge::settle(view, mailbox.problems().is_empty()) {
+        Some(changes) => changes,
+        None if identity == MailboxIdentity::UNDECIDED => return Ok(false),
+        None => unchanged(mailbox.status()),
+    };
+    mailbox.commit(MailboxChanges { identity: identity.or(changes.identity), origin: Origin::Local, ..changes })?;
     Ok(true)
+}
+
+/// Changes that change nothing.
+fn unchanged(status: &MailboxStatus) -> MailboxChanges {
+    MailboxChanges {
+        identity: status.identity,
+        uid_next: status.uid_next,
+        highest_modseq: status.highest_modseq.unwrap_or(ModSeq::FIRST),
+        first_recent_uid: status.first_recent_uid.unwrap_or(Uid::FIRST),
+        ..MailboxPlan::nothing().changes
+    }
 }

@@ -29,7 +29,7 @@ fn log(records: &[LogRecord]) -> (LogBytes, IndexView) {
 
 fn history(records: &[LogRecord], since: Option<u64>) -> IndexHistory {
     let (log, view) = log(records);
-    read(&[log], since, &view).unwrap()
+    read(&[log], since, 0, &view).unwrap()
 }
 
 #[test]
@@ -37,7 +37,7 @@ fn later_changes_of_flags_and_keywords_count() {
     let records = [flags(8, 0), flags(1, 9), keyword("red", false), keyword("Red", true), keyword("blue", false)];
     let history = history(&records, None);
     let keywords = vec![(b"Red".to_vec(), false), (b"blue".to_vec(), true)];
-    let expected = MessageChanges { added: 0, removed: 9, keywords };
+    let expected = MessageChanges { added: 0, removed: 9, keywords, cleared_keywords: false };
     assert_eq!(history.changes, BTreeMap::from([(1, expected.clone()), (2, expected)]));
     assert!(!history.complete, "nobody knows what was before the log");
 }
@@ -58,6 +58,9 @@ fn what_other_replicas_did_is_left_out_but_for_their_expunges() {
     let mirrored = |record: LogRecord| LogRecord { sync: true, ..record };
     let gone = external(Change::ExpungeGuid(vec![(3, [9; 16])]));
     let records = [mirrored(flags(8, 0)), mirrored(keyword("red", false)), mirrored(gone)];
+    let (log, view) = log(&records);
+    let told = read(&[log], Some(2), 4, &view).unwrap();
+    assert_eq!(told.changes.get(&1).map(|changes| changes.added), Some(8), "but for those that are news elsewhere");
     let history = history(&records, None);
     assert_eq!(history.changes, BTreeMap::new());
     assert_eq!(history.expunged, BTreeMap::from([(3, [9; 16])]));
@@ -75,6 +78,6 @@ fn an_expunge_is_known_by_the_deed_and_its_guid_perhaps_by_the_request() {
 #[test]
 fn without_a_log_nothing_happened_since_the_last_moment() {
     let (_, view) = log(&[]);
-    let history = |since| read(&[], Some(since), &view).unwrap();
+    let history = |since| read(&[], Some(since), 0, &view).unwrap();
     assert!(history(2).complete && !history(1).complete);
 }
