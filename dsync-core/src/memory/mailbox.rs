@@ -102,7 +102,8 @@ impl MemoryMailbox {
             let uid = message.record.uid.ok_or_else(without_uid)?;
             stored.messages.insert(uid, message);
         }
-        if changes.highest_modseq < stored.highest_modseq {
+        let renewed = changes.identity.uid_validity.is_some_and(|new| Some(new) != stored.identity.uid_validity);
+        if renewed || changes.highest_modseq < stored.highest_modseq {
             // The history starts anew.
             stored.log.clear();
             stored.points.clear();

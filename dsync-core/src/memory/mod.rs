@@ -231,6 +231,15 @@ impl MailStore for MemoryStore {
         Ok(tree)
     }
 
+    fn note_deleted(&mut self, guid: MailboxGuid) -> Result<(), StoreError> {
+        lock(&self.shared).note(TreeChange::MailboxDeleted(guid));
+        Ok(())
+    }
+
+    fn new_identity(&mut self) -> Result<MailboxIdentity, StoreError> {
+        Ok(lock(&self.shared).new_identity())
+    }
+
     fn open(&mut self, name: &MailboxName) -> Result<Box<dyn Mailbox>, StoreError> {
         let contents = lock(&self.shared);
         let stored = contents.mailboxes.get(name).ok_or_else(|| not_found(name))?.clone();

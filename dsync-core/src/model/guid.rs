@@ -21,17 +21,6 @@ impl MailboxGuid {
         decode_hex(text).and_then(Self::new)
     }
 
-    /// Another GUID that is always the same for this one and `reason`.
-    #[must_use]
-    pub fn derived(&self, reason: &[u8]) -> Self {
-        let mut hash = Sha1::new();
-        hash.update(self.0);
-        hash.update(reason);
-        let mut bytes = [0; 16];
-        bytes.copy_from_slice(&hash.finalize()[..16]);
-        Self::new(bytes).unwrap_or(*self)
-    }
-
     /// The bytes.
     #[must_use]
     pub const fn as_bytes(&self) -> &[u8; 16] {

@@ -10,13 +10,13 @@ use crate::model::{
 use crate::report::Problem;
 use crate::store::{Capabilities, Mailbox, MessageBody};
 
-/// What became of mailboxes that the other side deleted, before the trees are merged.
+/// What a side did with its mailboxes once it knew the other tree, before the trees are merged.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Amendments {
-    /// Mailboxes that hold messages which the other side never had: they stay, with another GUID.
-    pub kept: Vec<(MailboxGuid, MailboxGuid)>,
+    /// Mailboxes that are others now, each with its new GUID.
+    pub kept: Vec<(MailboxName, MailboxGuid)>,
     /// Mailboxes that gave way to a new one of the same name.
-    pub removed: Vec<MailboxGuid>,
+    pub removed: Vec<MailboxName>,
 }
 
 /// Whether a mailbox has to be transferred.

@@ -9,8 +9,8 @@ pub use body::{BodySource, MessageBody};
 pub use error::{ErrorKind, StoreError};
 
 use crate::model::{
-    HistoryRange, MailboxHistory, MailboxIdentity, MailboxName, MailboxStatus, MailboxTree, MessageKey, MessageList,
-    MessageRecord, ModSeq, SyncPoint, TreeHistory, Uid,
+    HistoryRange, MailboxGuid, MailboxHistory, MailboxIdentity, MailboxName, MailboxStatus, MailboxTree, MessageKey,
+    MessageList, MessageRecord, ModSeq, SyncPoint, TreeHistory, Uid,
 };
 
 /// A tree of mailboxes.
@@ -51,6 +51,22 @@ pub trait MailStore: Send {
     fn history(&mut self) -> Result<TreeHistory, StoreError> {
         Ok(TreeHistory::default())
     }
+
+    /// Adds to the history of the tree that the mailbox with this GUID is no more: it has become another one. A store
+    /// that keeps no history need not implement this.
+    ///
+    /// # Errors
+    /// If it cannot be written.
+    fn note_deleted(&mut self, guid: MailboxGuid) -> Result<(), StoreError> {
+        let _ = guid;
+        Ok(())
+    }
+
+    /// A GUID and a UIDVALIDITY that no mailbox has had.
+    ///
+    /// # Errors
+    /// If the store cannot keep in mind that they are taken.
+    fn new_identity(&mut self) -> Result<MailboxIdentity, StoreError>;
 
     /// Opens an existing mailbox and takes a consistent view of it.
     ///

@@ -4,7 +4,7 @@ use dsync_core::memory::MemoryStore;
 use dsync_core::model::Timestamp;
 
 use crate::clients::{Content, carry_out};
-use crate::generate::ChainStep;
+use crate::generate::{ChainStep, Work};
 use crate::promises::Promises;
 use crate::world::{facts, run};
 
@@ -33,6 +33,10 @@ impl Chain {
             ChainStep::Client { store, work } => {
                 let done = carry_out(&mut self.stores[*store], work, &mut self.contents);
                 self.promises.note(*store, &done);
+                if matches!(work, Work::Delete { .. }) {
+                    // What comes back at one store may take the place of what was flagged at another.
+                    self.promises.give_up_flags();
+                }
             }
             ChainStep::Run { last } => self.mirror(*last),
         }

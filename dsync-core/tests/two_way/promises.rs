@@ -20,6 +20,8 @@ pub(crate) struct Promises {
     forgotten: BTreeSet<Content>,
     /// By message, flag or keyword and side: what it was made to be since the sides were last equal.
     changes: BTreeMap<(Content, String), [Option<bool>; 3]>,
+    /// Nothing is promised about flags.
+    flags_are_uncertain: bool,
 }
 
 impl Promises {
@@ -38,6 +40,11 @@ impl Promises {
         }
     }
 
+    /// Something happened that may cost flags.
+    pub(crate) fn give_up_flags(&mut self) {
+        self.flags_are_uncertain = true;
+    }
+
     /// Checks a store after both sides became equal.
     pub(crate) fn check(&self, store: &mut MemoryStore) {
         let mut present: BTreeMap<Content, Vec<MessageRecord>> = BTreeMap::new();
@@ -48,6 +55,9 @@ impl Promises {
         }
         for content in self.delivered.difference(&self.expunged) {
             assert!(present.contains_key(content), "message {content} was lost");
+        }
+        if self.flags_are_uncertain {
+            return;
         }
         for ((content, flag), sides) in &self.changes {
             let mut wanted = sides.iter().flatten();
@@ -71,6 +81,7 @@ impl Promises {
     /// From now on both sides are equal.
     pub(crate) fn start_anew(&mut self) {
         self.changes.clear();
+        self.flags_are_uncertain = false;
         self.forgotten.clear();
     }
 }

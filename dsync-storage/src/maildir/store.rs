@@ -4,15 +4,17 @@ use std::os::unix::fs::MetadataExt;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use dsync_core::model::{MailboxIdentity, MailboxName, MailboxStatus, MailboxTree, TreeHistory};
+use dsync_core::model::{
+    MailboxGuid, MailboxIdentity, MailboxName, MailboxStatus, MailboxTree, TreeChange, TreeHistory,
+};
 use dsync_core::store::{Capabilities, ErrorKind, MailStore, Mailbox, StoreError};
 
 use super::build::{self, Build};
 use super::context::Context;
 use super::mailbox::MaildirMailbox;
 use super::{listing, snapshot, tree_changes};
-use crate::fs::mutation;
-use crate::list::files::read_changes;
+use crate::fs::{mutation, unique};
+use crate::list::files::{allocate_uid_validity, read_changes};
 use crate::list::layout::{InvalidName, Layout, MailboxPaths};
 use crate::location::{IndexPlace, Location};
 
@@ -165,6 +167,18 @@ impl MailStore for MaildirStore {
             None => Vec::new(),
         };
         Ok(TreeHistory { separators: self.context.separators.clone(), events })
+    }
+
+    fn note_deleted(&mut self, guid: MailboxGuid) -> Result<(), StoreError> {
+        self.prepare()?;
+        tree_changes::note(&self.context, &[TreeChange::MailboxDeleted(guid)], &[])
+    }
+
+    fn new_identity(&mut self) -> Result<MailboxIdentity, StoreError> {
+        self.prepare()?;
+        let uid_validity = allocate_uid_validity(&self.context.roots.control, &self.context.permissions())?;
+        let guid = MailboxGuid::new(unique::random_guid());
+        Ok(MailboxIdentity { guid, uid_validity: Some(uid_validity) })
     }
 
     fn open(&mut self, name: &MailboxName) -> Result<Box<dyn Mailbox>, StoreError> {

@@ -1,15 +1,16 @@
-//! Mailboxes that the other side deleted, but that hold messages which it never had.
+//! What a side does with its own mailboxes once it knows the other side's tree, before both trees are merged.
 //!
-//! A deletion was meant for what was in the mailbox then. If there is more, the mailbox is kept under another GUID, so
-//! that the other side gets it back as a new one. If the other side has made a new mailbox of the same name, what was
-//! deleted gives way to that.
+//! * Of several mailboxes with one GUID only one keeps it.
+//! * A mailbox that the other side deleted, but that holds messages which the other side never had, becomes another
+//!   mailbox: a deletion was meant for what was in it then. The other side gets it back as a new one.
+//! * If the other side has made a new mailbox of that name, what was deleted gives way to it.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::settle;
 use crate::model::{
-    MailboxGuid, MailboxIdentity, MailboxName, MailboxNode, MailboxStatus, MailboxTree, MessageKey, MessageRecord,
-    ModSeq, SyncPoint, Timestamp, Uid, UidValidity,
+    MailboxGuid, MailboxIdentity, MailboxName, MailboxNode, MailboxStatus, MessageKey, MessageRecord, ModSeq,
+    NodeKind, SyncPoint, TreeChange, Uid,
 };
 use crate::session::Amendments;
 use crate::store::{MailStore, Mailbox, MailboxChanges, Origin, StoreError};
@@ -23,48 +24,102 @@ pub(super) type Deletable = BTreeMap<MailboxGuid, MailboxStatus>;
 pub(super) struct Amended {
     pub(super) amendments: Amendments,
     pub(super) deletable: Deletable,
-    /// Mailboxes that could not be looked at. They stay.
+    /// Mailboxes that had the GUID of another one.
+    pub(super) duplicates: Vec<MailboxName>,
+    /// Mailboxes that could not be looked at or changed. They stay as they are.
     pub(super) failed: Vec<(MailboxName, StoreError)>,
 }
 
-/// Looks at every mailbox of `own` that `other` deleted. `peer` is how the other side is called in sync points.
+/// Looks at every mailbox of `own` that cannot stay what it is, and changes it. `peer` is how the other side is called in
+/// sync points.
 pub(super) fn amend(store: &mut dyn MailStore, own: &TreeSide, other: &TreeSide, peer: [u8; 8]) -> Amended {
     let mut amended = Amended::default();
-    if let Some((name, guid)) = other_inbox_elsewhere(own, other) {
-        let new = guid.derived(b"no INBOX");
-        match settle::change_guid(store, name, new) {
-            Ok(()) => amended.amendments.kept.push((guid, new)),
+    let renewed: BTreeSet<_> = duplicates(own, other).into_iter().chain(other_inbox_elsewhere(own, other)).collect();
+    for name in &renewed {
+        match keep_as_another(store, name, &|_| false) {
+            Ok(guid) => amended.amendments.kept.push((name.clone(), guid)),
             Err(error) => amended.failed.push((name.clone(), error)),
         }
     }
-    for (guid, time) in other.deleted_mailboxes() {
-        let place = own.tree.iter().find(|(name, node)| node.guid() == Some(guid) && !name.is_inbox());
-        let Some((name, _)) = place else { continue };
+    amended.duplicates = renewed.iter().filter(|name| is_duplicate(own, name)).cloned().collect();
+    for (name, guid) in deleted_by(own, other) {
+        if renewed.contains(name) {
+            continue;
+        }
         let made_again = other.tree.get(name).and_then(MailboxNode::guid).is_some();
-        match amend_one(store, name, Deleted { guid, time, made_again }, peer) {
+        match amend_deleted(store, name, guid, Deleted { came_back: was_deleted(own, guid), made_again }, peer) {
             Ok(Decision::Delete(status)) => drop(amended.deletable.insert(guid, status)),
-            Ok(Decision::Removed) => amended.amendments.removed.push(guid),
-            Ok(Decision::Kept(new)) => amended.amendments.kept.push((guid, new)),
+            Ok(Decision::Removed) => amended.amendments.removed.push(name.clone()),
+            Ok(Decision::Kept(new)) => amended.amendments.kept.push((name.clone(), new)),
             Err(error) => amended.failed.push((name.clone(), error)),
         }
     }
     amended
 }
 
-/// A mailbox of this side that is the other side's INBOX: INBOX was renamed here or copied as a whole. No INBOX is
-/// ever renamed or deleted, so the two cannot remain the same mailbox.
-fn other_inbox_elsewhere<'a>(own: &'a TreeSide, other: &TreeSide) -> Option<(&'a MailboxName, MailboxGuid)> {
+/// Carries the amendments of a side over to what is known of its tree.
+pub(super) fn apply(side: &mut TreeSide, amendments: &Amendments) {
+    for (name, guid) in &amendments.kept {
+        if let Some(node) = side.tree.get_mut(name) {
+            node.set_guid(*guid);
+        }
+    }
+    for name in &amendments.removed {
+        if let Some(node) = side.tree.get_mut(name) {
+            node.kind = NodeKind::Absent;
+        }
+    }
+}
+
+/// Mailboxes that have to give up a GUID which another one has. INBOX keeps it, or else the one that has the name which the
+/// mailbox has at the other side, or else the last by name.
+pub(super) fn duplicates(own: &TreeSide, other: &TreeSide) -> Vec<MailboxName> {
+    let mut by_guid: BTreeMap<MailboxGuid, Vec<&MailboxName>> = BTreeMap::new();
+    for (name, node) in &own.tree {
+        if let Some(guid) = node.guid() {
+            by_guid.entry(guid).or_default().push(name);
+        }
+    }
+    let mut renewed = Vec::new();
+    for (guid, names) in by_guid {
+        let named_there = |name: &MailboxName| other.tree.get(name).and_then(MailboxNode::guid) == Some(guid);
+        let keeps = names.iter().max_by_key(|name| (name.is_inbox(), named_there(name), **name)).copied();
+        renewed.extend(names.into_iter().filter(|name| Some(*name) != keeps).cloned());
+    }
+    renewed
+}
+
+fn is_duplicate(own: &TreeSide, name: &MailboxName) -> bool {
+    let guid = own.tree.get(name).and_then(MailboxNode::guid);
+    own.tree.iter().any(|(other, node)| other != name && node.guid() == guid)
+}
+
+/// A mailbox of this side that is the other side's INBOX: INBOX was renamed here. No INBOX is ever renamed or deleted, so
+/// the two cannot remain the same mailbox.
+fn other_inbox_elsewhere(own: &TreeSide, other: &TreeSide) -> Option<MailboxName> {
     let inbox = other.tree.get(&MailboxName::inbox())?.guid()?;
+    let own_inbox = own.tree.get(&MailboxName::inbox()).and_then(MailboxNode::guid);
     let place = own.tree.iter().find(|(name, node)| node.guid() == Some(inbox) && !name.is_inbox());
-    place.map(|(name, _)| (name, inbox))
+    place.filter(|_| own_inbox != Some(inbox)).map(|(name, _)| name.clone())
+}
+
+/// Mailboxes of this side that the other side deleted.
+fn deleted_by<'a>(own: &'a TreeSide, other: &TreeSide) -> Vec<(&'a MailboxName, MailboxGuid)> {
+    let deleted = other.deleted_mailboxes();
+    let mailboxes = own.tree.iter().filter_map(|(name, node)| Some((name, node.guid()?)));
+    mailboxes.filter(|(name, guid)| deleted.contains(guid) && !name.is_inbox()).collect()
+}
+
+/// Whether this side deleted the mailbox itself once. That it is here all the same means that somebody brought it back.
+fn was_deleted(own: &TreeSide, guid: MailboxGuid) -> bool {
+    own.history.events.iter().any(|event| event.change == TreeChange::MailboxDeleted(guid))
 }
 
 /// A mailbox that the other side deleted.
 struct Deleted {
-    guid: MailboxGuid,
-    /// When.
-    time: Timestamp,
-    /// Whether it has made another one of that name.
+    /// It was deleted here too, and brought back.
+    came_back: bool,
+    /// The other side has made another one of that name.
     made_again: bool,
 }
 
@@ -78,22 +133,26 @@ enum Decision {
     Kept(MailboxGuid),
 }
 
-fn amend_one(
+fn amend_deleted(
     store: &mut dyn MailStore,
     name: &MailboxName,
+    guid: MailboxGuid,
     deleted: Deleted,
     peer: [u8; 8],
 ) -> Result<Decision, StoreError> {
-    let mut mailbox = settle::open_settled(store, name)?;
-    let unseen = Unseen { point: point_with(&*mailbox, peer) };
-    let has_unseen = mailbox.messages().records().iter().any(|record| unseen.contains(record));
-    if has_unseen || !mailbox.problems().is_empty() {
-        let new = deleted.guid.derived(b"kept");
-        let remove = if deleted.made_again { unseen.others(&*mailbox) } else { Vec::new() };
-        keep(&mut *mailbox, new, deleted.time, remove)?;
+    let mailbox = settle::open_settled(store, name)?;
+    let seen = Seen { point: point_with(&*mailbox, peer).filter(|_| !deleted.came_back) };
+    let has_unseen = mailbox.messages().records().iter().any(|record| !seen.contains(record));
+    let complete = mailbox.problems().is_empty();
+    let status = mailbox.status().clone();
+    drop(mailbox);
+    if has_unseen || !complete || deleted.came_back {
+        let gives_way = |record: &MessageRecord| deleted.made_again && seen.contains(record);
+        let new = keep_as_another(store, name, &gives_way)?;
+        // Third stores may still have the old one, and must not bring it back.
+        store.note_deleted(guid)?;
         return Ok(Decision::Kept(new));
     }
-    let status = mailbox.status().clone();
     if deleted.made_again {
         store.delete_unchanged(name, &status)?;
         return Ok(Decision::Removed);
@@ -101,61 +160,39 @@ fn amend_one(
     Ok(Decision::Delete(status))
 }
 
-/// Carries the amendments of a side over to what is known of its tree.
-pub(super) fn apply(side: &mut TreeSide, amendments: &Amendments) {
-    let names: Vec<MailboxName> = side.tree.keys().cloned().collect();
-    for name in names {
-        let Some(guid) = side.tree.get(&name).and_then(MailboxNode::guid) else { continue };
-        let kept = amendments.kept.iter().find(|(old, _)| *old == guid);
-        if let (Some((_, new)), Some(node)) = (kept, side.tree.get_mut(&name)) {
-            node.set_guid(*new);
-        }
-        if amendments.removed.contains(&guid)
-            && let Some(node) = side.tree.get_mut(&name)
-        {
-            node.kind = crate::model::NodeKind::Absent;
-        }
-    }
-}
-
-/// Which messages the other side never had.
-struct Unseen {
+/// Which messages the other side had.
+struct Seen {
     /// The last moment at which both sides had the same. If there was none, nothing says that the other side had any.
     point: Option<SyncPoint>,
 }
 
-impl Unseen {
+impl Seen {
     fn contains(&self, record: &MessageRecord) -> bool {
-        self.point.is_none_or(|point| record.uid.is_none_or(|uid| uid >= point.uid_next))
-    }
-
-    /// The messages that the other side had.
-    fn others(&self, mailbox: &dyn Mailbox) -> Vec<MessageKey> {
-        mailbox.messages().keyed().filter(|(_, record)| !self.contains(record)).map(|(key, _)| key).collect()
+        self.point.is_some_and(|point| record.uid.is_some_and(|uid| uid < point.uid_next))
     }
 }
 
 fn point_with(mailbox: &dyn Mailbox, peer: [u8; 8]) -> Option<SyncPoint> {
-    let validity = mailbox.status().identity.uid_validity;
     let points = mailbox.sync_points().iter().rev();
-    points.copied().find(|point| point.peer == peer && Some(point.uid_validity) == validity)
+    points.copied().find(|point| point.peer == peer && point.can_precede(mailbox.status()))
 }
 
-/// Makes it another mailbox. Clients of the other side may have seen UIDs in the old one that nothing is known of here, so
-/// the new one needs another UIDVALIDITY too.
-fn keep(
-    mailbox: &mut dyn Mailbox,
-    guid: MailboxGuid,
-    deleted: Timestamp,
-    remove: Vec<MessageKey>,
-) -> Result<(), StoreError> {
+/// Makes it another mailbox, without the messages that give way, and says its new GUID. Clients of the other side may have
+/// seen UIDs in the old one that nothing is known of here, so the new one has another UIDVALIDITY too.
+fn keep_as_another(
+    store: &mut dyn MailStore,
+    name: &MailboxName,
+    gives_way: &dyn Fn(&MessageRecord) -> bool,
+) -> Result<MailboxGuid, StoreError> {
+    let MailboxIdentity { guid, uid_validity } = store.new_identity()?;
+    let mut mailbox = settle::open_settled(store, name)?;
     let status = mailbox.status().clone();
-    let old = status.identity.uid_validity.map_or(0, UidValidity::get);
-    let uid_validity = UidValidity::new(old.max(deleted.as_u32()).wrapping_add(1)).or(UidValidity::new(1));
+    let remove: Vec<MessageKey> =
+        mailbox.messages().keyed().filter(|(_, record)| gives_way(record)).map(|(key, _)| key).collect();
     let highest_modseq = status.highest_modseq.unwrap_or(ModSeq::FIRST);
     mailbox.commit(MailboxChanges {
         origin: Origin::Mirrored,
-        identity: MailboxIdentity { guid: Some(guid), uid_validity },
+        identity: MailboxIdentity { guid, uid_validity },
         highest_modseq: if remove.is_empty() { highest_modseq } else { highest_modseq.plus(1) },
         remove,
         renumber: Vec::new(),
@@ -163,19 +200,30 @@ fn keep(
         add: Vec::new(),
         uid_next: status.uid_next,
         first_recent_uid: status.first_recent_uid.unwrap_or(Uid::FIRST),
-    })
+    })?;
+    guid.or(mailbox.status().identity.guid)
+        .ok_or_else(|| StoreError::new(crate::store::ErrorKind::Corrupt, format!("mailbox {name} was given no GUID")))
 }
 
-/// A GUID for each mailbox that shares its GUID with another one: all but INBOX, or else the last by name, get a new one.
-pub(super) fn duplicates(tree: &MailboxTree) -> Vec<(MailboxName, MailboxGuid)> {
-    let mut known: BTreeSet<_> = tree.get(&MailboxName::inbox()).and_then(MailboxNode::guid).into_iter().collect();
-    let mut again = Vec::new();
-    for (name, node) in tree.iter().rev().filter(|(name, _)| !name.is_inbox()) {
-        if let Some(guid) = node.guid()
-            && !known.insert(guid)
-        {
-            again.push((name.clone(), guid.derived(name.join('/').as_bytes())));
-        }
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::{TreeHistory, UidValidity};
+
+    fn side(mailboxes: &[(&str, u8)]) -> TreeSide {
+        let node = |number| MailboxNode {
+            kind: NodeKind::Mailbox { guid: MailboxGuid::new([number; 16]), uid_validity: UidValidity::new(1) },
+            subscribed: false,
+        };
+        let names = mailboxes.iter().map(|(text, number)| (MailboxName::parse(text, '/').unwrap(), node(*number)));
+        TreeSide { tree: names.collect(), history: TreeHistory::default() }
     }
-    again
+
+    #[test]
+    fn a_guid_stays_where_the_other_side_has_it_and_with_inbox_above_all() {
+        let own = side(&[("Foo", 1), ("Restored", 1), ("Twice", 2), ("Zopy", 3), ("INBOX", 3)]);
+        let renewed = |other: &TreeSide| duplicates(&own, other).iter().map(ToString::to_string).collect::<Vec<_>>();
+        assert_eq!(renewed(&side(&[("Foo", 1), ("Zopy", 3)])), ["Restored", "Zopy"]);
+        assert_eq!(renewed(&side(&[])), ["Foo", "Zopy"]);
+    }
 }

@@ -2,11 +2,12 @@
 
 mod amend;
 mod exchange;
+mod place;
 mod settle;
 
 use std::collections::VecDeque;
 
-use super::destination::{is_about_one_mailbox, open_or_create};
+use super::destination::is_about_one_mailbox;
 use super::reporting::Reporter;
 use super::{
     Amendments, Greeting, MailboxSummary, Message, Outcome, Session, SessionError, SyncOptions, peer_label,
@@ -20,6 +21,7 @@ use crate::tree::two_way::{self as tree, MergedTree, TreeSide};
 
 use amend::{Amended, Deletable};
 use exchange::{Abilities, Comparison, Open, Transfer};
+use place::Place;
 
 /// How often a mailbox that others keep changing is tried before the run goes on without it.
 const TRIES: u32 = 3;
@@ -38,6 +40,8 @@ pub struct MirrorSession<'a> {
     other: TreeSide,
     merged: MergedTree,
     deletable: Deletable,
+    /// What this store has since the trees were merged.
+    here: MailboxTree,
     greeting: Option<Greeting>,
     outbox: VecDeque<Message>,
     state: State,
@@ -98,6 +102,7 @@ impl<'a> MirrorSession<'a> {
             other: TreeSide::default(),
             merged: MergedTree::default(),
             deletable: Deletable::new(),
+            here: MailboxTree::new(),
             greeting: None,
             outbox: VecDeque::new(),
             state: State::Start,
@@ -135,34 +140,36 @@ impl<'a> MirrorSession<'a> {
         Ok(())
     }
 
-    /// The selected part of the tree. In a store that may be changed, every mailbox has a GUID of its own.
+    /// The whole tree. In a store that may be changed, every mailbox that takes part has a GUID.
     fn settled_tree(&mut self) -> Result<MailboxTree, SessionError> {
-        let tree = self.selected_tree()?;
+        let mut tree = self.list()?;
         if !self.imports {
+            let side = TreeSide { tree, ..TreeSide::default() };
+            let duplicates = amend::duplicates(&side, &TreeSide::default());
+            tree = side.tree;
+            for name in duplicates {
+                if let Some(node) = tree.get_mut(&name) {
+                    node.kind = NodeKind::Unreadable("another mailbox has the same GUID".to_owned());
+                }
+            }
             return Ok(tree);
         }
-        let undecided = |node: &MailboxNode| matches!(node.kind, NodeKind::Mailbox { guid, uid_validity } if guid.is_none() || uid_validity.is_none());
-        for name in tree.iter().filter(|(_, node)| undecided(node)).map(|(name, _)| name) {
+        let undecided = |name: &MailboxName, node: &MailboxNode| {
+            let NodeKind::Mailbox { guid, uid_validity } = node.kind else { return false };
+            (guid.is_none() || uid_validity.is_none()) && self.options.mailboxes.contains(name)
+        };
+        let names: Vec<_> =
+            tree.iter().filter(|(name, node)| undecided(name, node)).map(|(name, _)| name.clone()).collect();
+        for name in &names {
             if let Err(error) = settle::open_settled(self.store, name) {
                 self.problem_or_error(name, error)?;
             }
         }
-        let tree = self.selected_tree()?;
-        let duplicates = amend::duplicates(&tree);
-        if duplicates.is_empty() {
-            return Ok(tree);
-        }
-        for (name, guid) in duplicates {
-            self.reporter.problem(Some(&name), "another mailbox has the same GUID; it was given a new one");
-            settle::change_guid(self.store, &name, guid).map_err(|error| self.store_error(error))?;
-        }
-        self.selected_tree()
+        if names.is_empty() { Ok(tree) } else { self.list() }
     }
 
-    fn selected_tree(&mut self) -> Result<MailboxTree, SessionError> {
-        let mut tree = self.store.tree().map_err(|error| self.store_error(error))?;
-        tree.retain(|name, _| self.options.mailboxes.contains(name));
-        Ok(tree)
+    fn list(&mut self) -> Result<MailboxTree, SessionError> {
+        self.store.tree().map_err(|error| self.store_error(error))
     }
 
     /// A failure that concerns one mailbox only is reported; others end the run.
@@ -181,8 +188,11 @@ impl<'a> MirrorSession<'a> {
             true => amend::amend(self.store, &self.own, &self.other, peer),
             false => Amended::default(),
         };
-        let Amended { amendments, deletable, failed } = amended;
+        let Amended { amendments, deletable, duplicates, failed } = amended;
         self.deletable = deletable;
+        for name in duplicates {
+            self.reporter.problem(Some(&name), "another mailbox had the same GUID; this one has a new one now");
+        }
         for (name, error) in failed {
             self.problem_or_error(&name, error)?;
         }
@@ -197,10 +207,12 @@ impl<'a> MirrorSession<'a> {
             Role::Master => [&self.own, &self.other],
             Role::Slave => [&self.other, &self.own],
         };
-        self.merged = tree::merge(master, slave)?;
+        self.merged = tree::merge(master, slave)?.selected([master, slave], &self.options.mailboxes);
         if self.imports {
             self.change_tree()?;
+            self.here = self.list()?;
         }
+        self.report_unreadable();
         if self.role == Role::Slave {
             return Ok(State::AwaitOffer);
         }
@@ -218,12 +230,15 @@ impl<'a> MirrorSession<'a> {
         if !directories {
             tree_changes::report_lost_directories(&mut self.reporter, &self.merged.tree);
         }
-        let unreadable = self.own.tree.iter().filter_map(|(name, node)| match &node.kind {
-            NodeKind::Unreadable(reason) => Some(Problem { mailbox: Some(name.clone()), reason: reason.clone() }),
-            _ => None,
-        });
-        unreadable.for_each(|problem| self.reporter.add(problem));
         Ok(())
+    }
+
+    fn report_unreadable(&mut self) {
+        for (name, node) in self.own.tree.iter().filter(|(name, _)| self.options.mailboxes.contains(name)) {
+            if let NodeKind::Unreadable(reason) = &node.kind {
+                self.reporter.add(Problem { mailbox: Some(name.clone()), reason: reason.clone() });
+            }
+        }
     }
 
     /// How the other side is called in sync points.
@@ -234,7 +249,7 @@ impl<'a> MirrorSession<'a> {
     /// Opens mailboxes until one can be opened.
     fn offer(&mut self) -> Result<(State, Message), SessionError> {
         while let Some(name) = self.offers.pop_front() {
-            if let Some(open) = self.open(&name, MailboxIdentity::UNDECIDED)? {
+            if let Some(open) = self.open(&name)? {
                 let message = Message::Offer { name, summary: open.summary.clone() };
                 return Ok((State::AwaitSummary(open), message));
             }
@@ -243,30 +258,34 @@ impl<'a> MirrorSession<'a> {
     }
 
     /// The mailbox, made if it is missing. `None` if it cannot be had.
-    fn open(&mut self, name: &MailboxName, identity: MailboxIdentity) -> Result<Option<Open>, SessionError> {
+    fn open(&mut self, name: &MailboxName) -> Result<Option<Open>, SessionError> {
         if self.tries_of(name) == 0 {
             self.reporter.report.counts.mailboxes += 1;
         }
-        let node = self.merged.tree.get(name);
-        let kind = node.map(|node| &node.kind);
-        let wanted = match kind {
-            Some(NodeKind::Mailbox { guid, uid_validity }) => {
-                MailboxIdentity { guid: *guid, uid_validity: *uid_validity }
-            }
-            _ => MailboxIdentity::UNDECIDED,
+        let Some(NodeKind::Mailbox { guid, uid_validity }) = self.merged.tree.get(name).map(|node| &node.kind) else {
+            return Ok(None);
         };
-        let opened = match self.imports {
-            true => match settle::open_settled(self.store, name) {
-                Err(error) if error.kind() == ErrorKind::NotFound => {
-                    open_or_create(self.store, name, wanted.or(identity))
+        let identity = MailboxIdentity { guid: *guid, uid_validity: *uid_validity };
+        let place =
+            match place::find(self.imports, name, identity.guid, &self.own.tree, &self.here, &self.merged.tree) {
+                Ok(place) => place,
+                Err(reason) => {
+                    self.reporter.problem(Some(name), reason);
+                    return Ok(None);
                 }
-                result => result.map(|mailbox| (mailbox, false)),
-            },
-            false => match self.store.open(name) {
-                // The other side may have it; this one will not.
-                Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
-                result => result.map(|mailbox| (mailbox, false)),
-            },
+            };
+        let opened = match &place {
+            Place::Nowhere => return Ok(None),
+            Place::New => self.store.create(name, identity).map(|mailbox| (mailbox, true)),
+            Place::At(name) if self.imports => settle::open_settled(self.store, name).map(|mailbox| (mailbox, false)),
+            Place::At(name) => self.store.open(name).map(|mailbox| (mailbox, false)),
+        };
+        // A mailbox that this run has made itself, when it was tried before.
+        let opened = match opened {
+            Err(error) if error.kind() == ErrorKind::Exists && self.tries_of(name) > 0 => {
+                settle::open_settled(self.store, name).map(|mailbox| (mailbox, false))
+            }
+            opened => opened,
         };
         match opened {
             Ok((mailbox, created)) => {
@@ -289,7 +308,7 @@ impl<'a> MirrorSession<'a> {
         if !known {
             return Err(SessionError::InvalidData(format!("mailbox {name}, which is in no tree")));
         }
-        let Some(open) = self.open(&name, summary.status.identity)? else {
+        let Some(open) = self.open(&name)? else {
             self.outbox.push_back(Message::Refused);
             return Ok(State::AwaitOffer);
         };

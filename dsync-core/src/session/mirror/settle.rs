@@ -4,8 +4,8 @@
 //! A server decides that when it opens the mailbox, and so do we. It is the store's own change, not the other side's.
 
 use crate::merge::{self, MailboxPlan, MailboxView};
-use crate::model::{MailboxGuid, MailboxIdentity, MailboxName, MailboxStatus, ModSeq, Uid};
-use crate::store::{ErrorKind, MailStore, Mailbox, MailboxChanges, Origin, StoreError};
+use crate::model::{MailboxName, MailboxStatus, ModSeq, Uid};
+use crate::store::{ErrorKind, MailStore, Mailbox, MailboxChanges, StoreError};
 
 /// How often a mailbox that others keep changing is tried.
 const TRIES: u32 = 5;
@@ -16,7 +16,7 @@ pub(super) fn open_settled(store: &mut dyn MailStore, name: &MailboxName) -> Res
     loop {
         let mut mailbox = store.open(name)?;
         tries += 1;
-        match settle(&mut *mailbox, MailboxIdentity::UNDECIDED) {
+        match settle(&mut *mailbox) {
             Err(error) if error.kind() == ErrorKind::Changed && tries < TRIES => {}
             Err(error) => return Err(error),
             // What was pending is part of the history only once it is read again.
@@ -26,16 +26,6 @@ pub(super) fn open_settled(store: &mut dyn MailStore, name: &MailboxName) -> Res
     }
 }
 
-/// Gives the mailbox another GUID.
-pub(super) fn change_guid(
-    store: &mut dyn MailStore,
-    name: &MailboxName,
-    guid: MailboxGuid,
-) -> Result<(), StoreError> {
-    let mut mailbox = open_settled(store, name)?;
-    settle(&mut *mailbox, MailboxIdentity { guid: Some(guid), uid_validity: None }).map(drop)
-}
-
 /// Makes a new mailbox visible as it is.
 pub(super) fn publish(mailbox: &mut dyn Mailbox) -> Result<(), StoreError> {
     let changes = unchanged(mailbox.status());
@@ -43,14 +33,10 @@ pub(super) fn publish(mailbox: &mut dyn Mailbox) -> Result<(), StoreError> {
 }
 
 /// Whether anything was open.
-fn settle(mailbox: &mut dyn Mailbox, identity: MailboxIdentity) -> Result<bool, StoreError> {
+fn settle(mailbox: &mut dyn Mailbox) -> Result<bool, StoreError> {
     let view = MailboxView { status: mailbox.status(), messages: mailbox.messages() };
-    let changes = match merge::settle(view, mailbox.problems().is_empty()) {
-        Some(changes) => changes,
-        None if identity == MailboxIdentity::UNDECIDED => return Ok(false),
-        None => unchanged(mailbox.status()),
-    };
-    mailbox.commit(MailboxChanges { identity: identity.or(changes.identity), origin: Origin::Local, ..changes })?;
+    let Some(changes) = merge::settle(view, mailbox.problems().is_empty()) else { return Ok(false) };
+    mailbox.commit(changes)?;
     Ok(true)
 }
 

@@ -16,7 +16,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::TreeAction;
 use crate::merge::two_way::Role;
 use crate::model::{
-    MailboxGuid, MailboxName, MailboxNode, MailboxTree, NodeKind, Timestamp, TreeChange, TreeHistory,
+    MailboxGuid, MailboxName, MailboxNode, MailboxSelection, MailboxTree, NodeKind, TreeChange, TreeHistory,
 };
 
 use forest::{Existence, Forest, NodeId};
@@ -31,15 +31,15 @@ pub struct TreeSide {
 }
 
 impl TreeSide {
-    /// The mailboxes that were deleted here and did not come back, and when.
+    /// The mailboxes that were deleted here and did not come back.
     #[must_use]
-    pub fn deleted_mailboxes(&self) -> BTreeMap<MailboxGuid, Timestamp> {
+    pub fn deleted_mailboxes(&self) -> BTreeSet<MailboxGuid> {
         let present: BTreeSet<_> = self.tree.values().filter_map(MailboxNode::guid).collect();
         let deleted = self.history.events.iter().filter_map(|event| match event.change {
-            TreeChange::MailboxDeleted(guid) => Some((guid, event.time)),
+            TreeChange::MailboxDeleted(guid) => Some(guid),
             _ => None,
         });
-        deleted.filter(|(guid, _)| !present.contains(guid)).collect()
+        deleted.filter(|guid| !present.contains(guid)).collect()
     }
 }
 
@@ -89,6 +89,22 @@ pub fn merge(master: &TreeSide, slave: &TreeSide) -> Result<MergedTree, TreeConf
     Ok(MergedTree { tree, deleted })
 }
 
+impl MergedTree {
+    /// The part of it that a run is about: names that are selected, and mailboxes that have, or had at either side, a
+    /// selected name.
+    #[must_use]
+    pub fn selected(mut self, sides: [&TreeSide; 2], selection: &MailboxSelection) -> Self {
+        let named = |tree: &MailboxTree| -> Vec<MailboxGuid> {
+            tree.iter().filter(|(name, _)| selection.contains(name)).filter_map(|(_, node)| node.guid()).collect()
+        };
+        let before: BTreeSet<_> = sides.iter().flat_map(|side| named(&side.tree)).collect();
+        let takes_part = |guid: &MailboxGuid| before.contains(guid);
+        self.tree.retain(|name, node| selection.contains(name) || node.guid().as_ref().is_some_and(takes_part));
+        self.deleted.retain(takes_part);
+        self
+    }
+}
+
 /// The steps that lead one side to the merged tree. `own` may hold names that are not to be touched, if none of them
 /// has a GUID that is deleted. `holds_directories` says whether the store can keep a level that is no mailbox.
 #[must_use]
@@ -112,7 +128,7 @@ fn apply_deletions(forests: &mut [Forest; 2], sides: [&TreeSide; 2]) -> BTreeSet
     let mut deleted = BTreeSet::new();
     for role in Role::BOTH {
         let (deleting, keeping) = (role as usize, role.other() as usize);
-        for guid in sides[deleting].deleted_mailboxes().into_keys() {
+        for guid in sides[deleting].deleted_mailboxes() {
             let Some(node) = forests[keeping].by_guid(guid) else { continue };
             let path = forests[keeping].path(node);
             // INBOX is never deleted, whatever became of the other one.
