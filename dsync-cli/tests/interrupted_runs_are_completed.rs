@@ -65,8 +65,8 @@ fn interrupt_mirrors_and_finish(dovecot: &Dovecot, stores: [&Store; 2], count: u
     let (seen, others) = (Snapshot::of(first), Snapshot::of(second));
     assert_equal(&seen, &others);
     for store in stores {
-        let messages = store.doveadm(&["fetch", "uid", "mailbox", "*"]);
-        assert_eq!(messages.matches("uid:").count(), count, "{messages}");
+        let messages = store.doveadm(&["-f", "flow", "fetch", "mailbox uid guid hdr.subject", "mailbox", "*"]);
+        assert_eq!(messages.lines().count(), count, "{messages}");
         store.assert_no_complaints();
         assert_nothing_hidden(store);
     }

@@ -2,7 +2,7 @@
 
 use std::cell::RefCell;
 
-use crate::merge::two_way::Role;
+use crate::model::Role;
 use crate::report::{Event, Observer, Report};
 use crate::session::{DestinationSession, MirrorSession, Session, SessionError, SourceSession, SyncOptions};
 use crate::store::MailStore;

@@ -12,6 +12,7 @@ mod mailbox;
 mod message;
 mod name;
 mod number;
+mod role;
 mod selection;
 mod tree;
 
@@ -23,5 +24,6 @@ pub use mailbox::{MailboxIdentity, MailboxStatus};
 pub use message::{MessageKey, MessageList, MessageRecord};
 pub use name::MailboxName;
 pub use number::{ModSeq, Timestamp, Uid, UidValidity};
+pub use role::Role;
 pub use selection::MailboxSelection;
 pub use tree::{MailboxNode, MailboxTree, NameHash, NodeKind, TreeChange, TreeEvent, TreeHistory};

@@ -19,13 +19,20 @@ use std::fmt;
 pub struct MailboxName(Vec<String>);
 
 impl MailboxName {
-    /// A name of the given parts, or `None` if there is none, one is empty, or one holds a NUL.
+    /// More levels than this have no sense, and no server can hold them.
+    pub const MOST_LEVELS: usize = 250;
+
+    /// A name of the given parts, or `None` if there is none, one is empty, one holds a NUL, or there are more than
+    /// [`MOST_LEVELS`](Self::MOST_LEVELS).
     pub fn new<I, S>(parts: I) -> Option<Self>
     where
         I: IntoIterator<Item = S>,
         S: Into<String>,
     {
         let mut parts: Vec<String> = parts.into_iter().map(Into::into).collect();
+        if parts.len() > Self::MOST_LEVELS {
+            return None;
+        }
         if parts.iter().any(|part| part.is_empty() || part.contains('\0')) {
             return None;
         }

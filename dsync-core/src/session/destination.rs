@@ -1,7 +1,8 @@
 //! The side that becomes a copy.
 
-use std::collections::{HashMap, HashSet, VecDeque};
+use std::collections::{HashSet, VecDeque};
 
+use super::receiving::{Receiving, Tries};
 use super::reporting::Reporter;
 use super::{Difference, Greeting, MailboxSummary, Message, Session, SessionError, SyncOptions, tree_changes};
 use crate::merge::{self, MailboxPlan, MailboxView};
@@ -9,11 +10,8 @@ use crate::model::{
     MailboxIdentity, MailboxName, MailboxNode, MailboxStatus, MailboxTree, MessageKey, MessageList, MessageRecord,
 };
 use crate::report::{Event, Observer, Problem, Report};
-use crate::store::{ErrorKind, MailStore, Mailbox, MailboxChanges, MessageBody, SavedBody, StoreError};
+use crate::store::{ErrorKind, MailStore, Mailbox, MessageBody, StoreError};
 use crate::tree;
-
-/// How often a mailbox that others keep changing at the destination is tried before the run goes on without it.
-const TRIES: u32 = 3;
 
 /// Makes a store equal to the one that a [`SourceSession`](super::SourceSession) sends.
 pub struct DestinationSession<'a> {
@@ -24,8 +22,7 @@ pub struct DestinationSession<'a> {
     source_tree: MailboxTree,
     outbox: VecDeque<Message>,
     state: State,
-    /// The mailbox that is offered again, and how often it was tried.
-    retrying: Option<(MailboxName, u32)>,
+    tries: Tries,
 }
 
 enum State {
@@ -57,12 +54,7 @@ struct Saving {
     /// The messages of the source.
     messages: MessageList,
     plan: MailboxPlan,
-    awaited: VecDeque<(MessageKey, MessageRecord)>,
-    /// Messages whose bytes have come.
-    saved: HashMap<MessageKey, SavedBody>,
-    /// Messages whose bytes could not be had.
-    failed: HashSet<MessageKey>,
-    bytes: u64,
+    receiving: Receiving,
 }
 
 impl Transfer {
@@ -102,7 +94,7 @@ impl<'a> DestinationSession<'a> {
             source_tree: MailboxTree::new(),
             outbox: VecDeque::new(),
             state: State::AwaitHello,
-            retrying: None,
+            tries: Tries::default(),
         }
     }
 
@@ -143,7 +135,7 @@ impl<'a> DestinationSession<'a> {
 
     fn accept_offer(&mut self, name: MailboxName, summary: MailboxSummary) -> Result<State, SessionError> {
         let MailboxSummary { status, complete, .. } = &summary;
-        if self.tries_of(&name) == 0 {
+        if self.tries.of(&name) == 0 {
             self.reporter.report.counts.mailboxes += 1;
         }
         let (mut mailbox, created) = match open_or_create(self.store, &name, status.identity) {
@@ -202,11 +194,6 @@ impl<'a> DestinationSession<'a> {
         }
     }
 
-    /// How often the mailbox was tried in vain.
-    fn tries_of(&self, name: &MailboxName) -> u32 {
-        self.retrying.as_ref().filter(|(retried, _)| retried == name).map_or(0, |(_, tries)| *tries)
-    }
-
     fn plan(&mut self, transfer: Transfer, records: Vec<MessageRecord>) -> Result<State, SessionError> {
         let name = transfer.name.clone();
         let messages = MessageList::new(records)
@@ -220,67 +207,32 @@ impl<'a> DestinationSession<'a> {
         for key in &plan.unplaced {
             self.problem(Some(&name), format!("{key} cannot be copied: all UIDs of the mailbox are used up"));
         }
-        self.outbox.push_back(Message::Request(plan.fetch.iter().map(|(key, _)| *key).collect()));
-        let awaited = plan.fetch.iter().cloned().collect();
-        self.commit_if_complete(Box::new(Saving {
-            transfer,
-            messages,
-            plan,
-            awaited,
-            saved: HashMap::new(),
-            failed: HashSet::new(),
-            bytes: 0,
-        }))
+        let receiving = Receiving::of(&plan);
+        self.outbox.push_back(Message::Request(receiving.request()));
+        self.commit_if_complete(Box::new(Saving { transfer, messages, plan, receiving }))
     }
 
     fn save(&mut self, mut saving: Box<Saving>, body: Result<MessageBody, String>) -> Result<State, SessionError> {
-        let Some((key, record)) = saving.awaited.pop_front() else {
-            return Err(SessionError::InvalidData("a body that was not requested".to_owned()));
-        };
-        let name = &saving.transfer.name;
-        let failure = match body {
-            Err(reason) => Some(reason),
-            Ok(body) => {
-                let size = body.size;
-                match saving.transfer.mailbox.save(&record, body) {
-                    Ok(saved) => {
-                        saving.saved.insert(key, saved);
-                        saving.bytes = saving.bytes.saturating_add(size.unwrap_or(0));
-                        self.reporter.event(Event::MessageSaved(name, size));
-                        None
-                    }
-                    Err(error) if error.kind() == ErrorKind::Source => Some(error.to_string()),
-                    Err(error) => return Err(self.store_error(error)),
-                }
-            }
-        };
-        if let Some(reason) = failure {
-            let name = name.clone();
-            self.problem(Some(&name), format!("{key} cannot be copied: {reason}"));
-            saving.failed.insert(key);
-        }
+        let Transfer { name, mailbox, .. } = &mut saving.transfer;
+        saving.receiving.take(name, &mut **mailbox, body, &mut self.reporter, self.store)?;
         self.commit_if_complete(saving)
     }
 
     fn commit_if_complete(&mut self, saving: Box<Saving>) -> Result<State, SessionError> {
-        if !saving.awaited.is_empty() {
+        if !saving.receiving.is_complete() {
             return Ok(State::AwaitBodies(saving));
         }
-        let Saving { mut transfer, messages, mut plan, mut saved, failed, bytes, .. } = *saving;
-        if !failed.is_empty() {
+        let Saving { mut transfer, messages, mut plan, receiving } = *saving;
+        if !receiving.failed().is_empty() {
             // No UID is given to a message that is not there.
-            plan = transfer.plan(&messages, &failed);
+            plan = transfer.plan(&messages, receiving.failed());
         }
-        let MailboxPlan { mut changes, fetch, needed, .. } = plan;
-        let add = fetch.into_iter().filter_map(|(key, record)| Some((saved.remove(&key)?, record)));
-        changes.add = add.collect();
-        let answer = if needed { self.commit(&mut transfer, changes, bytes)? } else { Message::Done };
-        let fingerprint = transfer.fingerprint;
-        self.remember(&transfer.name, &mut *transfer.mailbox, fingerprint)?;
-        self.retrying = match &answer {
-            Message::Retry => Some((transfer.name.clone(), self.tries_of(&transfer.name) + 1)),
-            _ => None,
-        };
+        let answer = if plan.needed { self.commit(&mut transfer, plan, receiving)? } else { Message::Done };
+        if matches!(answer, Message::Done) {
+            self.tries.done();
+            let fingerprint = transfer.fingerprint;
+            self.remember(&transfer.name, &mut *transfer.mailbox, fingerprint)?;
+        }
         self.outbox.push_back(answer);
         Ok(State::AwaitOffer)
     }
@@ -288,26 +240,15 @@ impl<'a> DestinationSession<'a> {
     fn commit(
         &mut self,
         transfer: &mut Transfer,
-        changes: MailboxChanges,
-        bytes: u64,
+        plan: MailboxPlan,
+        receiving: Receiving,
     ) -> Result<Message, SessionError> {
-        let (saved, removed) = (changes.add.len(), changes.remove.len());
-        let changed = changes.update.len().saturating_add(changes.renumber.len());
         let name = &transfer.name;
-        match transfer.mailbox.commit(changes) {
-            Ok(()) => {
-                let counts = &mut self.reporter.report.counts;
-                counts.mailboxes_changed += 1;
-                counts.messages_saved += saved as u64;
-                counts.messages_removed += removed as u64;
-                counts.messages_changed += changed as u64;
-                counts.bytes_saved = counts.bytes_saved.saturating_add(bytes);
-                self.reporter.event(Event::MailboxCommitted(name));
-                Ok(Message::Done)
-            }
-            Err(error) if error.kind() == ErrorKind::Changed && self.tries_of(name) + 1 < TRIES => Ok(Message::Retry),
+        match receiving.commit(name, &mut *transfer.mailbox, plan, &mut self.reporter) {
+            Ok(()) => Ok(Message::Done),
+            Err(error) if error.kind() == ErrorKind::Changed && self.tries.again(name) => Ok(Message::Retry),
             Err(error) if error.kind() == ErrorKind::Changed || is_about_one_mailbox(error.kind()) => {
-                self.problem(Some(name), error.to_string());
+                self.reporter.problem(Some(name), error.to_string());
                 Ok(Message::Done)
             }
             Err(error) => Err(self.store_error(error)),

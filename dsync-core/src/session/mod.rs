@@ -24,6 +24,7 @@ mod error;
 mod message;
 mod mirror;
 mod options;
+mod receiving;
 mod reporting;
 mod source;
 mod tree_changes;

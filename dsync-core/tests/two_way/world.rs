@@ -3,8 +3,7 @@
 use std::collections::BTreeMap;
 
 use dsync_core::memory::MemoryStore;
-use dsync_core::merge::two_way::Role;
-use dsync_core::model::{MailboxName, MailboxNode, MessageGuid, NodeKind, Timestamp};
+use dsync_core::model::{MailboxName, MailboxNode, MessageGuid, NodeKind, Role, Timestamp};
 use dsync_core::report::{Report, Unobserved};
 use dsync_core::session::{MirrorSession, Session, SyncOptions};
 use dsync_core::store::MailStore;

@@ -2,8 +2,8 @@
 
 use std::collections::HashMap;
 
-use super::{Instance, MergeSide, Placed, Role, SideMessage};
-use crate::model::{SyncPoint, Uid};
+use super::{Instance, MergeSide, Placed, SideMessage};
+use crate::model::{Role, SyncPoint, Uid};
 
 /// The common part, decided.
 #[derive(Debug, Default)]

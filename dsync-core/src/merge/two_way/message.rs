@@ -1,9 +1,9 @@
 //! What becomes of the flags and keywords of one message that both sides may have changed.
 
-use super::{MergeSide, Role, SideMessage};
+use super::{MergeSide, SideMessage};
 use sha1::{Digest, Sha1};
 
-use crate::model::{Flags, Keyword, Keywords, MessageGuid, MessageRecord, SyncPoint, Uid, UidValidity};
+use crate::model::{Flags, Keyword, Keywords, MessageGuid, MessageRecord, Role, SyncPoint, Uid, UidValidity};
 
 /// Merges the records of both sides.
 pub(super) struct Merger<'a> {

@@ -18,41 +18,11 @@ use std::collections::BTreeMap;
 use super::LAST_UID;
 use super::headroom::headroom;
 use crate::model::{
-    FlagHistory, MailboxIdentity, MailboxStatus, MessageKey, MessageRecord, ModSeq, SyncPoint, Uid, UidValidity,
+    FlagHistory, MailboxIdentity, MailboxStatus, MessageKey, MessageRecord, ModSeq, Role, SyncPoint, Uid, UidValidity,
 };
 
 use common::CommonPart;
 use sequence::{Instance, Placed};
-
-/// One of the two sides of a run.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Role {
-    /// The side that began the run. It wins where nothing else decides.
-    Master,
-    /// The other one.
-    Slave,
-}
-
-impl Role {
-    /// Both.
-    pub const BOTH: [Self; 2] = [Self::Master, Self::Slave];
-
-    /// The other side.
-    #[must_use]
-    pub const fn other(self) -> Self {
-        match self {
-            Self::Master => Self::Slave,
-            Self::Slave => Self::Master,
-        }
-    }
-
-    const fn index(self) -> usize {
-        match self {
-            Self::Master => 0,
-            Self::Slave => 1,
-        }
-    }
-}
 
 /// A message as one side lists it for a merge.
 #[derive(Clone, Debug, PartialEq, Eq)]

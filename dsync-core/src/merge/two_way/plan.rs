@@ -2,9 +2,9 @@
 
 use std::collections::HashSet;
 
-use super::{MergeSide, MergedMailbox, Role};
+use super::{MergeSide, MergedMailbox};
 use crate::merge::MailboxPlan;
-use crate::model::{MessageKey, MessageRecord, Uid};
+use crate::model::{MessageKey, MessageRecord, Role, Uid};
 use crate::store::{MailboxChanges, Origin};
 
 impl MergedMailbox {

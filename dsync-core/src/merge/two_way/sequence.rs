@@ -6,8 +6,8 @@
 
 use std::collections::HashMap;
 
-use super::{LAST_UID, MergeSide, Role, SideMessage};
-use crate::model::Uid;
+use super::{LAST_UID, MergeSide, SideMessage};
+use crate::model::{Role, Uid};
 
 /// A message of one side.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -1,16 +1,15 @@
 //! One mailbox of a two-way run: what each side knows, what it asks for, and what becomes of it.
 
-use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
+use std::collections::{BTreeMap, HashSet, VecDeque};
 
 use sha1::{Digest, Sha1};
 
 use crate::merge::MailboxPlan;
-use crate::merge::two_way::{self, MergeSide, MergedMailbox, Role, SideMessage};
-use crate::model::{
-    HistoryRange, MailboxHistory, MailboxName, MessageKey, MessageList, MessageRecord, SyncPoint, Uid,
-};
+use crate::merge::two_way::{self, MergeSide, MergedMailbox, SideMessage};
+use crate::model::{HistoryRange, MailboxHistory, MailboxName, MessageKey, MessageList, Role, SyncPoint, Uid};
+use crate::session::receiving::Receiving;
 use crate::session::{MailboxSummary, Message, SessionError};
-use crate::store::{Mailbox, MessageBody, SavedBody, StoreError};
+use crate::store::{Mailbox, MessageBody, StoreError};
 
 /// A mailbox that is open on this side.
 pub(super) struct Open {
@@ -39,10 +38,7 @@ pub(super) struct Transfer {
     pub(super) other: MergeSide,
     pub(super) merged: MergedMailbox,
     pub(super) plan: MailboxPlan,
-    pub(super) awaited: VecDeque<(MessageKey, MessageRecord)>,
-    pub(super) saved: HashMap<MessageKey, SavedBody>,
-    pub(super) failed: HashSet<MessageKey>,
-    pub(super) bytes: u64,
+    pub(super) receiving: Receiving,
     /// What the other side asked for and has not got yet; `None` if it has not asked.
     pub(super) wanted: Option<VecDeque<MessageKey>>,
 }
@@ -97,7 +93,7 @@ impl Comparison {
 
     /// The other side has listed everything.
     pub(super) fn end(&mut self, expunged: BTreeMap<Uid, Option<[u8; 16]>>, history_complete: bool) {
-        self.other.expunged = expunged;
+        self.other.expunged = expunged.into_iter().filter(|(uid, _)| *uid < self.other.status.uid_next).collect();
         self.other.history_complete = history_complete;
         self.end_received = true;
     }
@@ -112,9 +108,13 @@ impl Comparison {
                 (None, Some(_)) | (Some(Some(_)), None) => true,
                 (Some(Some(last)), Some(uid)) => last < uid,
             };
-            let below_next = message.record.uid.is_none_or(|uid| uid < self.other.status.uid_next);
-            if !(ascends && below_next) {
-                let text = format!("the messages of mailbox {} in a wrong order", self.open.name);
+            let status = &self.other.status;
+            let below_next = message.record.uid.is_none_or(|uid| uid < status.uid_next);
+            let counted = message.record.modseq.is_none() || message.record.modseq <= status.highest_modseq;
+            let announced = self.other.messages.len() < usize::try_from(status.message_count).unwrap_or(usize::MAX);
+            if !(ascends && below_next && counted && announced) {
+                let text =
+                    format!("messages of mailbox {} that contradict its counters or each other", self.open.name);
                 return Err(SessionError::InvalidData(text));
             }
             self.other.messages.push(message);
@@ -134,33 +134,25 @@ impl Comparison {
             Role::Slave => (&other, &own),
         };
         let merged = two_way::merge(master, slave, base.as_ref());
-        let mut transfer = Transfer {
-            open,
-            own,
-            other,
-            plan: MailboxPlan::nothing(),
-            merged,
-            awaited: VecDeque::new(),
-            saved: HashMap::new(),
-            failed: HashSet::new(),
-            bytes: 0,
-            wanted: None,
-        };
-        transfer.plan(role);
-        transfer.awaited = transfer.plan.fetch.iter().cloned().collect();
-        transfer
+        let mut plan = merged.plan(role, &own, &other, &HashSet::new());
+        if !own.imports {
+            plan = MailboxPlan::nothing();
+        }
+        plan.needed |= open.created;
+        Transfer { receiving: Receiving::of(&plan), open, own, other, merged, plan, wanted: None }
     }
 }
 
 impl Transfer {
-    pub(super) fn plan(&mut self, role: Role) {
-        self.plan = self.merged.plan(role, &self.own, &self.other, &self.failed);
+    /// Plans without the messages whose bytes could not be had.
+    pub(super) fn plan_again(&mut self, role: Role) {
+        self.plan = self.merged.plan(role, &self.own, &self.other, self.receiving.failed());
         self.plan.needed |= self.open.created;
     }
 
     /// Whether everything is here that was asked for, and has been given that was asked for.
     pub(super) fn is_complete(&self) -> bool {
-        self.awaited.is_empty() && self.wanted.as_ref().is_some_and(VecDeque::is_empty)
+        self.receiving.is_complete() && self.wanted.as_ref().is_some_and(VecDeque::is_empty)
     }
 }
 

@@ -8,23 +8,24 @@ mod settle;
 use std::collections::VecDeque;
 
 use super::destination::is_about_one_mailbox;
+use super::receiving::Tries;
 use super::reporting::Reporter;
 use super::{
     Amendments, Greeting, MailboxSummary, Message, Outcome, Session, SessionError, SyncOptions, peer_label,
     sync_point, tree_changes,
 };
-use crate::merge::two_way::Role;
-use crate::model::{MailboxIdentity, MailboxName, MailboxNode, MailboxTree, NodeKind};
+use crate::merge::MailboxPlan;
+use crate::model::{MailboxIdentity, MailboxName, MailboxNode, MailboxTree, NodeKind, Role};
 use crate::report::{Event, Observer, Problem, Report};
-use crate::store::{ErrorKind, MailStore, MessageBody, StoreError};
+use crate::store::{ErrorKind, MailStore, StoreError};
 use crate::tree::two_way::{self as tree, MergedTree, TreeSide};
 
 use amend::{Amended, Deletable};
 use exchange::{Abilities, Comparison, Open, Transfer};
 use place::Place;
 
-/// How often a mailbox that others keep changing is tried before the run goes on without it.
-const TRIES: u32 = 3;
+/// Greater modseqs cannot be told to clients (RFC 7162, 7).
+const HIGHEST_MODSEQ: u64 = 1 << 63;
 /// How many records go into one message.
 const RECORDS_PER_MESSAGE: usize = 1000;
 
@@ -47,8 +48,7 @@ pub struct MirrorSession<'a> {
     state: State,
     /// Mailboxes that the master has still to offer.
     offers: VecDeque<MailboxName>,
-    /// The mailbox that is tried again, and how often it was tried.
-    retrying: Option<(MailboxName, u32)>,
+    tries: Tries,
 }
 
 enum State {
@@ -107,7 +107,7 @@ impl<'a> MirrorSession<'a> {
             outbox: VecDeque::new(),
             state: State::Start,
             offers: VecDeque::new(),
-            retrying: None,
+            tries: Tries::default(),
         }
     }
 
@@ -259,7 +259,7 @@ impl<'a> MirrorSession<'a> {
 
     /// The mailbox, made if it is missing. `None` if it cannot be had.
     fn open(&mut self, name: &MailboxName) -> Result<Option<Open>, SessionError> {
-        if self.tries_of(name) == 0 {
+        if self.tries.of(name) == 0 {
             self.reporter.report.counts.mailboxes += 1;
         }
         let Some(NodeKind::Mailbox { guid, uid_validity }) = self.merged.tree.get(name).map(|node| &node.kind) else {
@@ -282,7 +282,7 @@ impl<'a> MirrorSession<'a> {
         };
         // A mailbox that this run has made itself, when it was tried before.
         let opened = match opened {
-            Err(error) if error.kind() == ErrorKind::Exists && self.tries_of(name) > 0 => {
+            Err(error) if error.kind() == ErrorKind::Exists && self.tries.of(name) > 0 => {
                 settle::open_settled(self.store, name).map(|mailbox| (mailbox, false))
             }
             opened => opened,
@@ -318,6 +318,9 @@ impl<'a> MirrorSession<'a> {
 
     /// Both summaries are known.
     fn compare(&mut self, mut open: Open, other: MailboxSummary) -> Result<State, SessionError> {
+        if other.status.highest_modseq.is_some_and(|modseq| modseq.get() >= HIGHEST_MODSEQ) {
+            return Err(SessionError::InvalidData(format!("an impossible HIGHESTMODSEQ of mailbox {}", open.name)));
+        }
         let same = open.summary.is_same(&other)
             // Without GUIDs two different messages may look the same, until their bytes have been compared.
             && (self.abilities().both_keep_guids() || exchange::have_agreed(&open.summary, &other));
@@ -370,47 +373,16 @@ impl<'a> MirrorSession<'a> {
         }
     }
 
-    fn decide(&mut self, comparison: Comparison) -> Result<State, SessionError> {
-        let mut transfer = comparison.decide(self.role);
-        if !self.imports {
-            transfer.plan.fetch.clear();
-            transfer.awaited.clear();
-        }
+    fn decide(&mut self, comparison: Comparison) -> State {
+        let transfer = comparison.decide(self.role);
         let name = &transfer.open.name;
-        self.reporter.event(if transfer.plan.needed && self.imports {
+        self.reporter.event(if transfer.plan.needed {
             Event::MailboxPlanned(name, &transfer.plan)
         } else {
             Event::MailboxUnchanged(name)
         });
-        self.outbox.push_back(Message::Request(transfer.awaited.iter().map(|(key, _)| *key).collect()));
-        Ok(State::Transfer(Box::new(transfer)))
-    }
-
-    fn save(&mut self, transfer: &mut Transfer, body: Result<MessageBody, String>) -> Result<(), SessionError> {
-        let Some((key, record)) = transfer.awaited.pop_front() else {
-            return Err(SessionError::InvalidData("a body that was not requested".to_owned()));
-        };
-        let failure = match body {
-            Err(reason) => Some(reason),
-            Ok(body) => {
-                let size = body.size;
-                match transfer.open.mailbox.save(&record, body) {
-                    Ok(saved) => {
-                        transfer.saved.insert(key, saved);
-                        transfer.bytes = transfer.bytes.saturating_add(size.unwrap_or(0));
-                        self.reporter.event(Event::MessageSaved(&transfer.open.name, size));
-                        None
-                    }
-                    Err(error) if error.kind() == ErrorKind::Source => Some(error.to_string()),
-                    Err(error) => return Err(self.store_error(error)),
-                }
-            }
-        };
-        if let Some(reason) = failure {
-            self.reporter.problem(Some(&transfer.open.name), format!("{key} cannot be copied: {reason}"));
-            transfer.failed.insert(key);
-        }
-        Ok(())
+        self.outbox.push_back(Message::Request(transfer.receiving.request()));
+        State::Transfer(Box::new(transfer))
     }
 
     /// Goes on as soon as nothing is on its way any more.
@@ -425,24 +397,20 @@ impl<'a> MirrorSession<'a> {
     }
 
     fn commit(&mut self, transfer: &mut Transfer) -> Result<Outcome, SessionError> {
-        let incomplete = !transfer.failed.is_empty();
-        if incomplete {
-            transfer.plan(self.role);
+        let mut complete = transfer.receiving.failed().is_empty();
+        if !complete {
+            transfer.plan_again(self.role);
         }
+        let name = &transfer.open.name;
         for key in &transfer.plan.unplaced {
+            complete = false;
             let text = format!("{key} cannot be copied: this side could not be read as a whole, or has no UIDs left");
-            self.reporter.problem(Some(&transfer.open.name), text);
+            self.reporter.problem(Some(name), text);
         }
-        let incomplete = incomplete || !transfer.plan.unplaced.is_empty();
         if transfer.plan.needed {
-            let plan = std::mem::replace(&mut transfer.plan, crate::merge::MailboxPlan::nothing());
-            let mut changes = plan.changes;
-            let saved = &mut transfer.saved;
-            changes.add =
-                plan.fetch.into_iter().filter_map(|(key, record)| Some((saved.remove(&key)?, record))).collect();
-            let (added, removed) = (changes.add.len(), changes.remove.len());
-            let changed = changes.update.len().saturating_add(changes.renumber.len());
-            match transfer.open.mailbox.commit(changes) {
+            let plan = std::mem::replace(&mut transfer.plan, MailboxPlan::nothing());
+            let receiving = std::mem::take(&mut transfer.receiving);
+            match receiving.commit(name, &mut *transfer.open.mailbox, plan, &mut self.reporter) {
                 Ok(()) => {}
                 Err(error) if error.kind() == ErrorKind::Changed => return Ok(Outcome::Changed),
                 Err(error) => {
@@ -450,24 +418,16 @@ impl<'a> MirrorSession<'a> {
                     return Ok(Outcome::Partial);
                 }
             }
-            let counts = &mut self.reporter.report.counts;
-            counts.mailboxes_changed += 1;
-            counts.messages_saved += added as u64;
-            counts.messages_removed += removed as u64;
-            counts.messages_changed += changed as u64;
-            counts.bytes_saved = counts.bytes_saved.saturating_add(transfer.bytes);
-            self.reporter.event(Event::MailboxCommitted(&transfer.open.name));
         }
-        if incomplete {
+        if !complete {
             return Ok(Outcome::Partial);
         }
-        Ok(Outcome::Done(MailboxSummary::of(&*transfer.open.mailbox, self.abilities().both_keep_guids()).fingerprint))
+        let summary = MailboxSummary::of(&*transfer.open.mailbox, self.abilities().both_keep_guids());
+        Ok(Outcome::Done(summary.fingerprint))
     }
 
     /// Both sides are done with the mailbox.
     fn finish_mailbox(&mut self, mut open: Open, own: Outcome, other: Outcome) -> Result<State, SessionError> {
-        let tries = self.tries_of(&open.name);
-        self.retrying = None;
         let both_import = self.both_import();
         match (own, other) {
             (Outcome::Done(own), Outcome::Done(other)) if own == other && both_import => {
@@ -475,22 +435,18 @@ impl<'a> MirrorSession<'a> {
             }
             (Outcome::Partial, _) | (_, Outcome::Partial) => {}
             (Outcome::Done(_), Outcome::Done(_)) if !both_import => {}
-            _ if tries + 1 < TRIES => {
-                self.retrying = Some((open.name.clone(), tries + 1));
+            _ if self.tries.again(&open.name) => {
                 if self.role == Role::Master {
                     self.offers.push_front(open.name);
                 }
+                return Ok(self.next_mailbox());
             }
             _ => self
                 .reporter
                 .problem(Some(&open.name), "it keeps changing, so both sides are not the same yet; run dsync again"),
         }
+        self.tries.done();
         Ok(self.next_mailbox())
-    }
-
-    /// How often the mailbox was tried in vain.
-    fn tries_of(&self, name: &MailboxName) -> u32 {
-        self.retrying.as_ref().filter(|(retried, _)| retried == name).map_or(0, |(_, tries)| *tries)
     }
 }
 
@@ -533,14 +489,18 @@ impl Session for MirrorSession<'_> {
             }
             (State::Compare(mut comparison), Message::ChangesEnd { expunged, history_complete }) => {
                 comparison.end(expunged, history_complete);
-                if comparison.is_complete() { self.decide(*comparison)? } else { State::Compare(comparison) }
+                if comparison.is_complete() { self.decide(*comparison) } else { State::Compare(comparison) }
             }
             (State::Transfer(mut transfer), Message::Request(keys)) if transfer.wanted.is_none() => {
+                if keys.len() > transfer.own.messages.len() {
+                    return Err(SessionError::InvalidData("a request for more messages than there are".to_owned()));
+                }
                 transfer.wanted = Some(keys.into());
                 self.conclude(transfer)?
             }
             (State::Transfer(mut transfer), Message::Body(body)) => {
-                self.save(&mut transfer, body)?;
+                let Open { name, mailbox, .. } = &mut transfer.open;
+                transfer.receiving.take(name, &mut **mailbox, body, &mut self.reporter, self.store)?;
                 self.conclude(transfer)?
             }
             (State::AwaitOutcome(open, own), Message::Outcome(other)) => self.finish_mailbox(open, own, other)?,
@@ -573,7 +533,7 @@ impl Session for MirrorSession<'_> {
             State::Compare(mut comparison) if !comparison.end_sent => {
                 let message = comparison.next_message(RECORDS_PER_MESSAGE);
                 let state =
-                    if comparison.is_complete() { self.decide(*comparison)? } else { State::Compare(comparison) };
+                    if comparison.is_complete() { self.decide(*comparison) } else { State::Compare(comparison) };
                 (state, Some(message))
             }
             State::Transfer(mut transfer) => match transfer.wanted.as_mut().and_then(VecDeque::pop_front) {

@@ -14,9 +14,8 @@ mod subscriptions;
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::TreeAction;
-use crate::merge::two_way::Role;
 use crate::model::{
-    MailboxGuid, MailboxName, MailboxNode, MailboxSelection, MailboxTree, NodeKind, TreeChange, TreeHistory,
+    MailboxGuid, MailboxName, MailboxNode, MailboxSelection, MailboxTree, NodeKind, Role, TreeChange, TreeHistory,
 };
 
 use forest::{Existence, Forest, NodeId};
@@ -127,7 +126,7 @@ fn refuse_duplicates(tree: &MailboxTree) -> Result<(), TreeConflict> {
 fn apply_deletions(forests: &mut [Forest; 2], sides: [&TreeSide; 2]) -> BTreeSet<MailboxGuid> {
     let mut deleted = BTreeSet::new();
     for role in Role::BOTH {
-        let (deleting, keeping) = (role as usize, role.other() as usize);
+        let (deleting, keeping) = (role.index(), role.other().index());
         for guid in sides[deleting].deleted_mailboxes() {
             let Some(node) = forests[keeping].by_guid(guid) else { continue };
             let path = forests[keeping].path(node);

@@ -10,7 +10,7 @@ use md5::{Digest, Md5};
 
 use super::forest::{Existence, Node};
 use super::{Forest, NodeId, TreeConflict};
-use crate::merge::two_way::Role;
+use crate::model::Role;
 
 /// The longest part of a name that is kept in a temporary one, in bytes.
 const KEPT_IN_TEMPORARY: usize = 86;
@@ -115,7 +115,7 @@ impl Walk<'_> {
 
     /// The node of the other side under which the first mailbox below `id` lies there.
     fn branch(&self, role: Role, id: NodeId) -> Option<NodeId> {
-        let (own, other) = (&self.forests[role as usize], &self.forests[role.other() as usize]);
+        let (own, other) = (&self.forests[role.index()], &self.forests[role.other().index()]);
         own.children(id).iter().find_map(|child| match own[*child].guid {
             Some(guid) => other[other.by_guid(guid)?].parent,
             None => self.branch(role, *child).and_then(|found| other[found].parent),
@@ -182,7 +182,7 @@ impl Walk<'_> {
 
     /// Gives the winner's side its way. Whether anything was moved.
     fn enforce(&mut self, winner: Role, contest: Contest) -> bool {
-        let (win, lose) = (winner as usize, winner.other() as usize);
+        let (win, lose) = (winner.index(), winner.other().index());
         let (holder, rival) = (contest.holders[win], contest.rivals[win]);
         let (losing_holder, losing_rival) = (contest.holders[lose], contest.rivals[lose]);
         if rival.is_none() || losing_rival.is_some_and(|node| node != losing_holder) {
