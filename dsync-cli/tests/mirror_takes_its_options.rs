@@ -82,6 +82,17 @@ fn a_one_way_merge_takes_what_no_server_has_opened() {
     }
     assert_eq!(before.changes(&Fingerprint::of(source.path())), [] as [String; 0]);
     assert!(Pair::holds(&destination, "foreign-one") && Pair::holds(&destination, "foreign-two"));
+    // What the destination got rid of does not come back, and what a program did at the source arrives.
+    let mut imap = destination.imap();
+    imap.select("Lists");
+    imap.expunge("1");
+    imap.logout();
+    let cur = source.path().join("cur");
+    std::fs::rename(cur.join("1600000001.a.host:2,S"), cur.join("1600000001.a.host:2,FS")).unwrap();
+    dovecot.run_on(&["mirror", "-1"], &source, &destination).assert_done();
+    assert!(!Pair::holds(&destination, "foreign-two"));
+    let flagged = destination.doveadm(&["search", "mailbox", "INBOX", "flagged", "subject", "foreign-one"]);
+    assert_eq!(flagged.lines().count(), 1);
     destination.assert_no_complaints();
 }
 

@@ -4,7 +4,7 @@
 //! * [`model`]: the values of the mail world (UIDs, modseqs, GUIDs, flags, names) as types that cannot be wrong.
 //! * [`store`]: the [`MailStore`](store::MailStore) and [`Mailbox`](store::Mailbox) traits, the only door to
 //!   storage.
-//! * [`tree`]: the decision which mailboxes to rename, delete or create. Pure.
+//! * [`tree`]: the decision which mailboxes to rename, delete or create, in one direction or both. Pure.
 //! * [`merge`]: the decision what to change in one mailbox. Pure.
 //! * [`session`]: one side of a run, a state machine that exchanges messages with its peer.
 //! * [`sync`]: two sessions in one process, joined to a run.

@@ -15,6 +15,23 @@
 //!                              ◀────────         Finish
 //! ```
 //!
+//! A mirror has two sessions of one kind ([`MirrorSession`]); the master begins and says which mailbox comes next:
+//!
+//! ```text
+//!     master                                     slave
+//!     Hello                    ────────▶
+//!                              ◀────────         Hello
+//!     Node… TreeEvent… TreeEnd ◀───────▶         Node… TreeEvent… TreeEnd
+//!     Amendments               ◀───────▶         Amendments           both merge the trees and change their own
+//!     Offer                    ────────▶
+//!                              ◀────────         Summary (or Refused); if both are the same, that is all
+//!     Changes… ChangesEnd      ◀───────▶         Changes… ChangesEnd  both merge and plan
+//!     Request Body…            ◀───────▶         Request Body…        both commit
+//!     Outcome                  ◀───────▶         Outcome              both remember, or it is offered once more
+//!     Finish                   ────────▶
+//!                              ◀────────         Finish
+//! ```
+//!
 //! A session does no I/O but through its store. Whoever drives it passes messages on: [`Session::next`] gives one,
 //! produced only when it is asked for (so a body is opened when it can be taken), [`Session::receive`] takes one.
 //! [`crate::sync`] does that for two stores in one process.

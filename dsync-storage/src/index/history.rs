@@ -47,6 +47,8 @@ pub struct IndexHistory {
     pub changes: BTreeMap<u32, MessageChanges>,
     /// Messages that are gone, by UID, with their 128-bit GUIDs; zeros if unknown.
     pub expunged: BTreeMap<u32, [u8; 16]>,
+    /// How many UIDs of ranges were looked at.
+    looked_at: u64,
 }
 
 /// Reads `logs`, the oldest first, from where the highest modseq was `since`, or all of them. What other replicas did counts
@@ -95,8 +97,8 @@ impl IndexHistory {
             }
             _ if only_expunges && !matches!(record.change, Change::Expunge(_)) => {}
             Change::Expunge(ranges) if record.external => {
-                for uid in uids(ranges, view) {
-                    self.note_expunge(uid, NO_GUID);
+                for range in ranges {
+                    self.note_range(*range, view);
                 }
             }
             Change::FlagUpdate(updates) => {
@@ -126,6 +128,22 @@ impl IndexHistory {
         }
     }
 
+    /// A range of which nobody knows the GUIDs.
+    fn note_range(&mut self, range: UidRange, view: &IndexView) {
+        let last = range.last.min(view.next_uid().saturating_sub(1));
+        let count = u64::from(last).saturating_add(1).saturating_sub(u64::from(range.first));
+        self.looked_at = self.looked_at.saturating_add(count);
+        if self.looked_at > MOST_EXPUNGED {
+            self.complete = false;
+            return;
+        }
+        for uid in range.first..=last {
+            if view.index_of(uid).is_none() {
+                self.note_expunge(uid, NO_GUID);
+            }
+        }
+    }
+
     fn note_expunge(&mut self, uid: u32, guid: [u8; 16]) {
         self.changes.remove(&uid);
         let known = self.expunged.entry(uid).or_insert(guid);
@@ -142,15 +160,8 @@ fn present(range: UidRange, view: &IndexView) -> impl Iterator<Item = u32> + '_ 
     messages.get(first..).unwrap_or_default().iter().map(|(uid, _)| *uid).take_while(move |uid| *uid <= range.last)
 }
 
-/// The UIDs of ranges that have been given at all: a broken range may claim billions.
-fn uids(ranges: &[UidRange], view: &IndexView) -> Vec<u32> {
-    let end = view.next_uid();
-    let known = ranges.iter().flat_map(|range| range.first..range.last.saturating_add(1).min(end));
-    known.filter(|uid| view.index_of(*uid).is_none()).take(MOST_EXPUNGES).collect()
-}
-
-/// More expunges than this in one record are not looked at one by one: a range is eight bytes and may name billions.
-const MOST_EXPUNGES: usize = 1 << 22;
+/// How many UIDs of expunged ranges are looked at one by one: a range is eight bytes and may name billions.
+const MOST_EXPUNGED: u64 = 1 << 24;
 
 #[cfg(test)]
 mod tests;

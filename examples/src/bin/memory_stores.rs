@@ -1,4 +1,5 @@
-//! Backs up a store in memory: the shortest complete program, and how to test your own code against the library.
+//! Mirrors two stores in memory that both were changed: the shortest complete program, and how to test your own code
+//! against the library.
 use std::error::Error;
 
 use dsync_core::memory::MemoryStore;
@@ -6,21 +7,21 @@ use dsync_core::model::{Flags, Keywords, MailboxName};
 use dsync_core::report::Unobserved;
 use dsync_core::session::SyncOptions;
 use dsync_core::store::MailStore;
-use dsync_core::sync::backup;
+use dsync_core::sync::mirror;
 
 fn main() -> Result<(), Box<dyn Error>> {
-    let (mut source, mut copy) = (MemoryStore::with_seed(1), MemoryStore::with_seed(2));
-    let inbox = MailboxName::inbox();
-    let uid = source.deliver(&inbox, b"Subject: hello\n\nworld\n");
-    source.deliver(&inbox, b"Subject: again\n\nworld\n");
-    backup(&mut source, &mut copy, &SyncOptions::default(), &mut Unobserved)?;
+    let (mut home, mut work) = (MemoryStore::with_seed(1), MemoryStore::with_seed(2));
+    let (inbox, options) = (MailboxName::inbox(), SyncOptions::default());
+    let uid = home.deliver(&inbox, b"Subject: hello\n\nworld\n");
+    mirror(&mut home, &mut work, &options, &mut Unobserved)?;
 
-    source.set_flags(&inbox, uid, Flags::SEEN, Keywords::none());
-    let report = backup(&mut source, &mut copy, &SyncOptions::default(), &mut Unobserved)?;
-    assert_eq!((report.counts.messages_saved, report.counts.messages_changed), (0, 1));
+    home.set_flags(&inbox, uid, Flags::SEEN, Keywords::none());
+    work.deliver(&inbox, b"Subject: while you were away\n\nnews\n");
+    let report = mirror(&mut home, &mut work, &options, &mut Unobserved)?;
+    assert_eq!((report.exit_status(), report.counts.messages_saved), (0, 1));
 
-    let (here, there) = (copy.open(&inbox)?, source.open(&inbox)?);
-    assert_eq!(here.messages(), there.messages());
+    let (here, there) = (home.open(&inbox)?, work.open(&inbox)?);
+    assert_eq!((here.status(), here.messages()), (there.status(), there.messages()));
     eprintln!("both have the same {} messages", here.status().message_count);
     Ok(())
 }

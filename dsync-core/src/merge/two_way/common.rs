@@ -1,6 +1,6 @@
 //! What both sides had in common before they went different ways.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use super::{Instance, MergeSide, Placed, SideMessage};
 use crate::model::{Role, SyncPoint, Uid};
@@ -43,7 +43,11 @@ impl CommonPart {
         }
         let last = last.max(known_to_both.map(|next| Uid::new(next.get().saturating_sub(1))).unwrap_or_default());
         for role in Role::BOTH {
+            let expunged = unassigned_that_are_expunged(sides, role);
             for (index, message) in sides[role.index()].messages.iter().enumerate() {
+                if expunged.contains(&index) {
+                    continue;
+                }
                 if message.record.uid.is_none_or(|uid| last.is_none_or(|last| uid > last)) {
                     part.new[role.index()].push(Instance { index, uid: message.record.uid });
                 }
@@ -128,6 +132,24 @@ impl CommonPart {
         }
         self.new[owner.index()].push(Instance { index, uid: Some(uid) });
     }
+}
+
+/// Messages without a UID that the other side had and has expunged: a side that must not be changed lists them in every
+/// run.
+fn unassigned_that_are_expunged(sides: [&MergeSide; 2], role: Role) -> HashSet<usize> {
+    let (own, other) = (sides[role.index()], sides[role.other().index()]);
+    let unassigned = own.messages.iter().enumerate().filter(|(_, message)| message.record.uid.is_none());
+    let unassigned: Vec<_> = unassigned.collect();
+    if unassigned.is_empty() || other.expunged.is_empty() || !guids_count(sides) {
+        return HashSet::new();
+    }
+    let gone: HashSet<_> = other.expunged.values().flatten().collect();
+    let there: HashSet<_> = other.messages.iter().map(|message| &message.record.guid).collect();
+    let expunged = unassigned.into_iter().filter(|(_, message)| {
+        let guid = &message.record.guid;
+        gone.contains(&guid.to_128()) && !there.contains(guid)
+    });
+    expunged.map(|(index, _)| index).collect()
 }
 
 /// Whether the GUIDs of both sides prove something.

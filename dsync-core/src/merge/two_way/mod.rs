@@ -3,10 +3,10 @@
 //! Both sides compute the same from the same data: the state that the mailbox has afterwards on both of them
 //! ([`merge`]). What a side has to do to get there follows from that ([`MergedMailbox::plan`]).
 //!
-//! 1. [`common`]: up to which UID both sides hold the same messages, and which of those are gone.
-//! 2. [`sequence`]: what is above that is new on one side or both; each message keeps its UID if the other side has
+//! 1. `common`: up to which UID both sides hold the same messages, and which of those are gone.
+//! 2. `sequence`: what is above that is new on one side or both; each message keeps its UID if the other side has
 //!    never given that UID, and gets a fresh one otherwise, on both sides.
-//! 3. [`message`]: flags, keywords and the rest of what both sides have.
+//! 3. `message`: flags, keywords and the rest of what both sides have.
 
 mod common;
 mod message;
