@@ -13,12 +13,18 @@ use std::sync::Mutex;
 use support::history::{Findings, Format, RealOutcome, Tool, assert_none, for_each_history};
 
 /// All are tried with all.
-const FORMATS: [Format; 1] = [Format { name: "Maildir", store: |dovecot, name| dovecot.store(name) }];
+const FORMATS: [Format; 1] =
+    [Format { name: "Maildir", store: |dovecot, name| dovecot.store(name), maildir: Some(maildir_directory) }];
 
 const HISTORIES: u64 = 12;
 /// Comparing takes as long again.
 const COMPARED_HISTORIES: u64 = 4;
 const ROUNDS: usize = 3;
+
+/// The names of directories in the default layout.
+fn maildir_directory(mailbox: &str) -> String {
+    if mailbox == "INBOX" { String::new() } else { format!(".{}", mailbox.replace('/', ".")) }
+}
 
 #[test]
 fn both_sides_become_equal_and_nothing_is_lost() {

@@ -115,7 +115,7 @@ fn store(random: &mut Random, side: &Side) -> Option<Operation> {
     if how == How::Remove {
         // What is not there cannot be removed; mostly something is.
         let present = &side.mailboxes[&mailbox].messages;
-        let present = present.iter().filter(|message| message.uid == targets[0].uid).flat_map(|it| &it.flags);
+        let present = present.iter().filter(|message| message.uid == Some(targets[0].uid)).flat_map(|it| &it.flags);
         flags.extend(present.filter_map(|flag| FLAGS.iter().find(|known| *known == flag)).take(2));
         flags.sort_unstable();
         flags.dedup();
@@ -136,7 +136,7 @@ fn rename(random: &mut Random, side: &Side) -> Option<Operation> {
     Some(Operation::Rename { mailbox, to })
 }
 
-fn any_mailbox(random: &mut Random, side: &Side) -> String {
+pub(super) fn any_mailbox(random: &mut Random, side: &Side) -> String {
     let names: Vec<_> = side.mailboxes.keys().collect();
     (*random.pick(&names).expect("there is always INBOX")).clone()
 }
@@ -148,18 +148,20 @@ fn not_inbox(random: &mut Random, side: &Side) -> Option<String> {
 
 /// One to three messages of a mailbox that has some.
 fn messages(random: &mut Random, side: &Side) -> Option<(String, Vec<Target>)> {
-    let filled: Vec<_> = side.mailboxes.iter().filter(|(_, mailbox)| !mailbox.messages.is_empty()).collect();
-    let (name, mailbox) = random.pick(&filled)?;
+    let targets = side.mailboxes.iter().map(|(name, mailbox)| (name, in_order_of_choice(mailbox)));
+    let filled: Vec<_> = targets.filter(|(_, targets)| !targets.is_empty()).collect();
+    let (name, targets) = random.pick(&filled)?;
     let count = random.weighted(&[(6, 1), (3, 2), (1, 3)]);
-    let mut targets = random.sample(&in_order_of_choice(mailbox), count);
+    let mut targets = random.sample(targets, count);
     targets.sort_by_key(|target| target.uid);
     Some(((*name).clone(), targets))
 }
 
-/// In an order that does not depend on UIDs, which a sync gives out in the order of random GUIDs.
+/// All whose UID is known, in an order that does not depend on UIDs, which a sync gives out in the order of random GUIDs.
 fn in_order_of_choice(mailbox: &Mailbox) -> Vec<Target> {
-    let target = |message: &super::side::Message| Target { uid: message.uid, message_id: message.message_id.clone() };
-    let mut targets: Vec<_> = mailbox.messages.iter().map(target).collect();
+    let target =
+        |message: &super::side::Message| Some(Target { uid: message.uid?, message_id: message.message_id.clone() });
+    let mut targets: Vec<_> = mailbox.messages.iter().filter_map(target).collect();
     targets.sort_by(|left, right| (&left.message_id, left.uid).cmp(&(&right.message_id, right.uid)));
     targets
 }

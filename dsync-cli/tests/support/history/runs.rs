@@ -13,6 +13,8 @@ use super::two_sides::History;
 pub struct Format {
     pub name: &'static str,
     pub store: fn(&Dovecot, &str) -> Store,
+    /// If its mailboxes are Maildirs, on which all kinds of programs work: the directory of a mailbox, from the root.
+    pub maildir: Option<fn(&str) -> String>,
 }
 
 /// Runs histories on all processors, and returns the seeds of those that failed.

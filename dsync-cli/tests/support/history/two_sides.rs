@@ -6,6 +6,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use crate::support::{Dovecot, Fingerprint, Snapshot, Store, assert_equal};
 
+use super::file_worker::FileWorker;
 use super::generator::Phase;
 use super::journal::Journal;
 use super::promises::Promises;
@@ -18,6 +19,8 @@ use super::worker::Worker;
 
 const OPERATIONS_BEFORE: usize = 30;
 const OPERATIONS_PER_ROUND: usize = 10;
+/// At most, in addition to the others.
+const FILE_OPERATIONS: usize = 8;
 
 /// Two sides, and what was done to them.
 pub struct History {
@@ -27,6 +30,8 @@ pub struct History {
     pub dovecot: Dovecot,
     pub left: Store,
     pub right: Store,
+    /// The directories of mailboxes, at those sides that are Maildirs.
+    maildirs: [Option<fn(&str) -> String>; 2],
     /// What both sides hold when they are equal.
     pub base: View,
     journal: Journal,
@@ -47,6 +52,7 @@ impl History {
         let mut journal = Journal::default();
         let title = format!("DSYNC_SEED={seed}, {} and {}", left.name, right.name);
         journal.note(&title);
+        let maildirs = formats.map(|format| format.maildir);
         let (left, right) = ((left.store)(&dovecot, "left"), (right.store)(&dovecot, "right"));
         Self {
             title,
@@ -54,6 +60,7 @@ impl History {
             dovecot,
             left,
             right,
+            maildirs,
             base: View::default(),
             journal,
             own_faults: BTreeSet::new(),
@@ -66,6 +73,10 @@ impl History {
         let worker = Worker { name: "base", store: &self.left };
         let random = &mut self.random;
         worker.work(random, Phase::Building, OPERATIONS_BEFORE, &mut side, &mut self.journal);
+        if let Some(directory) = self.maildirs[0] {
+            let worker = FileWorker { name: "base", store: &self.left, directory };
+            worker.work(random, FILE_OPERATIONS, &mut side, &mut self.journal);
+        }
         check_account(&self.left, &side, &mut self.own_faults);
         self.dovecot.backup(&self.left, &self.right).assert_done();
         self.sync(tool);
@@ -76,10 +87,18 @@ impl History {
         // Renames and subscriptions have times of whole seconds. Those of this round shall be later ones.
         wait_for_the_next_second();
         let mut sides = [Side::settled(&self.base), Side::settled(&self.base)];
-        for ((name, store), side) in [("left", &self.left), ("right", &self.right)].into_iter().zip(&mut sides) {
-            let worker = Worker { name: &format!("{name}-{round}"), store };
-            let random = &mut self.random;
-            worker.work(random, Phase::Living, OPERATIONS_PER_ROUND, side, &mut self.journal);
+        let stores = [("left", &self.left), ("right", &self.right)];
+        for (((name, store), directory), side) in stores.into_iter().zip(self.maildirs).zip(&mut sides) {
+            let (random, name) = (&mut self.random, &format!("{name}-{round}"));
+            let [through_imap, in_files] = amounts(random, directory.is_some());
+            if through_imap > 0 {
+                let worker = Worker { name, store };
+                worker.work(random, Phase::Living, through_imap, side, &mut self.journal);
+            }
+            // Only now, since the UIDs of what comes into being here are not known.
+            if let Some(directory) = directory {
+                FileWorker { name, store, directory }.work(random, in_files, side, &mut self.journal);
+            }
             check_account(store, side, &mut self.own_faults);
         }
         Worked { base: self.base.clone(), sides }
@@ -128,6 +147,15 @@ impl History {
         let lines: Vec<_> = broken.iter().map(ToString::to_string).collect();
         assert!(broken.is_empty(), "broken promises:\n{}", lines.join("\n"));
     }
+}
+
+/// How much is done through IMAP, and how much in files.
+fn amounts(random: &mut Random, has_files: bool) -> [usize; 2] {
+    if !has_files {
+        return [OPERATIONS_PER_ROUND, 0];
+    }
+    let in_files = 1 + random.below(FILE_OPERATIONS);
+    random.weighted(&[(2, [OPERATIONS_PER_ROUND, in_files]), (1, [OPERATIONS_PER_ROUND, 0]), (1, [0, in_files])])
 }
 
 /// Lets Dovecot judge whether `side` is what the store holds, and takes down what it finds fault with in its own work.

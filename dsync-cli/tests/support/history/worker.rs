@@ -99,7 +99,7 @@ fn copied_uids(line: &str) -> Option<Vec<u32>> {
     Some(uids)
 }
 
-fn message(message_id: &str) -> Vec<u8> {
+pub(super) fn message(message_id: &str) -> Vec<u8> {
     let text = mail::plain(message_id);
     let lines = "A line to make it longer.\r\n".repeat(message_id.bytes().map(usize::from).sum::<usize>() % 17);
     [format!("Message-ID: {message_id}\r\n").as_bytes(), &text, lines.as_bytes()].concat()
