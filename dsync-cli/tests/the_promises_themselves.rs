@@ -8,7 +8,9 @@ mod support;
 use support::Dovecot;
 use support::history::operation::How;
 use support::history::view::{Flags, SeenMailbox, SeenMessage};
-use support::history::{Journal, Kind, Operation, Phase, Promises, Random, Side, Target, View, Worker};
+use support::history::{
+    FileOperation, FileWorker, Journal, Kind, Operation, Phase, Promises, Random, Side, Target, View, Worker,
+};
 
 /// Mailboxes with the Message-IDs in them. Each has its name as its GUID.
 fn view(mailboxes: &[(&str, &[&str])]) -> View {
@@ -41,6 +43,27 @@ fn move_to(mailbox: &str, uid: u32, id: &str, to: &str) -> Operation {
     Operation::Move { mailbox: mailbox.to_owned(), targets: target(uid, id), to: to.to_owned() }
 }
 
+fn deliver(mailbox: &str, id: &str, flags: &[&'static str]) -> FileOperation {
+    FileOperation::Deliver { mailbox: mailbox.to_owned(), message_id: id.to_owned(), flags: flags.to_vec() }
+}
+
+fn flag_file(mailbox: &str, id: &str, how: How, flags: &[&'static str]) -> FileOperation {
+    FileOperation::Flag { mailbox: mailbox.to_owned(), message_id: id.to_owned(), how, flags: flags.to_vec() }
+}
+
+fn remove_file(mailbox: &str, id: &str) -> FileOperation {
+    FileOperation::Remove { mailbox: mailbox.to_owned(), message_id: id.to_owned() }
+}
+
+fn move_file(mailbox: &str, id: &str, to: &str) -> FileOperation {
+    FileOperation::Move { mailbox: mailbox.to_owned(), message_id: id.to_owned(), to: to.to_owned() }
+}
+
+fn copy_file(mailbox: &str, id: &str, to: &str) -> FileOperation {
+    let (mailbox, message_id, to) = (mailbox.to_owned(), id.to_owned(), to.to_owned());
+    FileOperation::Copy { mailbox, message_id, to, new_id: "copy".to_owned() }
+}
+
 fn flag(mailbox: &str, uid: u32, id: &str, flag: &'static str) -> Operation {
     let (mailbox, targets) = (mailbox.to_owned(), target(uid, id));
     Operation::Store { mailbox, targets, how: How::Add, flags: vec![flag] }
@@ -56,13 +79,29 @@ fn delete(mailbox: &str) -> Operation {
 
 /// The kinds of promises that `outcome` breaks after this work on both sides. New messages get UID 50.
 fn broken(left: &[Operation], right: &[Operation], outcome: &View) -> Vec<Kind> {
-    let base = base();
-    let sides = [left, right].map(|operations| {
-        let mut side = Side::settled(&base);
-        operations.iter().for_each(|operation| side.apply(operation, &[50]));
-        side
-    });
-    Promises::new(&base, sides.each_ref()).broken_at(outcome).into_iter().map(|broken| broken.kind).collect()
+    broken_by(
+        [left, right].map(|operations| {
+            let mut side = Side::settled(&base());
+            operations.iter().for_each(|operation| side.apply(operation, &[50]));
+            side
+        }),
+        outcome,
+    )
+}
+
+/// The kinds of promises that `outcome` breaks after this work on the files of both sides.
+fn broken_in_files(left: &[FileOperation], right: &[FileOperation], outcome: &View) -> Vec<Kind> {
+    broken_by([left, right].map(worked_in_files), outcome)
+}
+
+fn worked_in_files(operations: &[FileOperation]) -> Side {
+    let mut side = Side::settled(&base());
+    operations.iter().for_each(|operation| side.apply_in_files(operation));
+    side
+}
+
+fn broken_by(sides: [Side; 2], outcome: &View) -> Vec<Kind> {
+    Promises::new(&base(), sides.each_ref()).broken_at(outcome).into_iter().map(|broken| broken.kind).collect()
 }
 
 #[test]
@@ -158,6 +197,75 @@ fn a_subscription_of_one_side_holds() {
 }
 
 #[test]
+fn a_delivered_file_is_a_new_message() {
+    let delivered = [deliver("a", "new", &["\\Seen"])];
+    assert_eq!(broken_in_files(&delivered, &[], &base()), [Kind::MessageLost]);
+    let mut outcome = view(&[("INBOX", &["m1", "m2"]), ("a", &["m3", "new"]), ("b", &[])]);
+    assert_eq!(broken_in_files(&delivered, &[], &outcome), [Kind::FlagsLost]);
+    outcome.mailboxes.get_mut("a").unwrap().messages.get_mut(&2).unwrap().flags.insert("\\Seen".to_owned());
+    assert_eq!(broken_in_files(&delivered, &[], &outcome), []);
+    // Nobody delivered it here.
+    assert_eq!(broken_in_files(&[], &[], &outcome), [Kind::MessageBack]);
+}
+
+#[test]
+fn a_delivered_file_survives_in_a_mailbox_that_the_other_side_deletes() {
+    let mut right = Side::settled(&base());
+    right.apply(&delete("a"), &[]);
+    let sides = [worked_in_files(&[deliver("a", "new", &[])]), right];
+    assert_eq!(broken_by(sides.clone(), &view(&[("INBOX", &["m1", "m2"]), ("b", &[])])), [Kind::MessageLost]);
+    assert_eq!(broken_by(sides, &view(&[("INBOX", &["m1", "m2"]), ("b", &[]), ("x", &["new"])])), []);
+}
+
+#[test]
+fn flags_in_names_hold() {
+    let flagged = [flag_file("INBOX", "m1", How::Add, &["\\Flagged"])];
+    assert_eq!(broken_in_files(&flagged, &[], &base()), [Kind::FlagsLost]);
+    // Where both sides set flags, nothing is certain.
+    assert_eq!(broken_in_files(&flagged, &[flag_file("INBOX", "m1", How::Add, &["\\Seen"])], &base()), []);
+    // A message with new flags may return, one that was only looked at may not.
+    let removed = [remove_file("INBOX", "m1")];
+    assert_eq!(broken_in_files(&flagged, &removed, &base()), []);
+    let only_seen = [flag_file("INBOX", "m1", How::Add, &[]), flag_file("INBOX", "m1", How::Remove, &["\\Seen"])];
+    assert_eq!(broken_in_files(&only_seen, &removed, &base()), [Kind::MessageBack]);
+}
+
+#[test]
+fn programs_leave_keywords_alone_but_do_not_take_them_along() {
+    let mut before = base();
+    let inbox = before.mailboxes.get_mut("INBOX").unwrap();
+    inbox.messages.get_mut(&1).unwrap().flags.extend(["red".to_owned(), "\\Seen".to_owned()]);
+    let mut side = Side::settled(&before);
+    side.apply_in_files(&copy_file("INBOX", "m1", "b"));
+    side.apply_in_files(&flag_file("INBOX", "m1", How::Replace, &["\\Draft"]));
+    let flags = |name: &str| side.mailboxes[name].messages[0].flags.iter().cloned().collect::<Vec<_>>();
+    assert_eq!(flags("INBOX"), ["\\Draft", "red"]);
+    assert_eq!(flags("b"), ["\\Seen"]);
+}
+
+#[test]
+fn a_file_that_was_removed_must_not_return() {
+    assert_eq!(broken_in_files(&[remove_file("INBOX", "m2")], &[], &base()), [Kind::MessageBack]);
+    let outcome = view(&[("INBOX", &["m1"]), ("a", &["m3"]), ("b", &[])]);
+    assert_eq!(broken_in_files(&[remove_file("INBOX", "m2")], &[], &outcome), []);
+    // What was delivered and removed again was never there.
+    assert_eq!(broken_in_files(&[deliver("a", "new", &[]), remove_file("a", "new")], &[], &base()), []);
+}
+
+#[test]
+fn files_are_where_they_were_moved_or_copied() {
+    let moved = [move_file("INBOX", "m2", "b")];
+    assert_eq!(broken_in_files(&moved, &[], &base()), [Kind::MessageElsewhere, Kind::MessageBack]);
+    assert_eq!(broken_in_files(&moved, &[], &view(&[("INBOX", &["m1"]), ("a", &["m3"]), ("b", &["m2"])])), []);
+    let copied = [copy_file("INBOX", "m2", "b")];
+    assert_eq!(broken_in_files(&copied, &[], &base()), [Kind::MessageElsewhere]);
+    assert_eq!(broken_in_files(&copied, &[], &view(&[("INBOX", &["m1", "m2"]), ("a", &["m3"]), ("b", &["m2"])])), []);
+    // Back again, it is where it was.
+    let returned = [move_file("INBOX", "m2", "b"), move_file("b", "m2", "INBOX")];
+    assert_eq!(broken_in_files(&returned, &[], &base()), []);
+}
+
+#[test]
 fn a_seed_always_gives_the_same_history() {
     let histories: Vec<_> = (0..2)
         .map(|_| {
@@ -167,6 +275,10 @@ fn a_seed_always_gives_the_same_history() {
             for (name, phase) in [("first", Phase::Building), ("second", Phase::Living)] {
                 Worker { name, store: &store }.work(&mut random, phase, 25, &mut side, &mut journal);
             }
+            side.assert_is(&View::of(&store));
+            let directory =
+                |name: &str| if name == "INBOX" { String::new() } else { format!(".{}", name.replace('/', ".")) };
+            FileWorker { name: "third", store: &store, directory }.work(&mut random, 25, &mut side, &mut journal);
             side.assert_is(&View::of(&store));
             journal.text()
         })
