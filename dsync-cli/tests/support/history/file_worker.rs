@@ -13,12 +13,14 @@ use super::random::Random;
 use super::side::Side;
 use super::worker::message;
 
+/// Gives the directory of a mailbox, from the root of the store.
+pub type Directory = fn(&str) -> String;
+
 /// A program at one side. It works only while Dovecot does not.
 pub struct FileWorker<'a> {
     pub name: &'a str,
     pub store: &'a Store,
-    /// The directory of a mailbox, from the root of the store.
-    pub directory: fn(&str) -> String,
+    pub directory: Directory,
 }
 
 /// A message as a file.

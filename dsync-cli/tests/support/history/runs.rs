@@ -7,14 +7,15 @@ use std::thread;
 
 use crate::support::{Dovecot, Store};
 
+use super::file_worker::Directory;
 use super::two_sides::History;
 
 /// A format of stores, and how to make one of a given name.
 pub struct Format {
     pub name: &'static str,
     pub store: fn(&Dovecot, &str) -> Store,
-    /// If its mailboxes are Maildirs, on which all kinds of programs work: the directory of a mailbox, from the root.
-    pub maildir: Option<fn(&str) -> String>,
+    /// If its mailboxes are Maildirs, on which all kinds of programs work: where they are.
+    pub maildir: Option<Directory>,
 }
 
 /// Runs histories on all processors, and returns the seeds of those that failed.

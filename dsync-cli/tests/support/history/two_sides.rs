@@ -6,7 +6,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use crate::support::{Dovecot, Fingerprint, Snapshot, Store, assert_equal};
 
-use super::file_worker::FileWorker;
+use super::file_worker::{Directory, FileWorker};
 use super::generator::Phase;
 use super::journal::Journal;
 use super::promises::Promises;
@@ -30,8 +30,8 @@ pub struct History {
     pub dovecot: Dovecot,
     pub left: Store,
     pub right: Store,
-    /// The directories of mailboxes, at those sides that are Maildirs.
-    maildirs: [Option<fn(&str) -> String>; 2],
+    /// Of those sides that are Maildirs.
+    maildirs: [Option<Directory>; 2],
     /// What both sides hold when they are equal.
     pub base: View,
     journal: Journal,
