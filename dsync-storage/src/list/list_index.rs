@@ -30,16 +30,22 @@ pub struct Stale {
     pub deleted: bool,
 }
 
+/// Whether there is one.
+#[must_use]
+pub fn exists(index_root: &Path) -> bool {
+    IndexFiles::of_list(index_root).log().exists()
+}
+
 /// Makes a server look at the directories again when it next lists them, and forget what is stale.
 ///
 /// # Errors
 /// If the index is there and cannot be locked or written. One that cannot be understood is left for the server, which
 /// makes it anew.
 pub fn request_refresh(index_root: &Path, stale: &[Stale]) -> Result<(), StoreError> {
-    let files = IndexFiles::of_list(index_root);
-    if !files.log().exists() {
+    if !exists(index_root) {
         return Ok(());
     }
+    let files = IndexFiles::of_list(index_root);
     match LockedIndex::lock(&files, &Permissions::like(index_root, index_root)) {
         Ok(locked) => {
             let records = refresh_records(&locked, stale);

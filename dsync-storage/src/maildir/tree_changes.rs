@@ -13,8 +13,8 @@ use dsync_core::store::{ErrorKind, StoreError};
 
 use super::build::hidden_place;
 use super::context::Context;
-use super::scan;
 use super::store::invalid_name;
+use super::{listing, scan};
 use crate::fs::permissions::Permissions;
 use crate::fs::read::EntryKind;
 use crate::fs::{FsError, mutation, read};
@@ -166,9 +166,20 @@ pub(super) fn rename(context: &Context, from: &MailboxName, to: &MailboxName) ->
     for directory in moves.iter().flat_map(|(from, to)| [from.parent(), to.parent()]).flatten() {
         mutation::sync_directory(directory)?;
     }
-    note(context, &named(context, to, TreeChange::Renamed), &[])?;
+    note(context, &named(context, to, TreeChange::Renamed), &stale_names(context, to)?)?;
     drop(lock);
     Ok(())
+}
+
+/// What a server's list index still shows under the old names, after something was renamed to `to`. It would go on listing
+/// them where there are mailboxes below.
+fn stale_names(context: &Context, to: &MailboxName) -> Result<Vec<Stale>, StoreError> {
+    if !context.roots.index.as_ref().is_some_and(|root| list_index::exists(root)) {
+        return Ok(Vec::new());
+    }
+    let tree = listing::tree(context)?;
+    let moved = tree.iter().filter(|(name, _)| *name == to || name.is_below(to));
+    Ok(moved.filter_map(|(_, node)| Some(Stale { guid: node.guid()?, deleted: true })).collect())
 }
 
 /// What has to be renamed to what in one root, the mailbox itself first.
