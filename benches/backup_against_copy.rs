@@ -1,4 +1,4 @@
-//! A first backup and one with nothing to do, beside a plain copy of the same files, in one run.
+//! A first backup and one with nothing to do, then mirrors, beside a plain copy of the same files, in one run.
 //!
 //!     cargo run --release -p dsync-benches --bin backup_against_copy -- [MESSAGES] [DIRECTORY]
 //!
@@ -14,6 +14,9 @@ use dsync_benches::Load;
 use dsync_core::report::Unobserved;
 use dsync_storage::location::{Driver, Location};
 use dsync_storage::maildir::MaildirStore;
+
+/// How many messages are delivered before the last mirror.
+const DELIVERIES: u32 = 100;
 
 fn main() -> Result<(), Box<dyn Error>> {
     let mut arguments = std::env::args().skip(1);
@@ -35,6 +38,17 @@ fn main() -> Result<(), Box<dyn Error>> {
     println!("cp -a and sync -f   {copied:>10.3?}");
     println!("first backup        {first:>10.3?}   {:.2} of the copy", first.as_secs_f64() / copied.as_secs_f64());
     println!("nothing to do       {idle:>10.3?}");
+    // It numbers what no server has numbered yet.
+    let first = timed(|| mirror(&source, &backup))?;
+    println!("first mirror        {first:>10.3?}");
+    let idle = timed(|| mirror(&source, &backup))?;
+    println!("nothing to do       {idle:>10.3?}");
+    for number in 0..DELIVERIES {
+        let name = format!("new/1700000000.M{number}P1.bench.example");
+        std::fs::write(source.join(name), format!("Subject: {number}\n\nbody\n"))?;
+    }
+    let few = timed(|| mirror(&source, &backup))?;
+    println!("{DELIVERIES} new messages    {few:>10.3?}");
     Ok(())
 }
 
@@ -48,6 +62,14 @@ fn back_up(source: &Path, backup: &Path) -> Result<(), Box<dyn Error>> {
         &mut Unobserved,
     )?;
     if report.problems.is_empty() { Ok(()) } else { Err("the backup has problems".into()) }
+}
+
+fn mirror(first: &Path, second: &Path) -> Result<(), Box<dyn Error>> {
+    let mut first = MaildirStore::open(&Location::new(Driver::Maildir, first))?;
+    let mut second = MaildirStore::open(&Location::new(Driver::Maildir, second))?;
+    let options = dsync_core::session::SyncOptions::default();
+    let report = dsync_core::sync::mirror(&mut first, &mut second, &options, &mut Unobserved)?;
+    if report.problems.is_empty() { Ok(()) } else { Err("the mirror has problems".into()) }
 }
 
 fn timed(work: impl FnOnce() -> Result<(), Box<dyn Error>>) -> Result<Duration, Box<dyn Error>> {

@@ -147,12 +147,10 @@ impl<'a> DestinationSession<'a> {
                 return Ok(State::AwaitOffer);
             }
         };
-        let same = !created
-            && !self.options.full
-            && summary.fingerprint.is_some()
-            && summary.fingerprint == MailboxSummary::of(&*mailbox, true).fingerprint;
-        if same {
-            self.remember(&name, &mut *mailbox, summary.fingerprint)?;
+        let own = if created { None } else { MailboxSummary::of(&*mailbox, true).fingerprint };
+        let same = own.filter(|_| !self.options.full && own == summary.fingerprint);
+        if let Some(fingerprint) = same {
+            self.remember(&name, &mut *mailbox, fingerprint)?;
             self.reporter.event(Event::MailboxUnchanged(&name));
             self.outbox.push_back(Message::Answer(Difference::Same));
             return Ok(State::AwaitOffer);
@@ -171,15 +169,13 @@ impl<'a> DestinationSession<'a> {
         ))
     }
 
-    /// If the mailbox is what it is at the source, keeps that in mind: a mirror may follow.
+    /// The mailbox is what it is at the source. Keeps that in mind: a mirror may follow.
     fn remember(
         &mut self,
         name: &MailboxName,
         mailbox: &mut dyn Mailbox,
-        source: Option<[u8; 16]>,
+        fingerprint: [u8; 16],
     ) -> Result<(), SessionError> {
-        let own = MailboxSummary::of(mailbox, true).fingerprint;
-        let Some(fingerprint) = source.filter(|_| own == source) else { return Ok(()) };
         let peer = super::peer_label(self.source.as_ref().map_or("", |source| &source.id));
         let Some(point) = super::sync_point(mailbox.status(), fingerprint, peer) else { return Ok(()) };
         if mailbox.sync_points().contains(&point) {
@@ -230,8 +226,12 @@ impl<'a> DestinationSession<'a> {
         let answer = if plan.needed { self.commit(&mut transfer, plan, receiving)? } else { Message::Done };
         if matches!(answer, Message::Done) {
             self.tries.done();
-            let fingerprint = transfer.fingerprint;
-            self.remember(&transfer.name, &mut *transfer.mailbox, fingerprint)?;
+            let reached = transfer
+                .fingerprint
+                .filter(|wanted| MailboxSummary::of(&*transfer.mailbox, true).fingerprint == Some(*wanted));
+            if let Some(fingerprint) = reached {
+                self.remember(&transfer.name, &mut *transfer.mailbox, fingerprint)?;
+            }
         }
         self.outbox.push_back(answer);
         Ok(State::AwaitOffer)

@@ -68,6 +68,7 @@ fn mailbox_of(view: &IndexView, cache: Option<&Cache<'_>>) -> IndexedMailbox {
         uid_next: Uid::new(view.next_uid()),
         first_recent_uid: Uid::new(view.first_recent_uid()),
         highest_modseq: ModSeq(view.highest_modseq()),
+        has_modseqs: view.has_modseqs(),
         messages,
         pending_expunges: uids(view.pending_expunges()),
         pending_changes: uids(view.pending_changes()),

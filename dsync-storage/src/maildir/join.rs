@@ -34,6 +34,8 @@ pub(super) struct IndexedMailbox {
     pub(super) uid_next: Option<Uid>,
     pub(super) first_recent_uid: Option<Uid>,
     pub(super) highest_modseq: ModSeq,
+    /// Whether messages have modseqs of their own.
+    pub(super) has_modseqs: bool,
     pub(super) messages: HashMap<Uid, IndexedMessage>,
     /// Messages whose deletion was requested but not carried out.
     pub(super) pending_expunges: BTreeSet<Uid>,
@@ -132,8 +134,16 @@ pub(super) fn join(
             Err(problem) => problems.push(problem),
         }
     }
+    let status = status(sources, index, &records, last_seen_before);
+    if let Some(index) = index.filter(|index| !index.has_modseqs) {
+        // A server that keeps no modseqs of messages shows the highest for all, as it will be once it has noticed what is
+        // gone.
+        for record in records.iter_mut().filter(|record| record.modseq == Some(index.highest_modseq)) {
+            record.modseq = status.highest_modseq;
+        }
+    }
     Joined {
-        status: status(sources, index, &records, last_seen_before),
+        status,
         // Entries of a uidlist ascend, and messages without a UID were added last.
         messages: MessageList::new(records).unwrap_or_default(),
         files: located,

@@ -140,9 +140,11 @@ impl<'a> Promises<'a> {
     /// How often a message may be in a mailbox after the sync.
     fn allowed(&self, name: &str, guid: &str, message_id: &str) -> usize {
         let is_known = self.base.by_guid(guid).is_some();
-        // A new mailbox of its name may have been merged into it. It may itself be any of the new ones.
+        // A new mailbox of its name, or one that came to that name with its parent, may have been merged into it. It may
+        // itself be any of the new ones.
         let new = self.sides.iter().flat_map(|side| side.new_mailboxes());
-        let merged: usize = new.filter(|(it, _)| !is_known || *it == name).map(|(_, it)| it.count(message_id)).sum();
+        let joins = |it: &str| !is_known || it == name || self.is_moved_around(it);
+        let merged: usize = new.filter(|(it, _)| joins(it)).map(|(_, it)| it.count(message_id)).sum();
         // What one side deleted while the other side worked in it may have been saved anywhere.
         let deleted = self.base.mailboxes.values().filter(|it| self.is_deleted(&it.guid));
         let saved: usize = deleted.map(|it| self.allowed_in_shared(&it.guid, message_id)).sum();
