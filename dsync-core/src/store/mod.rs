@@ -146,6 +146,12 @@ pub trait Mailbox: Send {
     /// index. One sentence each, naming the path.
     fn problems(&self) -> &[String];
 
+    /// Whether everything that other programs did to the mailbox has found its way into the history. If not, a
+    /// [`commit`](Self::commit) that changes nothing but raises HIGHESTMODSEQ sees to it.
+    fn is_settled(&self) -> bool {
+        true
+    }
+
     /// [`MessageList::digest`] of [`messages`](Self::messages); a store may keep it instead of computing it.
     fn digest(&self) -> Option<[u8; 16]> {
         self.messages().digest()

@@ -13,7 +13,7 @@
 use std::collections::BTreeSet;
 use std::time::{Duration, SystemTime};
 
-use dsync_core::model::{MailboxIdentity, MailboxName, Uid};
+use dsync_core::model::{MailboxIdentity, MailboxName, MessageGuid, Uid};
 use dsync_core::store::{ErrorKind, MailboxChanges, Origin, StoreError};
 
 use super::commit_plan::{self, CommitPlan, Found};
@@ -225,9 +225,10 @@ impl Target<'_> {
     ) -> Result<(), StoreError> {
         let Some(directory) = &self.paths.index else { return Ok(()) };
         let kept: BTreeSet<Uid> = plan.records.iter().filter_map(|record| record.uid).collect();
-        let removed = before.joined.messages.assigned().iter().filter_map(|record| {
-            let uid = record.uid.filter(|uid| !kept.contains(uid))?;
-            Some((uid, record.guid.to_128()))
+        // Also those whose files were gone already.
+        let removed = before.uidlist.entries.iter().filter(|entry| !kept.contains(&entry.uid)).filter_map(|entry| {
+            let guid = MessageGuid::new(entry.guid())?;
+            Some((entry.uid, guid.to_128()))
         });
         let removed: Vec<_> = removed.collect();
         let state = indexed::Wanted {

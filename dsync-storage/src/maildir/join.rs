@@ -83,6 +83,8 @@ pub(super) struct Joined {
     pub(super) files: Vec<FoundFile>,
     /// Files that are messages to nobody any more: their deletion was requested.
     pub(super) doomed: Vec<FoundFile>,
+    /// The index still has messages that are gone.
+    pub(super) index_is_behind: bool,
     pub(super) problems: Vec<String>,
 }
 
@@ -134,6 +136,7 @@ pub(super) fn join(
             Err(problem) => problems.push(problem),
         }
     }
+    let index_is_behind = index.is_some_and(|index| is_behind(index, &records));
     let status = status(sources, index, &records, last_seen_before);
     if let Some(index) = index.filter(|index| !index.has_modseqs) {
         // A server that keeps no modseqs of messages shows the highest for all, as it will be once it has noticed what is
@@ -148,8 +151,15 @@ pub(super) fn join(
         messages: MessageList::new(records).unwrap_or_default(),
         files: located,
         doomed,
+        index_is_behind,
         problems,
     }
+}
+
+/// Whether the index knows messages that are no longer there.
+fn is_behind(index: &IndexedMailbox, records: &[MessageRecord]) -> bool {
+    let known = |record: &&MessageRecord| record.uid.is_some_and(|uid| index.messages.contains_key(&uid));
+    records.iter().filter(known).count() < index.messages.len()
 }
 
 fn status(
@@ -175,10 +185,7 @@ fn status(
         // Counting goes on from there also when the rest of the index is out of date. Messages of the index that are
         // gone, or about to go, are one more change that the server counts when it notices.
         highest_modseq: sources.index.map(|index_of_any| {
-            let known = |record: &&MessageRecord| {
-                record.uid.is_some_and(|uid| index.is_some_and(|index| index.messages.contains_key(&uid)))
-            };
-            let gone = index.is_some_and(|index| records.iter().filter(known).count() < index.messages.len());
+            let gone = index.is_some_and(|index| is_behind(index, records));
             index_of_any.highest_modseq.plus(u64::from(gone))
         }),
         first_recent_uid: Some(first_recent_uid),
@@ -210,7 +217,7 @@ impl Joiner<'_> {
         base: &[u8],
         file: &FoundFile,
     ) -> Result<MessageRecord, String> {
-        let guid = entry.and_then(|entry| entry.field(b'G')).filter(|guid| !guid.is_empty()).unwrap_or(base);
+        let guid = entry.map_or(base, UidListEntry::guid);
         let guid = MessageGuid::new(guid)
             .ok_or_else(|| format!("{} has a name that is no valid GUID; rename it", lossy_bytes(base)))?;
         let indexed = entry.and_then(|entry| self.sources.index?.messages.get(&entry.uid));

@@ -102,6 +102,10 @@ impl Mailbox for MaildirMailbox {
         &self.snapshot.joined.problems
     }
 
+    fn is_settled(&self) -> bool {
+        !(self.snapshot.joined.index_is_behind && self.snapshot.index == IndexHealth::Sound)
+    }
+
     fn history(&mut self, range: HistoryRange) -> Result<MailboxHistory, StoreError> {
         match &self.paths.index {
             Some(directory) => indexed::history(directory, range),

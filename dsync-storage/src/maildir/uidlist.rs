@@ -59,6 +59,12 @@ pub struct Damage {
 }
 
 impl UidListEntry {
+    /// The GUID of the message: its own field, or else the base name of its file.
+    #[must_use]
+    pub fn guid(&self) -> &[u8] {
+        self.field(b'G').filter(|guid| !guid.is_empty()).unwrap_or(&self.base)
+    }
+
     /// An entry without fields.
     #[must_use]
     pub fn new(uid: Uid, base: &[u8]) -> Self {

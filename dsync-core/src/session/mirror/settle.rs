@@ -5,8 +5,10 @@
 
 use crate::merge::{self, MailboxPlan, MailboxView};
 use crate::model::{MailboxName, MailboxStatus, ModSeq, Uid};
-use crate::store::{ErrorKind, MailStore, Mailbox, MailboxChanges, StoreError};
+use crate::store::{ErrorKind, MailStore, Mailbox, MailboxChanges, Origin, StoreError};
 
+/// How far HIGHESTMODSEQ is raised for a store that has to write down what is gone.
+const HEADROOM: u64 = 4;
 /// How often a mailbox that others keep changing is tried.
 const TRIES: u32 = 5;
 
@@ -35,7 +37,15 @@ pub(super) fn publish(mailbox: &mut dyn Mailbox) -> Result<(), StoreError> {
 /// Whether anything was open.
 fn settle(mailbox: &mut dyn Mailbox) -> Result<bool, StoreError> {
     let view = MailboxView { status: mailbox.status(), messages: mailbox.messages() };
-    let Some(changes) = merge::settle(view, mailbox.problems().is_empty()) else { return Ok(false) };
+    let changes = match merge::settle(view, mailbox.problems().is_empty()) {
+        Some(changes) => changes,
+        None if mailbox.is_settled() => return Ok(false),
+        None => {
+            let changes = unchanged(mailbox.status());
+            // An expunge counts, and so may what is found on the way.
+            MailboxChanges { origin: Origin::Local, highest_modseq: changes.highest_modseq.plus(HEADROOM), ..changes }
+        }
+    };
     mailbox.commit(changes)?;
     Ok(true)
 }

@@ -71,7 +71,8 @@ fn run(files: &[(u32, &str)], changes: &MailboxChanges) -> Result<CommitPlan, St
         first_recent_uid: Some(uid(1)),
     };
     let messages = MessageList::new(records).unwrap();
-    let joined = Joined { status, messages, files: located, doomed: vec![], problems: vec![] };
+    let joined =
+        Joined { status, messages, files: located, doomed: vec![], index_is_behind: false, problems: vec![] };
     let slots = KeywordSlots::default();
     let found = Found { joined: &joined, uidlist: &uidlist, slots: &slots };
     let staged = vec![SIZES; changes.add.len()];
