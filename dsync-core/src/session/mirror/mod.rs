@@ -4,6 +4,7 @@ mod amend;
 mod exchange;
 mod place;
 mod settle;
+mod trees;
 
 use std::collections::VecDeque;
 
@@ -15,12 +16,12 @@ use super::{
     sync_point, tree_changes,
 };
 use crate::merge::MailboxPlan;
-use crate::model::{MailboxIdentity, MailboxName, MailboxNode, MailboxTree, NodeKind, Role};
-use crate::report::{Event, Observer, Problem, Report};
+use crate::model::{MailboxIdentity, MailboxName, MailboxTree, NodeKind, Role};
+use crate::report::{Event, Observer, Report};
 use crate::store::{ErrorKind, MailStore, StoreError};
-use crate::tree::two_way::{self as tree, MergedTree, TreeSide};
+use crate::tree::two_way::{MergedTree, TreeSide};
 
-use amend::{Amended, Deletable};
+use amend::Deletable;
 use exchange::{Abilities, Comparison, Open, Transfer};
 use place::Place;
 
@@ -121,57 +122,6 @@ impl<'a> MirrorSession<'a> {
         SessionError::of_store(self.store, error)
     }
 
-    fn hello(&mut self) -> Result<(), SessionError> {
-        self.own.tree = self.settled_tree()?;
-        self.own.history = self.store.history().map_err(|error| self.store_error(error))?;
-        let greeting = Greeting {
-            location: self.store.location(),
-            id: self.store.id(),
-            options: self.options.clone(),
-            capabilities: self.store.capabilities(),
-            imports: self.imports,
-            holds_mailboxes: self.own.tree.values().any(MailboxNode::is_mailbox),
-        };
-        self.outbox.push_back(Message::Hello(greeting));
-        let nodes = self.own.tree.iter().map(|(name, node)| Message::Node(name.clone(), node.clone()));
-        self.outbox.extend(nodes);
-        self.outbox.extend(self.own.history.events.iter().map(|event| Message::TreeEvent(*event)));
-        self.outbox.push_back(Message::TreeEnd { separators: self.own.history.separators.clone() });
-        Ok(())
-    }
-
-    /// The whole tree. In a store that may be changed, every mailbox that takes part has a GUID.
-    fn settled_tree(&mut self) -> Result<MailboxTree, SessionError> {
-        let mut tree = self.list()?;
-        if !self.imports {
-            let side = TreeSide { tree, ..TreeSide::default() };
-            let duplicates = amend::duplicates(&side, &TreeSide::default());
-            tree = side.tree;
-            for name in duplicates {
-                if let Some(node) = tree.get_mut(&name) {
-                    node.kind = NodeKind::Unreadable("another mailbox has the same GUID".to_owned());
-                }
-            }
-            return Ok(tree);
-        }
-        let undecided = |name: &MailboxName, node: &MailboxNode| {
-            let NodeKind::Mailbox { guid, uid_validity } = node.kind else { return false };
-            (guid.is_none() || uid_validity.is_none()) && self.options.mailboxes.contains(name)
-        };
-        let names: Vec<_> =
-            tree.iter().filter(|(name, node)| undecided(name, node)).map(|(name, _)| name.clone()).collect();
-        for name in &names {
-            if let Err(error) = settle::open_settled(self.store, name) {
-                self.problem_or_error(name, error)?;
-            }
-        }
-        if names.is_empty() { Ok(tree) } else { self.list() }
-    }
-
-    fn list(&mut self) -> Result<MailboxTree, SessionError> {
-        self.store.tree().map_err(|error| self.store_error(error))
-    }
-
     /// A failure that concerns one mailbox only is reported; others end the run.
     fn problem_or_error(&mut self, name: &MailboxName, error: StoreError) -> Result<(), SessionError> {
         if is_about_one_mailbox(error.kind()) || error.kind() == ErrorKind::Changed {
@@ -179,66 +129,6 @@ impl<'a> MirrorSession<'a> {
             return Ok(());
         }
         Err(self.store_error(error))
-    }
-
-    /// Both trees are known.
-    fn amend(&mut self) -> Result<State, SessionError> {
-        let peer = self.peer();
-        let amended = match self.imports {
-            true => amend::amend(self.store, &self.own, &self.other, peer),
-            false => Amended::default(),
-        };
-        let Amended { amendments, deletable, duplicates, failed } = amended;
-        self.deletable = deletable;
-        for name in duplicates {
-            self.reporter.problem(Some(&name), "another mailbox had the same GUID; this one has a new one now");
-        }
-        for (name, error) in failed {
-            self.problem_or_error(&name, error)?;
-        }
-        self.outbox.push_back(Message::Amendments(amendments.clone()));
-        Ok(State::AwaitAmendments(amendments))
-    }
-
-    fn merge_trees(&mut self, own: &Amendments, other: &Amendments) -> Result<State, SessionError> {
-        amend::apply(&mut self.own, own);
-        amend::apply(&mut self.other, other);
-        let [master, slave] = match self.role {
-            Role::Master => [&self.own, &self.other],
-            Role::Slave => [&self.other, &self.own],
-        };
-        self.merged = tree::merge(master, slave)?.selected([master, slave], &self.options.mailboxes);
-        if self.imports {
-            self.change_tree()?;
-            self.here = self.list()?;
-        }
-        self.report_unreadable();
-        if self.role == Role::Slave {
-            return Ok(State::AwaitOffer);
-        }
-        let mailboxes = self.merged.tree.iter().filter(|(_, node)| matches!(node.kind, NodeKind::Mailbox { .. }));
-        self.offers = mailboxes.map(|(name, _)| name.clone()).collect();
-        Ok(State::Offer)
-    }
-
-    fn change_tree(&mut self) -> Result<(), SessionError> {
-        let directories = self.store.capabilities().directories;
-        let (merged, selection) = (&self.merged, &self.options.mailboxes);
-        tree_changes::carry_out(self.store, &mut self.reporter, Some(&self.deletable), |own| {
-            Ok(tree::actions(merged, &tree_changes::taking_part(own, &merged.tree, selection), directories))
-        })?;
-        if !directories {
-            tree_changes::report_lost_directories(&mut self.reporter, &self.merged.tree);
-        }
-        Ok(())
-    }
-
-    fn report_unreadable(&mut self) {
-        for (name, node) in self.own.tree.iter().filter(|(name, _)| self.options.mailboxes.contains(name)) {
-            if let NodeKind::Unreadable(reason) = &node.kind {
-                self.reporter.add(Problem { mailbox: Some(name.clone()), reason: reason.clone() });
-            }
-        }
     }
 
     /// How the other side is called in sync points.

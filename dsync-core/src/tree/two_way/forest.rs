@@ -1,6 +1,6 @@
 //! A tree whose nodes can be moved.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::ops::{Index, IndexMut};
 
 use super::TreeSide;
@@ -83,11 +83,12 @@ impl Forest {
                 }
             }
         }
+        let known = forest.by_hash(&side.history);
         for event in &side.history.events {
             if let TreeChange::Renamed(hash) = event.change
-                && let Some(id) = forest.by_hash(hash, &side.history)
+                && let Some(id) = known.get(&hash)
             {
-                forest[id].renamed = event.time.seconds();
+                forest[*id].renamed = event.time.seconds();
             }
         }
         forest
@@ -180,10 +181,17 @@ impl Forest {
         self.guids.get(&guid).copied()
     }
 
-    pub(super) fn by_hash(&self, hash: NameHash, history: &TreeHistory) -> Option<NodeId> {
-        (1..self.nodes.len()).map(NodeId).find(|id| {
-            MailboxName::new(self.path(*id)).is_some_and(|name| history.hashes(&name).any(|known| known == hash))
-        })
+    /// The nodes by the hashes under which the events of a history may know them.
+    pub(super) fn by_hash(&self, history: &TreeHistory) -> HashMap<NameHash, NodeId> {
+        let mut nodes = HashMap::new();
+        for id in (1..self.nodes.len()).map(NodeId) {
+            if let Some(name) = MailboxName::new(self.path(id)) {
+                for hash in history.hashes(&name) {
+                    nodes.entry(hash).or_insert(id);
+                }
+            }
+        }
+        nodes
     }
 
     pub(super) fn delete_mailbox(&mut self, guid: MailboxGuid) {

@@ -137,9 +137,10 @@ fn apply_deletions(forests: &mut [Forest; 2], sides: [&TreeSide; 2]) -> BTreeSet
                 deleted.insert(guid);
             }
         }
+        let known = forests[keeping].by_hash(&sides[deleting].history);
         for event in &sides[deleting].history.events {
             let TreeChange::DirectoryDeleted(hash) = event.change else { continue };
-            let Some(node) = forests[keeping].by_hash(hash, &sides[deleting].history) else { continue };
+            let Some(node) = known.get(&hash).copied() else { continue };
             let path = forests[keeping].path(node);
             let there = forests[deleting].ensure(&path);
             if forests[deleting][there].existence != Existence::Present
