@@ -18,11 +18,13 @@ pub(crate) enum Verbosity {
 /// Writes events to stderr as they come.
 pub(crate) struct Progress {
     verbosity: Verbosity,
+    /// The mailbox about which was last said that there is nothing to do: both sides find that out.
+    unchanged: Option<MailboxName>,
 }
 
 impl Progress {
     pub(crate) fn new(verbosity: Verbosity) -> Self {
-        Self { verbosity }
+        Self { verbosity, unchanged: None }
     }
 
     /// How much was done, for those who asked. `equal` says whether the run was to make both sides equal.
@@ -32,10 +34,10 @@ impl Progress {
         }
         let counts = &report.counts;
         eprintln!(
-            "dsync: {} of {} mailboxes changed; {} messages ({}) copied, {} changed, {} removed; {} mailboxes \
+            "dsync: {} mailboxes looked at, {} changed; {} messages ({}) copied, {} changed, {} removed; {} mailboxes \
              renamed, {} deleted; {}",
-            counts.mailboxes_changed,
             counts.mailboxes,
+            counts.mailboxes_changed,
             counts.messages_saved,
             bytes(counts.bytes_saved),
             counts.messages_changed,
@@ -59,16 +61,19 @@ impl Progress {
 }
 
 impl Observer for Progress {
-    fn event(&mut self, event: Event<'_>) {
+    fn event(&mut self, store: &str, event: Event<'_>) {
         match event {
             Event::Problem(problem) => eprintln!("dsync: Warning: {problem}"),
-            Event::TreeAction(action) => self.say(Verbosity::Verbose, || describe(action)),
-            Event::MailboxUnchanged(name) => self.say(Verbosity::Verbose, || format!("{name}: nothing to do")),
+            Event::TreeAction(action) => self.say(Verbosity::Verbose, || format!("{store}: {}", describe(action))),
+            Event::MailboxUnchanged(name) if self.unchanged.as_ref() != Some(name) => {
+                self.say(Verbosity::Verbose, || format!("{name}: nothing to do"));
+                self.unchanged = Some(name.clone());
+            }
             Event::MailboxPlanned(name, plan) => {
                 let changes = &plan.changes;
                 self.say(Verbosity::Verbose, || {
                     format!(
-                        "{name}: messages to copy {}, to change {}, to remove {}",
+                        "{store}: {name}: messages to copy {}, to change {}, to remove {}",
                         plan.fetch.len(),
                         changes.update.len().saturating_add(changes.renumber.len()),
                         changes.remove.len()
@@ -78,7 +83,7 @@ impl Observer for Progress {
                     debug_plan(name, plan);
                 }
             }
-            Event::MailboxCommitted(name) => self.say(Verbosity::Debug, || format!("{name}: committed")),
+            Event::MailboxCommitted(name) => self.say(Verbosity::Debug, || format!("{store}: {name}: committed")),
             _ => {}
         }
     }

@@ -84,11 +84,11 @@ impl Report {
 #[derive(Clone, Copy, Debug)]
 #[non_exhaustive]
 pub enum Event<'a> {
-    /// The tree of the destination is about to be changed.
+    /// The tree of the store is about to be changed.
     TreeAction(&'a crate::tree::TreeAction),
     /// A mailbox is the same on both sides already.
     MailboxUnchanged(&'a MailboxName),
-    /// A mailbox differs, and this is what will be done about it.
+    /// A mailbox differs, and this is what will be done about it in the store.
     MailboxPlanned(&'a MailboxName, &'a crate::merge::MailboxPlan),
     /// The bytes of one message have arrived; the size, if known.
     MessageSaved(&'a MailboxName, Option<u64>),
@@ -100,8 +100,8 @@ pub enum Event<'a> {
 
 /// Watches a run. All methods are called from the thread that drives the session.
 pub trait Observer {
-    /// Called as things happen.
-    fn event(&mut self, event: Event<'_>);
+    /// Called as things happen, with the [location](crate::store::MailStore::location) of the store that they happen to.
+    fn event(&mut self, store: &str, event: Event<'_>);
 }
 
 /// An observer that looks away.
@@ -109,5 +109,5 @@ pub trait Observer {
 pub struct Unobserved;
 
 impl Observer for Unobserved {
-    fn event(&mut self, _: Event<'_>) {}
+    fn event(&mut self, _: &str, _: Event<'_>) {}
 }

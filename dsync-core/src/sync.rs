@@ -101,8 +101,8 @@ fn merge_with(
 struct Shared<'a, 'b>(&'a RefCell<&'b mut dyn Observer>);
 
 impl Observer for Shared<'_, '_> {
-    fn event(&mut self, event: Event<'_>) {
-        self.0.borrow_mut().event(event);
+    fn event(&mut self, store: &str, event: Event<'_>) {
+        self.0.borrow_mut().event(store, event);
     }
 }
 

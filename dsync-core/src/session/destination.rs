@@ -86,11 +86,12 @@ impl State {
 impl<'a> DestinationSession<'a> {
     /// A session that will change `store`. The source says what else is asked for.
     pub fn new(store: &'a mut dyn MailStore, observer: &'a mut dyn Observer) -> Self {
+        let reporter = Reporter::new(observer, store.location());
         Self {
             store,
             options: SyncOptions::default(),
             source: None,
-            reporter: Reporter::new(observer),
+            reporter,
             source_tree: MailboxTree::new(),
             outbox: VecDeque::new(),
             state: State::AwaitHello,

@@ -5,16 +5,18 @@ use crate::report::{Event, Observer, Problem, Report};
 
 pub(super) struct Reporter<'a> {
     observer: &'a mut dyn Observer,
+    /// Where the store of the session is.
+    location: String,
     pub(super) report: Report,
 }
 
 impl<'a> Reporter<'a> {
-    pub(super) fn new(observer: &'a mut dyn Observer) -> Self {
-        Self { observer, report: Report::default() }
+    pub(super) fn new(observer: &'a mut dyn Observer, location: String) -> Self {
+        Self { observer, location, report: Report::default() }
     }
 
     pub(super) fn event(&mut self, event: Event<'_>) {
-        self.observer.event(event);
+        self.observer.event(&self.location, event);
     }
 
     /// Something could not be done; said once.
@@ -24,7 +26,7 @@ impl<'a> Reporter<'a> {
 
     pub(super) fn add(&mut self, problem: Problem) {
         if !self.report.problems.contains(&problem) {
-            self.observer.event(Event::Problem(&problem));
+            self.observer.event(&self.location, Event::Problem(&problem));
             self.report.problems.push(problem);
         }
     }

@@ -70,6 +70,8 @@ pub(super) struct FileTimes {
 #[derive(Clone, Copy)]
 pub(super) struct Sources<'a> {
     pub(super) uidlist: &'a UidList,
+    /// No line of it is lost, so that what is not listed is gone.
+    pub(super) uidlist_is_whole: bool,
     pub(super) slots: &'a KeywordSlots,
     pub(super) index: Option<&'a IndexedMailbox>,
 }
@@ -136,7 +138,7 @@ pub(super) fn join(
             Err(problem) => problems.push(problem),
         }
     }
-    let index_is_behind = index.is_some_and(|index| is_behind(index, &records));
+    let index_is_behind = sources.uidlist_is_whole && index.is_some_and(|index| is_behind(index, &records));
     let status = status(sources, index, &records, last_seen_before);
     if let Some(index) = index.filter(|index| !index.has_modseqs) {
         // A server that keeps no modseqs of messages shows the highest for all, as it will be once it has noticed what is
@@ -186,7 +188,7 @@ fn status(
         // gone, or about to go, are one more change that the server counts when it notices.
         highest_modseq: sources.index.map(|index_of_any| {
             let gone = index.is_some_and(|index| is_behind(index, records));
-            index_of_any.highest_modseq.plus(u64::from(gone))
+            index_of_any.highest_modseq.plus(u64::from(gone && sources.uidlist_is_whole))
         }),
         first_recent_uid: Some(first_recent_uid),
     }

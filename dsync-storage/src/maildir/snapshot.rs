@@ -89,7 +89,8 @@ fn look_once(paths: &MailboxPaths, writable: bool) -> Result<Snapshot, StoreErro
     {
         state = IndexHealth::Unusable;
     }
-    let sources = Sources { uidlist: &uidlist, slots: &slots, index: index.as_ref() };
+    let uidlist_is_whole = !matches!(origin, Origin::Damaged);
+    let sources = Sources { uidlist: &uidlist, uidlist_is_whole, slots: &slots, index: index.as_ref() };
     let mut joined = join::join(sources, scan, &mut |file| file_times(&paths.mails, file));
     if !uidlist.entries.is_empty() && !paths.mails.join("cur").is_dir() {
         problems.push(format!(
@@ -111,8 +112,6 @@ fn look_once(paths: &MailboxPaths, writable: bool) -> Result<Snapshot, StoreErro
         Origin::Damaged if writable => {}
         Origin::Damaged => {
             joined.status.uid_next = uidlist.entries.last().map_or(Uid::FIRST, |entry| entry.uid.next());
-            // Messages whose lines are lost are not gone.
-            joined.status.highest_modseq = index.as_ref().map(|index| index.highest_modseq);
         }
         // No server has shown any of it to a client yet.
         Origin::Mbsync => joined.status.first_recent_uid = Some(Uid::FIRST),

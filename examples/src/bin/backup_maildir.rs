@@ -13,7 +13,7 @@ use dsync_storage::maildir::MaildirStore;
 struct Say;
 
 impl Observer for Say {
-    fn event(&mut self, event: Event<'_>) {
+    fn event(&mut self, _store: &str, event: Event<'_>) {
         match event {
             Event::MailboxCommitted(name) => eprintln!("{name} is up to date"),
             Event::Problem(problem) => eprintln!("could not be done: {problem}"),

@@ -93,9 +93,10 @@ impl<'a> MirrorSession<'a> {
         options: SyncOptions,
         observer: &'a mut dyn Observer,
     ) -> Self {
+        let reporter = Reporter::new(observer, store.location());
         Self {
             store,
-            reporter: Reporter::new(observer),
+            reporter,
             role,
             options,
             imports,

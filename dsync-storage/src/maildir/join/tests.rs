@@ -22,7 +22,8 @@ impl Mailbox {
             std::fs::write(dir.path().join(file), "").unwrap();
         }
         let scan = super::super::scan::scan(dir.path()).unwrap();
-        let sources = Sources { uidlist: &uidlist, slots: &slots, index: self.index.as_ref() };
+        let sources =
+            Sources { uidlist: &uidlist, uidlist_is_whole: true, slots: &slots, index: self.index.as_ref() };
         join(sources, scan, &mut |_| Ok(TIMES))
     }
 }
@@ -159,7 +160,7 @@ fn a_file_that_cannot_be_read_is_named_and_left_out() {
     std::os::unix::fs::symlink("nowhere", dir.path().join("cur/a:2,")).unwrap();
     let scan = super::super::scan::scan(dir.path()).unwrap();
     let slots = KeywordSlots::default();
-    let sources = Sources { uidlist: &uidlist, slots: &slots, index: None };
+    let sources = Sources { uidlist: &uidlist, uidlist_is_whole: true, slots: &slots, index: None };
     let joined = join(sources, scan, &mut |_| Err("broken".to_owned()));
     assert_eq!((joined.messages.len(), joined.problems), (0, vec!["broken".to_owned()]));
 }
