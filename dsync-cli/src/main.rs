@@ -12,6 +12,7 @@ mod stores;
 use std::process::ExitCode;
 
 use arguments::{Arguments, Command};
+use dsync_core::model::MailboxSelection;
 use dsync_core::sync;
 use exit::Failure;
 
@@ -43,6 +44,7 @@ fn run(arguments: &Arguments) -> Result<u8, Failure> {
         Command::Mirror(_) => sync::mirror,
     };
     let report = run(&mut *first, &mut *second, &options, &mut progress)?;
-    progress.summary(&report, both_ways || matches!(&arguments.command, Command::Backup(_)));
+    let all = options.mailboxes == MailboxSelection::All;
+    progress.summary(&report, all && (both_ways || matches!(&arguments.command, Command::Backup(_))));
     Ok(report.exit_status())
 }
