@@ -9,8 +9,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::settle;
 use crate::model::{
-    MailboxGuid, MailboxIdentity, MailboxName, MailboxNode, MailboxStatus, MessageKey, MessageRecord, ModSeq,
-    NodeKind, SyncPoint, TreeChange, Uid,
+    MailboxGuid, MailboxIdentity, MailboxName, MailboxNode, MailboxSelection, MailboxStatus, MessageKey,
+    MessageRecord, ModSeq, NodeKind, SyncPoint, TreeChange, Uid,
 };
 use crate::session::Amendments;
 use crate::store::{MailStore, Mailbox, MailboxChanges, Origin, StoreError};
@@ -30,9 +30,15 @@ pub(super) struct Amended {
     pub(super) failed: Vec<(MailboxName, StoreError)>,
 }
 
-/// Looks at every mailbox of `own` that cannot stay what it is, and changes it. `peer` is how the other side is called in
-/// sync points.
-pub(super) fn amend(store: &mut dyn MailStore, own: &TreeSide, other: &TreeSide, peer: [u8; 8]) -> Amended {
+/// Looks at every mailbox of `own` that cannot stay what it is, and changes it. What the other side deleted counts only if it
+/// is selected. `peer` is how the other side is called in sync points.
+pub(super) fn amend(
+    store: &mut dyn MailStore,
+    own: &TreeSide,
+    other: &TreeSide,
+    selection: &MailboxSelection,
+    peer: [u8; 8],
+) -> Amended {
     let mut amended = Amended::default();
     let renewed: BTreeSet<_> = duplicates(own, other).into_iter().chain(other_inbox_elsewhere(own, other)).collect();
     for name in &renewed {
@@ -43,7 +49,7 @@ pub(super) fn amend(store: &mut dyn MailStore, own: &TreeSide, other: &TreeSide,
     }
     amended.duplicates = renewed.iter().filter(|name| is_duplicate(own, name)).cloned().collect();
     for (name, guid) in deleted_by(own, other) {
-        if renewed.contains(name) {
+        if renewed.contains(name) || !selection.contains(name) {
             continue;
         }
         let made_again = other.tree.get(name).and_then(MailboxNode::guid).is_some();

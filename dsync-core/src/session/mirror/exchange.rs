@@ -163,8 +163,10 @@ pub(super) fn have_agreed(own: &MailboxSummary, other: &MailboxSummary) -> bool 
 
 /// The latest moment that both sides remember.
 pub(super) fn common_point(own: &MailboxSummary, other: &MailboxSummary) -> Option<SyncPoint> {
-    let known =
-        |point: &&SyncPoint| other.points.iter().any(|theirs| SyncPoint { peer: point.peer, ..*theirs } == **point);
+    let known = |point: &&SyncPoint| {
+        let remembered = other.points.iter().any(|theirs| SyncPoint { peer: point.peer, ..*theirs } == **point);
+        remembered && point.can_precede(&own.status) && point.can_precede(&other.status)
+    };
     own.points.iter().filter(known).max_by_key(|point| (point.highest_modseq, point.fingerprint)).copied()
 }
 

@@ -63,7 +63,7 @@ impl MirrorSession<'_> {
     pub(super) fn amend(&mut self) -> Result<State, SessionError> {
         let peer = self.peer();
         let amended = match self.imports {
-            true => amend::amend(self.store, &self.own, &self.other, peer),
+            true => amend::amend(self.store, &self.own, &self.other, &self.options.mailboxes, peer),
             false => Amended::default(),
         };
         let Amended { amendments, deletable, duplicates, failed } = amended;
