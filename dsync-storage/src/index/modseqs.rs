@@ -4,7 +4,9 @@
 use super::bytes::Reader;
 use super::log::{Change, ExtensionTarget, FlagUpdate, LogRecord};
 use super::main_index::MainIndex;
-use super::view::MODSEQ;
+
+/// Name of the extension with the modseqs.
+pub const MODSEQ: &str = "modseq";
 
 /// The highest modseq after a record.
 #[must_use]

@@ -9,7 +9,8 @@ use std::collections::BTreeMap;
 
 use super::log::{Change, ExtensionIntro, ExtensionTarget, FlagUpdate, LogRecord, UidRange};
 use super::main_index::{Extension, MainIndex, offset};
-use super::view::{CACHE, Contradiction, IndexView, KEYWORDS, MODSEQ};
+use super::modseqs::MODSEQ;
+use super::view::{CACHE, Contradiction, IndexView, KEYWORDS};
 
 /// The version of logs whose rules we write by.
 pub(super) const MINOR: u8 = 3;

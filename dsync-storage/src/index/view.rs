@@ -11,10 +11,8 @@ use super::bytes::{Reader, put, u32_at};
 use super::keywords::{MOST_KEYWORDS, bit, decode_keywords, encode_keywords};
 use super::log::{Change, ExtensionIntro, ExtensionTarget, FlagUpdate, LogHeader, LogRecord, UidRange};
 use super::main_index::{Extension, MainIndex, offset};
-use super::modseqs::{counted, is_internal};
+use super::modseqs::{MODSEQ, counted, is_internal};
 
-/// Name of the extension with the modseqs.
-pub const MODSEQ: &str = "modseq";
 /// Name of the extension with the keywords.
 pub const KEYWORDS: &str = "keywords";
 /// Name of the extension with the places in the cache file.

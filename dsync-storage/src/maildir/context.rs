@@ -3,7 +3,7 @@
 use dsync_core::store::{ErrorKind, StoreError};
 
 use crate::fs::permissions::Permissions;
-use crate::list::layout::{Naming, Roots};
+use crate::list::layout::{InvalidName, Naming, Roots};
 
 /// A store that was opened: where it is and what may be done to it.
 #[derive(Debug)]
@@ -34,4 +34,9 @@ impl Context {
     pub(super) fn permissions(&self) -> Permissions {
         Permissions::like(&self.roots.mails, &self.roots.mails)
     }
+}
+
+/// A name that the store cannot hold.
+pub(super) fn invalid_name(error: &InvalidName) -> StoreError {
+    StoreError::new(ErrorKind::InvalidName, error.to_string())
 }

@@ -12,6 +12,7 @@ mod commit_plan;
 mod context;
 pub mod file_name;
 pub mod foreign;
+mod hidden;
 mod indexed;
 mod join;
 pub mod keywords;

@@ -9,13 +9,13 @@ use dsync_core::model::{
 };
 use dsync_core::store::{Capabilities, ErrorKind, MailStore, Mailbox, StoreError};
 
-use super::build::{self, Build};
-use super::context::Context;
+use super::build::Build;
+use super::context::{Context, invalid_name};
 use super::mailbox::MaildirMailbox;
-use super::{listing, snapshot, tree_changes};
+use super::{hidden, listing, snapshot, tree_changes};
 use crate::fs::{mutation, unique};
 use crate::list::files::{allocate_uid_validity, read_changes};
-use crate::list::layout::{InvalidName, Layout, MailboxPaths};
+use crate::list::layout::{Layout, MailboxPaths};
 use crate::location::{IndexPlace, Location};
 
 /// A Maildir store that was opened.
@@ -123,15 +123,11 @@ impl MaildirStore {
             for root in all.into_iter().flatten() {
                 mutation::create_directories(root, &permissions)?;
             }
-            build::remove_abandoned(&self.context)?;
+            hidden::remove_abandoned(&self.context)?;
             self.cleaned = true;
         }
         Ok(())
     }
-}
-
-pub(super) fn invalid_name(error: &InvalidName) -> StoreError {
-    StoreError::new(ErrorKind::InvalidName, error.to_string())
 }
 
 impl MailStore for MaildirStore {
@@ -156,7 +152,7 @@ impl MailStore for MaildirStore {
 
     fn tree(&mut self) -> Result<MailboxTree, StoreError> {
         if !self.context.read_only && !self.cleaned {
-            build::remove_abandoned(&self.context)?;
+            hidden::remove_abandoned(&self.context)?;
         }
         listing::tree(&self.context)
     }

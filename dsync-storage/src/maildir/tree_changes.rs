@@ -11,9 +11,8 @@ use std::path::{Path, PathBuf};
 use dsync_core::model::{MailboxGuid, MailboxName, NameHash, TreeChange};
 use dsync_core::store::{ErrorKind, StoreError};
 
-use super::build::hidden_place;
-use super::context::Context;
-use super::store::invalid_name;
+use super::context::{Context, invalid_name};
+use super::hidden::hidden_place;
 use super::{listing, scan};
 use crate::fs::permissions::Permissions;
 use crate::fs::read::EntryKind;
