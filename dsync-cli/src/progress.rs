@@ -70,21 +70,24 @@ impl Observer for Progress {
                 self.unchanged = Some(name.clone());
             }
             Event::MailboxPlanned(name, plan) => {
-                let changes = &plan.changes;
-                self.say(Verbosity::Verbose, || {
-                    format!(
-                        "{store}: {name}: messages to copy {}, to change {}, to remove {}",
-                        plan.fetch.len(),
-                        changes.update.len().saturating_add(changes.renumber.len()),
-                        changes.remove.len()
-                    )
-                });
+                self.say(Verbosity::Verbose, || format!("{store}: {name}: {}", describe_plan(plan)));
                 if self.verbosity >= Verbosity::Debug {
                     debug_plan(name, plan);
                 }
             }
             Event::MailboxCommitted(name) => self.say(Verbosity::Debug, || format!("{store}: {name}: committed")),
             _ => {}
+        }
+    }
+}
+
+fn describe_plan(plan: &dsync_core::merge::MailboxPlan) -> String {
+    let changes = &plan.changes;
+    let (copied, removed) = (plan.fetch.len(), changes.remove.len());
+    match (copied, changes.update.len().saturating_add(changes.renumber.len()), removed) {
+        (0, 0, 0) => "only its counters change".to_owned(),
+        (copied, changed, removed) => {
+            format!("messages to copy {copied}, to change {changed}, to remove {removed}")
         }
     }
 }
