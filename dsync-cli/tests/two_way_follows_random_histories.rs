@@ -11,10 +11,13 @@ mod support;
 use std::sync::Mutex;
 
 use support::history::{Findings, Format, RealOutcome, Tool, assert_none, for_each_history};
+use support::{Dovecot, Store};
 
 /// All are tried with all.
-const FORMATS: [Format; 1] =
-    [Format { name: "Maildir", store: |dovecot, name| dovecot.store(name), maildir: Some(maildir_directory) }];
+const FORMATS: [Format; 2] = [
+    Format { name: "Maildir", store: |dovecot, name| dovecot.store(name), maildir: Some(maildir_directory) },
+    Format { name: "Maildir of nested directories", store: nested_maildir, maildir: Some(nested_directory) },
+];
 
 const HISTORIES: u64 = 12;
 /// Comparing takes as long again.
@@ -24,6 +27,15 @@ const ROUNDS: usize = 3;
 /// The names of directories in the default layout.
 fn maildir_directory(mailbox: &str) -> String {
     if mailbox == "INBOX" { String::new() } else { format!(".{}", mailbox.replace('/', ".")) }
+}
+
+fn nested_maildir(dovecot: &Dovecot, name: &str) -> Store {
+    dovecot.store_with(name, ":LAYOUT=fs")
+}
+
+/// The names of directories in the nested layout.
+fn nested_directory(mailbox: &str) -> String {
+    if mailbox == "INBOX" { String::new() } else { mailbox.to_owned() }
 }
 
 #[test]

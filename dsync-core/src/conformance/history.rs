@@ -107,7 +107,7 @@ fn the_tree_remembers(store: &mut dyn MailStore) {
     store.rename(&name("b/c"), &name("d/e")).expect("a mailbox can be renamed");
     store.set_subscribed(&name("d/e"), true).expect("a name can be subscribed to");
     store.set_subscribed(&name("d/e"), false).expect("a subscription can be cancelled");
-    let history = store.history().expect("the history can be read");
+    let history = store.tree_history().expect("the history can be read");
     if history == TreeHistory::default() {
         return;
     }

@@ -209,7 +209,7 @@ impl MailStore for MemoryStore {
         Capabilities { directories: true, guids: !lock(&self.shared).without_guids }
     }
 
-    fn history(&mut self) -> Result<TreeHistory, StoreError> {
+    fn tree_history(&mut self) -> Result<TreeHistory, StoreError> {
         Ok(TreeHistory { separators: vec!['/'], events: lock(&self.shared).events.clone() })
     }
 

@@ -48,7 +48,7 @@ pub trait MailStore: Send {
     ///
     /// # Errors
     /// If it is there and cannot be read. One that cannot be understood counts as empty.
-    fn history(&mut self) -> Result<TreeHistory, StoreError> {
+    fn tree_history(&mut self) -> Result<TreeHistory, StoreError> {
         Ok(TreeHistory::default())
     }
 

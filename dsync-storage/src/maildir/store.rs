@@ -157,7 +157,7 @@ impl MailStore for MaildirStore {
         listing::tree(&self.context)
     }
 
-    fn history(&mut self) -> Result<TreeHistory, StoreError> {
+    fn tree_history(&mut self) -> Result<TreeHistory, StoreError> {
         let events = match &self.context.roots.index {
             Some(root) => read_changes(root)?,
             None => Vec::new(),

@@ -10,7 +10,7 @@ use crate::tree::two_way::{self as tree, TreeSide};
 impl MirrorSession<'_> {
     pub(super) fn hello(&mut self) -> Result<(), SessionError> {
         self.own.tree = self.settled_tree()?;
-        self.own.history = self.store.history().map_err(|error| self.store_error(error))?;
+        self.own.history = self.store.tree_history().map_err(|error| self.store_error(error))?;
         let greeting = Greeting {
             location: self.store.location(),
             id: self.store.id(),
@@ -86,6 +86,10 @@ impl MirrorSession<'_> {
             Role::Slave => [&self.other, &self.own],
         };
         self.merged = tree::merge(master, slave)?.selected([master, slave], &self.options.mailboxes);
+        let other_holds = self.greeting.as_ref().is_some_and(|greeting| greeting.capabilities.directories);
+        if !(other_holds && self.store.capabilities().directories) {
+            self.merged.make_mailboxes_of_directories();
+        }
         if self.imports {
             self.change_tree()?;
             self.here = self.list()?;
@@ -104,11 +108,7 @@ impl MirrorSession<'_> {
         let (merged, selection) = (&self.merged, &self.options.mailboxes);
         tree_changes::carry_out(self.store, &mut self.reporter, Some(&self.deletable), |own| {
             Ok(tree::actions(merged, &tree_changes::taking_part(own, &merged.tree, selection), directories))
-        })?;
-        if !directories {
-            tree_changes::report_lost_directories(&mut self.reporter, &self.merged.tree);
-        }
-        Ok(())
+        })
     }
 
     fn report_unreadable(&mut self) {

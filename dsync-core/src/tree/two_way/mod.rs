@@ -89,6 +89,18 @@ pub fn merge(master: &TreeSide, slave: &TreeSide) -> Result<MergedTree, TreeConf
 }
 
 impl MergedTree {
+    /// Where a side can hold no levels that are not mailboxes, those that hold nothing become mailboxes, so that the name is
+    /// kept on both sides. (As Dovecot does it.)
+    pub fn make_mailboxes_of_directories(&mut self) {
+        let mailboxes: Vec<_> =
+            self.tree.iter().filter(|(_, node)| node.is_mailbox()).map(|(name, _)| name.clone()).collect();
+        for (name, node) in &mut self.tree {
+            if node.kind == NodeKind::Directory && !mailboxes.iter().any(|mailbox| mailbox.is_below(name)) {
+                node.kind = NodeKind::Mailbox { guid: None, uid_validity: None };
+            }
+        }
+    }
+
     /// The part of it that a run is about: names that are selected, and mailboxes that have, or had at either side, a
     /// selected name.
     #[must_use]
