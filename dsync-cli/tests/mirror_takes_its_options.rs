@@ -50,6 +50,23 @@ fn a_run_with_nothing_to_do_writes_nothing_on_either_side() {
 }
 
 #[test]
+fn what_is_deleted_right_after_the_first_run_is_deleted_on_both_sides() {
+    let pair = Pair::mirrored();
+    let mut imap = pair.first.imap();
+    imap.delete("Entw&APw-rfe");
+    imap.logout();
+    let mut imap = pair.second.imap();
+    imap.delete("Work/Projects");
+    imap.logout();
+    pair.dovecot.mirror(&pair.first, &pair.second).assert_done();
+    for store in [&pair.first, &pair.second] {
+        let listed = store.doveadm(&["mailbox", "list"]);
+        assert!(!listed.contains("Projects") && !listed.contains("Entw"), "{listed}");
+        store.assert_no_complaints();
+    }
+}
+
+#[test]
 fn a_one_way_merge_leaves_its_source_alone_and_keeps_what_the_destination_has() {
     for (options, reversed) in [(&["mirror", "-1"][..], false), (&["mirror", "-1", "-R"], true)] {
         let pair = Pair::mirrored();

@@ -201,8 +201,8 @@ impl MailStore for MemoryStore {
         format!("memory:{}", lock(&self.shared).seed)
     }
 
-    fn id(&self) -> String {
-        self.location()
+    fn id(&mut self) -> Result<String, StoreError> {
+        Ok(self.location())
     }
 
     fn capabilities(&self) -> Capabilities {

@@ -296,7 +296,8 @@ impl Session for DestinationSession<'_> {
             (State::AwaitHello, Message::Hello(greeting)) => {
                 let own = Greeting {
                     location: self.store.location(),
-                    id: self.store.id(),
+                    // The source remembers nothing.
+                    id: String::new(),
                     options: self.options.clone(),
                     capabilities: self.store.capabilities(),
                     imports: true,

@@ -148,7 +148,8 @@ impl Session for SourceSession<'_> {
                 let holds_mailboxes = self.load_tree()?;
                 let capabilities = self.store.capabilities();
                 let location = self.store.location();
-                let (id, options) = (self.store.id(), self.options.clone());
+                let id = self.store.id().map_err(|error| self.store_error(error))?;
+                let options = self.options.clone();
                 let own = Greeting { location, id, options, capabilities, imports: false, holds_mailboxes };
                 (State::AwaitHello, Some(Message::Hello(own)))
             }

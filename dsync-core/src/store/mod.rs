@@ -28,7 +28,12 @@ pub trait MailStore: Send {
 
     /// A name that no other store in the world has, and that stays the same: by it others remember when they agreed with
     /// this one.
-    fn id(&self) -> String;
+    ///
+    /// A store that may be changed comes into being for this if it is not there yet.
+    ///
+    /// # Errors
+    /// If it cannot be found out.
+    fn id(&mut self) -> Result<String, StoreError>;
 
     /// What the store can hold.
     fn capabilities(&self) -> Capabilities;

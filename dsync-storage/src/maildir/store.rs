@@ -135,15 +135,17 @@ impl MailStore for MaildirStore {
         self.context.location.clone()
     }
 
-    fn id(&self) -> String {
-        // The same path at another host is another store.
-        let host = nix::unistd::gethostname().unwrap_or_default();
+    fn id(&mut self) -> Result<String, StoreError> {
+        if !self.context.read_only {
+            self.prepare()?;
+        }
+        // Not the name of the host: in a container it may be another one in every run.
         let root = &self.context.roots.mails;
         let root = root.canonicalize().unwrap_or_else(|_| root.clone());
         // Of two disks that take turns at one place, each is a store of its own.
         let disk = nix::sys::statvfs::statvfs(&root).map_or(0, |file_system| file_system.filesystem_id());
         let inode = std::fs::metadata(&root).map_or(0, |metadata| metadata.ino());
-        format!("maildir {} {} {disk} {inode}", host.display(), root.display())
+        Ok(format!("maildir {} {disk} {inode}", root.display()))
     }
 
     fn capabilities(&self) -> Capabilities {
