@@ -67,6 +67,31 @@ fn what_is_deleted_right_after_the_first_run_is_deleted_on_both_sides() {
 }
 
 #[test]
+fn a_name_that_one_side_cannot_hold_is_named_and_stays_where_it_is() {
+    let dovecot = Dovecot::new();
+    // In the one layout a dot is a part of a name, in the other it separates levels.
+    let (nested, flat) = (dovecot.store_with("nested", ":LAYOUT=fs"), dovecot.store("flat"));
+    build::small(&nested);
+    let mut imap = nested.imap();
+    imap.create("v1.0");
+    imap.append("v1.0", "()", b"Subject: dotted\r\n\r\ndotted\r\n");
+    imap.logout();
+    for text in ["first", "second"] {
+        Pair::append(&flat, "INBOX", text);
+        dovecot.mirror(&nested, &flat).assert_done_but(&["v1.0"]);
+        assert!(Pair::holds(&nested, text) && Pair::holds(&nested, "dotted") && !Pair::holds(&flat, "dotted"));
+    }
+    let listed = |store: &Store| {
+        let listed = store.doveadm(&["mailbox", "list", "Work*", "INBOX*", "Entw*", "Empty*"]);
+        listed.lines().map(str::to_owned).collect::<std::collections::BTreeSet<_>>()
+    };
+    assert_eq!(listed(&nested), listed(&flat));
+    for store in [&nested, &flat] {
+        store.assert_no_complaints();
+    }
+}
+
+#[test]
 fn a_one_way_merge_leaves_its_source_alone_and_keeps_what_the_destination_has() {
     for (options, reversed) in [(&["mirror", "-1"][..], false), (&["mirror", "-1", "-R"], true)] {
         let pair = Pair::mirrored();
