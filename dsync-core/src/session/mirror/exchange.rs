@@ -187,7 +187,10 @@ fn own_side(
             false => None,
         };
         let history = record.uid.and_then(|uid| history.flags.remove(&uid)).filter(|history| !history.is_empty());
-        messages.push(SideMessage { record: record.clone(), history, content });
+        let mut record = record.clone();
+        // A damaged index may say more, and is not to be believed.
+        record.modseq = record.modseq.min(open.summary.status.highest_modseq.or(record.modseq));
+        messages.push(SideMessage { record, history, content });
     }
     Ok(MergeSide {
         status: open.summary.status.clone(),

@@ -16,7 +16,7 @@ use super::{
     sync_point, tree_changes,
 };
 use crate::merge::MailboxPlan;
-use crate::model::{MailboxIdentity, MailboxName, MailboxTree, NodeKind, Role};
+use crate::model::{MailboxIdentity, MailboxName, MailboxStatus, MailboxTree, NodeKind, Role};
 use crate::report::{Event, Observer, Report};
 use crate::store::{ErrorKind, MailStore, StoreError};
 use crate::tree::two_way::{MergedTree, TreeSide};
@@ -209,8 +209,13 @@ impl<'a> MirrorSession<'a> {
 
     /// Both summaries are known.
     fn compare(&mut self, mut open: Open, other: MailboxSummary) -> Result<State, SessionError> {
-        if other.status.highest_modseq.is_some_and(|modseq| modseq.get() >= HIGHEST_MODSEQ) {
-            return Err(SessionError::InvalidData(format!("an impossible HIGHESTMODSEQ of mailbox {}", open.name)));
+        let impossible =
+            |status: &MailboxStatus| status.highest_modseq.is_some_and(|modseq| modseq.get() >= HIGHEST_MODSEQ);
+        if impossible(&open.summary.status) || impossible(&other.status) {
+            // Both sides see it, and both leave the mailbox alone.
+            let reason = "it has a HIGHESTMODSEQ that no server can have; let a server rebuild its index";
+            self.reporter.problem(Some(&open.name), reason);
+            return Ok(self.next_mailbox());
         }
         let same = open.summary.is_same(&other)
             // Without GUIDs two different messages may look the same, until their bytes have been compared.
