@@ -31,6 +31,11 @@ pub(crate) struct Facts {
 
 pub(crate) fn facts(store: &mut MemoryStore, with_guids: bool) -> Facts {
     let mut facts = Facts { tree: store.tree().unwrap(), mailboxes: BTreeMap::new() };
+    // Whether a store keeps a level of its own that mailboxes below imply anyway, no client can tell.
+    let names = mailboxes(store);
+    facts.tree.retain(|name, node| {
+        node.kind != NodeKind::Directory || node.subscribed || !names.iter().any(|mailbox| mailbox.is_below(name))
+    });
     for mailbox in mailboxes(store) {
         let status = format!("{:?}", store.open(&mailbox).unwrap().status());
         let messages = messages(store, &mailbox).into_iter().map(|(mut record, content)| {
