@@ -177,6 +177,11 @@ impl Forest {
         paths
     }
 
+    /// All mailboxes with their GUIDs.
+    pub(super) fn mailboxes(&self) -> impl Iterator<Item = (MailboxGuid, NodeId)> + '_ {
+        self.guids.iter().map(|(guid, id)| (*guid, *id))
+    }
+
     pub(super) fn by_guid(&self, guid: MailboxGuid) -> Option<NodeId> {
         self.guids.get(&guid).copied()
     }

@@ -7,6 +7,7 @@
 //!
 //! Subscriptions belong to names, not to mailboxes: the later change counts.
 
+mod by_times;
 mod forest;
 mod renames;
 mod subscriptions;
@@ -72,7 +73,7 @@ pub enum TreeConflict {
 /// The merged tree.
 ///
 /// # Errors
-/// If a tree contradicts itself, or the renamings of both sides cannot be brought together.
+/// If a tree contradicts itself, or one side's INBOX has another name at the other one.
 pub fn merge(master: &TreeSide, slave: &TreeSide) -> Result<MergedTree, TreeConflict> {
     let sides = [master, slave];
     for side in sides {
@@ -80,9 +81,13 @@ pub fn merge(master: &TreeSide, slave: &TreeSide) -> Result<MergedTree, TreeConf
     }
     let mut forests = [Forest::new(master), Forest::new(slave)];
     let deleted = apply_deletions(&mut forests, sides);
-    renames::merge(&mut forests)?;
+    let before = forests.clone();
     let mut tree = MailboxTree::new();
-    collect(&mut tree, &forests)?;
+    let agreed = renames::merge(&mut forests).and_then(|()| collect(&mut tree, &forests));
+    match agreed {
+        Err(TreeConflict::Renames) if !inbox_is_elsewhere(sides) => tree = by_times::merge(before),
+        agreed => agreed?,
+    }
     keep_unreadable(&mut tree, sides);
     subscriptions::merge(&mut tree, sides);
     Ok(MergedTree { tree, deleted })
@@ -121,6 +126,16 @@ impl MergedTree {
 #[must_use]
 pub fn actions(merged: &MergedTree, own: &MailboxTree, holds_directories: bool) -> Vec<TreeAction> {
     super::one_way::plan(&merged.tree, own, holds_directories, Some(&merged.deleted))
+}
+
+/// Whether one side's INBOX has another name at the other one. No INBOX can be renamed.
+fn inbox_is_elsewhere(sides: [&TreeSide; 2]) -> bool {
+    let inbox = MailboxName::inbox();
+    let guids = sides.map(|side| side.tree.get(&inbox).and_then(MailboxNode::guid));
+    let elsewhere = |side: &TreeSide, guid: Option<MailboxGuid>| {
+        guid.is_some() && side.tree.iter().any(|(name, node)| *name != inbox && node.guid() == guid)
+    };
+    elsewhere(sides[0], guids[1]) || elsewhere(sides[1], guids[0])
 }
 
 fn refuse_duplicates(tree: &MailboxTree) -> Result<(), TreeConflict> {
