@@ -50,15 +50,10 @@ pub(super) fn bytes(number: u32) -> Vec<u8> {
 
 pub(super) fn no_changes(uid_next: u32, highest: u64, recent: u32) -> MailboxChanges {
     MailboxChanges {
-        origin: Origin::Mirrored,
-        identity: MailboxIdentity::UNDECIDED,
-        remove: Vec::new(),
-        renumber: Vec::new(),
-        update: Vec::new(),
-        add: Vec::new(),
         uid_next: uid(uid_next),
         highest_modseq: ModSeq(highest),
         first_recent_uid: uid(recent),
+        ..MailboxChanges::empty(Origin::Mirrored)
     }
 }
 

@@ -8,7 +8,7 @@ pub mod two_way;
 pub use one_way::one_way;
 pub use settle::settle;
 
-use crate::model::{MailboxIdentity, MailboxStatus, MessageKey, MessageList, MessageRecord, ModSeq, Uid};
+use crate::model::{MailboxStatus, MessageKey, MessageList, MessageRecord};
 use crate::store::{MailboxChanges, Origin};
 
 /// The greatest UID that is given to a message: servers cannot count on beyond it.
@@ -27,17 +27,7 @@ impl MailboxPlan {
     /// The plan that does nothing and is not needed.
     pub(crate) fn nothing() -> Self {
         Self {
-            changes: MailboxChanges {
-                origin: Origin::Mirrored,
-                identity: MailboxIdentity::UNDECIDED,
-                remove: Vec::new(),
-                renumber: Vec::new(),
-                update: Vec::new(),
-                add: Vec::new(),
-                uid_next: Uid::FIRST,
-                highest_modseq: ModSeq::FIRST,
-                first_recent_uid: Uid::FIRST,
-            },
+            changes: MailboxChanges::empty(Origin::Mirrored),
             fetch: Vec::new(),
             unplaced: Vec::new(),
             needed: false,

@@ -27,15 +27,11 @@ pub fn one_way(
     let mut present = Instances::new(destination);
     let mut plan = MailboxPlan {
         changes: MailboxChanges {
-            origin: Origin::Mirrored,
             identity: source.status.identity.or(destination.status.identity),
-            remove: Vec::new(),
-            renumber: Vec::new(),
-            update: Vec::new(),
-            add: Vec::new(),
             uid_next,
             highest_modseq: ModSeq::default(),
             first_recent_uid: first_recent_uid(source, destination).min(uid_next),
+            ..MailboxChanges::empty(Origin::Mirrored)
         },
         fetch: Vec::new(),
         unplaced,

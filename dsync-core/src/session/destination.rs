@@ -106,7 +106,7 @@ impl<'a> DestinationSession<'a> {
     }
 
     fn store_error(&self, error: StoreError) -> SessionError {
-        SessionError::Store { location: self.store.location(), error }
+        SessionError::of_store(self.store, error)
     }
 
     fn problem(&mut self, mailbox: Option<&MailboxName>, reason: impl Into<String>) {
@@ -264,7 +264,7 @@ impl<'a> DestinationSession<'a> {
 }
 
 /// The mailbox, and whether it had to be made.
-pub(super) fn open_or_create(
+fn open_or_create(
     store: &mut dyn MailStore,
     name: &MailboxName,
     identity: MailboxIdentity,

@@ -276,3 +276,20 @@ pub struct MailboxChanges {
     /// First recent UID afterwards.
     pub first_recent_uid: Uid,
 }
+
+impl MailboxChanges {
+    /// Removes, changes and adds no message, and leaves the identity undecided; all counters are the lowest.
+    pub(crate) const fn empty(origin: Origin) -> Self {
+        Self {
+            origin,
+            identity: MailboxIdentity::UNDECIDED,
+            remove: Vec::new(),
+            renumber: Vec::new(),
+            update: Vec::new(),
+            add: Vec::new(),
+            uid_next: Uid::FIRST,
+            highest_modseq: ModSeq::FIRST,
+            first_recent_uid: Uid::FIRST,
+        }
+    }
+}

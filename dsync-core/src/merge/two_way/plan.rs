@@ -20,15 +20,11 @@ impl MergedMailbox {
     ) -> MailboxPlan {
         let mut plan = MailboxPlan {
             changes: MailboxChanges {
-                origin: Origin::Mirrored,
                 identity: self.identity,
-                remove: Vec::new(),
-                renumber: Vec::new(),
-                update: Vec::new(),
-                add: Vec::new(),
                 uid_next: self.uid_next,
                 highest_modseq: self.highest_modseq,
                 first_recent_uid: self.first_recent_uid,
+                ..MailboxChanges::empty(Origin::Mirrored)
             },
             fetch: Vec::new(),
             unplaced: Vec::new(),

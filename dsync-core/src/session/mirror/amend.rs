@@ -197,15 +197,12 @@ fn keep_as_another(
         mailbox.messages().keyed().filter(|(_, record)| gives_way(record)).map(|(key, _)| key).collect();
     let highest_modseq = status.highest_modseq.unwrap_or(ModSeq::FIRST);
     mailbox.commit(MailboxChanges {
-        origin: Origin::Mirrored,
         identity: MailboxIdentity { guid, uid_validity },
         highest_modseq: if remove.is_empty() { highest_modseq } else { highest_modseq.plus(1) },
         remove,
-        renumber: Vec::new(),
-        update: Vec::new(),
-        add: Vec::new(),
         uid_next: status.uid_next,
         first_recent_uid: status.first_recent_uid.unwrap_or(Uid::FIRST),
+        ..MailboxChanges::empty(Origin::Mirrored)
     })?;
     guid.or(mailbox.status().identity.guid)
         .ok_or_else(|| StoreError::new(crate::store::ErrorKind::Corrupt, format!("mailbox {name} was given no GUID")))

@@ -3,7 +3,7 @@
 //! Files that a delivery or another mail program left have no UID yet; a mailbox that no server has seen has no GUID.
 //! A server decides that when it opens the mailbox, and so do we. It is the store's own change, not the other side's.
 
-use crate::merge::{self, MailboxPlan, MailboxView};
+use crate::merge::{self, MailboxView};
 use crate::model::{MailboxName, MailboxStatus, ModSeq, Uid};
 use crate::store::{ErrorKind, MailStore, Mailbox, MailboxChanges, Origin, StoreError};
 
@@ -57,6 +57,6 @@ fn unchanged(status: &MailboxStatus) -> MailboxChanges {
         uid_next: status.uid_next,
         highest_modseq: status.highest_modseq.unwrap_or(ModSeq::FIRST),
         first_recent_uid: status.first_recent_uid.unwrap_or(Uid::FIRST),
-        ..MailboxPlan::nothing().changes
+        ..MailboxChanges::empty(Origin::Mirrored)
     }
 }
