@@ -3,6 +3,8 @@
 use std::fmt;
 use std::fs::File;
 use std::io::{self, Read};
+use std::os::unix::fs::FileExt;
+use std::sync::Arc;
 
 /// The bytes of one message: a stream of known length, never a buffer that has to hold all of it.
 ///
@@ -16,11 +18,55 @@ pub struct MessageBody {
 
 /// Where the bytes of a message come from.
 pub enum BodySource {
-    /// A whole plain file, opened for reading and positioned at the start of the message. The receiver may let the
-    /// kernel copy or share the bytes.
-    File(File),
+    /// A part of an open plain file, or all of it. The receiver may let the kernel copy or share the bytes.
+    File(FileRange),
     /// Anything else that can be read to its end.
     Stream(Box<dyn Read + Send>),
+}
+
+/// A part of an open plain file, read from its start to its end. Reading does not move the place of the file, so many
+/// messages of one file can share its handle.
+#[derive(Clone, Debug)]
+pub struct FileRange {
+    file: Arc<File>,
+    offset: u64,
+    length: u64,
+}
+
+impl FileRange {
+    /// `length` bytes from `offset` on. If the file ends earlier, reading ends there too.
+    #[must_use]
+    pub fn new(file: Arc<File>, offset: u64, length: u64) -> Self {
+        Self { file, offset, length }
+    }
+
+    /// The file.
+    #[must_use]
+    pub fn file(&self) -> &File {
+        &self.file
+    }
+
+    /// Where in the file the next byte is.
+    #[must_use]
+    pub fn offset(&self) -> u64 {
+        self.offset
+    }
+
+    /// How many bytes are left.
+    #[must_use]
+    pub fn length(&self) -> u64 {
+        self.length
+    }
+}
+
+impl Read for FileRange {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let most = usize::try_from(self.length).unwrap_or(usize::MAX).min(buffer.len());
+        let count = self.file.read_at(&mut buffer[..most], self.offset)?;
+        self.offset = self.offset.saturating_add(count as u64);
+        self.length = self.length.saturating_sub(count as u64);
+        Ok(count)
+    }
 }
 
 impl MessageBody {
@@ -33,7 +79,13 @@ impl MessageBody {
     /// The whole of an open file.
     #[must_use]
     pub fn from_file(file: File, size: u64) -> Self {
-        Self { size: Some(size), source: BodySource::File(file) }
+        Self::from_range(FileRange::new(Arc::new(file), 0, size))
+    }
+
+    /// A part of an open file.
+    #[must_use]
+    pub fn from_range(range: FileRange) -> Self {
+        Self { size: Some(range.length()), source: BodySource::File(range) }
     }
 
     /// Reads everything; for small messages and tests.
@@ -53,7 +105,7 @@ impl MessageBody {
 impl Read for MessageBody {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         match &mut self.source {
-            BodySource::File(file) => file.read(buffer),
+            BodySource::File(range) => range.read(buffer),
             BodySource::Stream(stream) => stream.read(buffer),
         }
     }
@@ -62,5 +114,26 @@ impl Read for MessageBody {
 impl fmt::Debug for MessageBody {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("MessageBody").field("size", &self.size).finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_range_ends_where_it_says_or_where_the_file_does() {
+        let path = std::env::temp_dir().join(format!("dsync-range-{}", std::process::id()));
+        std::fs::write(&path, b"0123456789").unwrap();
+        let file = Arc::new(File::open(&path).unwrap());
+        std::fs::remove_file(&path).unwrap();
+        let read = |offset, length| {
+            let mut bytes = Vec::new();
+            FileRange::new(Arc::clone(&file), offset, length).read_to_end(&mut bytes).unwrap();
+            bytes
+        };
+        assert_eq!(read(2, 3), b"234");
+        assert_eq!(read(8, 9), b"89");
+        assert!(MessageBody::from_range(FileRange::new(Arc::clone(&file), 8, 9)).read_all().is_err());
     }
 }

@@ -5,7 +5,7 @@
 mod body;
 mod error;
 
-pub use body::{BodySource, MessageBody};
+pub use body::{BodySource, FileRange, MessageBody};
 pub use error::{ErrorKind, StoreError};
 
 use crate::model::{
