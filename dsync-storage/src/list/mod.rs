@@ -4,9 +4,15 @@
 //! * [`mutf7`]: how names are spelled on disk.
 //! * [`subscriptions`], [`mailbox_log`], [`uidvalidity`]: the files beside the mailboxes, as bytes; [`files`] reads
 //!   and writes them.
+//! * `context`: what all parts of an opened store share; `hidden` and `build`: where things are built before they appear;
+//!   `changes`: changes of the tree that are the same in every store.
 //! * [`lock`]: keeps others from creating, deleting and renaming.
 
+pub(crate) mod build;
+pub(crate) mod changes;
+pub(crate) mod context;
 pub mod files;
+pub(crate) mod hidden;
 pub mod layout;
 pub mod list_index;
 pub mod lock;

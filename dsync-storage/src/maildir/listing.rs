@@ -9,9 +9,9 @@ use std::path::{Path, PathBuf};
 use dsync_core::model::{MailboxName, MailboxNode, MailboxTree, NodeKind};
 use dsync_core::store::{ErrorKind, StoreError};
 
-use super::context::Context;
 use super::{foreign, snapshot};
 use crate::fs::read::{self, Entry, EntryKind};
+use crate::list::context::Context;
 use crate::list::files::read_subscriptions;
 use crate::list::layout::{Layout, MailboxPaths};
 use crate::text::lossy;
@@ -51,7 +51,7 @@ fn tree_once(context: &Context) -> Result<MailboxTree, StoreError> {
     }
     match context.naming.layout {
         Layout::MaildirPlusPlus => maildir_plus_plus(context, &mut tree)?,
-        Layout::Fs => {
+        Layout::Fs | Layout::Dbox => {
             let mut walk = Walk { context, tree: &mut tree, parents: BTreeSet::new() };
             walk.directory(&context.roots.mails, &mut Vec::new())?;
         }

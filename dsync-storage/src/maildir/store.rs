@@ -9,13 +9,15 @@ use dsync_core::model::{
 };
 use dsync_core::store::{Capabilities, ErrorKind, MailStore, Mailbox, StoreError};
 
-use super::build::Build;
-use super::context::{Context, invalid_name};
 use super::mailbox::MaildirMailbox;
-use super::{hidden, listing, snapshot, tree_changes};
+use super::{listing, snapshot, tree_changes};
 use crate::fs::{mutation, unique};
+use crate::list::build::Build;
+use crate::list::context::{Context, invalid_name};
 use crate::list::files::{allocate_uid_validity, read_changes};
+use crate::list::hidden::HiddenPlaces;
 use crate::list::layout::{Layout, MailboxPaths};
+use crate::list::{changes, hidden};
 use crate::location::{IndexPlace, Location};
 
 /// A Maildir store that was opened.
@@ -64,6 +66,7 @@ impl MaildirStore {
             naming,
             separators,
             subscriptions: location.subscriptions.clone().unwrap_or_else(|| "subscriptions".to_owned()),
+            hidden: HiddenPlaces::MAILDIR,
             read_only,
         };
         Self { context: Arc::new(context), cleaned: false }
@@ -169,7 +172,7 @@ impl MailStore for MaildirStore {
 
     fn note_deleted(&mut self, guid: MailboxGuid) -> Result<(), StoreError> {
         self.prepare()?;
-        tree_changes::note(&self.context, &[TreeChange::MailboxDeleted(guid)], &[])
+        changes::note(&self.context, &[TreeChange::MailboxDeleted(guid)], &[])
     }
 
     fn new_identity(&mut self) -> Result<MailboxIdentity, StoreError> {
@@ -191,7 +194,7 @@ impl MailStore for MaildirStore {
             return Err(StoreError::new(ErrorKind::Exists, text));
         }
         self.prepare()?;
-        let permissions = tree_changes::permissions_for(&self.context, name);
+        let permissions = changes::permissions_for(&self.context, name);
         let context = Arc::clone(&self.context);
         if name.is_inbox() {
             // INBOX is the root itself, so it cannot be built elsewhere.
@@ -218,7 +221,7 @@ impl MailStore for MaildirStore {
         refuse_inbox(from)?;
         refuse_inbox(to)?;
         self.prepare()?;
-        tree_changes::rename(&self.context, from, to)
+        changes::rename(&self.context, from, to, &|| listing::tree(&self.context))
     }
 
     fn create_directory(&mut self, name: &MailboxName) -> Result<(), StoreError> {
@@ -228,7 +231,7 @@ impl MailStore for MaildirStore {
         }
         let paths = self.paths(name)?;
         self.prepare()?;
-        tree_changes::create_directory(&self.context, &paths)
+        changes::create_directory(&self.context, &paths.mails)
     }
 
     fn delete_directory(&mut self, name: &MailboxName) -> Result<(), StoreError> {
@@ -243,7 +246,7 @@ impl MailStore for MaildirStore {
 
     fn set_subscribed(&mut self, name: &MailboxName, subscribed: bool) -> Result<(), StoreError> {
         self.prepare()?;
-        tree_changes::set_subscribed(&self.context, name, subscribed)
+        changes::set_subscribed(&self.context, name, subscribed)
     }
 }
 

@@ -53,6 +53,8 @@ fn one_message(highest_modseq: u64) -> IndexTarget {
         mirrored: false,
         removed: vec![],
         reuses_uids: false,
+        stale_in_cache: Vec::new(),
+        extensions: Vec::new(),
         messages: vec![TargetMessage { uid: 3, flags: 8, keywords: vec![b"k".to_vec()], modseq: 2 }],
     }
 }

@@ -1,28 +1,31 @@
-//! What all parts of one opened Maildir share.
+//! What all parts of one opened store share.
 
 use dsync_core::store::{ErrorKind, StoreError};
 
+use super::hidden::HiddenPlaces;
+use super::layout::{InvalidName, Naming, Roots};
 use crate::fs::permissions::Permissions;
-use crate::list::layout::{InvalidName, Naming, Roots};
 
 /// A store that was opened: where it is and what may be done to it.
 #[derive(Debug)]
-pub(super) struct Context {
+pub(crate) struct Context {
     /// As the user wrote it.
-    pub(super) location: String,
-    pub(super) roots: Roots,
-    pub(super) naming: Naming,
+    pub(crate) location: String,
+    pub(crate) roots: Roots,
+    pub(crate) naming: Naming,
     /// Separators that clients of the store may see.
-    pub(super) separators: Vec<char>,
+    pub(crate) separators: Vec<char>,
     /// Name of the subscriptions file.
-    pub(super) subscriptions: String,
-    pub(super) read_only: bool,
+    pub(crate) subscriptions: String,
+    /// Where things are built before they appear.
+    pub(crate) hidden: HiddenPlaces,
+    pub(crate) read_only: bool,
 }
 
 impl Context {
     /// # Errors
     /// If nothing may be changed.
-    pub(super) fn refuse_if_read_only(&self) -> Result<(), StoreError> {
+    pub(crate) fn refuse_if_read_only(&self) -> Result<(), StoreError> {
         if self.read_only {
             let text = format!("{} was opened for reading only", self.location);
             return Err(StoreError::new(ErrorKind::ReadOnly, text));
@@ -31,12 +34,12 @@ impl Context {
     }
 
     /// What new files in the root look like.
-    pub(super) fn permissions(&self) -> Permissions {
+    pub(crate) fn permissions(&self) -> Permissions {
         Permissions::like(&self.roots.mails, &self.roots.mails)
     }
 }
 
 /// A name that the store cannot hold.
-pub(super) fn invalid_name(error: &InvalidName) -> StoreError {
+pub(crate) fn invalid_name(error: &InvalidName) -> StoreError {
     StoreError::new(ErrorKind::InvalidName, error.to_string())
 }
