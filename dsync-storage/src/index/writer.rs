@@ -63,26 +63,33 @@ pub fn create(
         Ok(file) => Some(FileLock::exclusive(file, &files.log(), WAIT)?),
         Err(_) => None,
     };
-    create_without_lock(files, target, dates, permissions, durability)?;
+    for path in [files.log(), files.old_log(), files.cache(), files.main()] {
+        mutation::remove_file(&path)?;
+    }
+    let index_id = now().as_u32().max(1);
+    write_snapshot(files, (index_id, FIRST_LOG), target, dates, permissions, durability)?;
     drop(old);
     Ok(())
 }
 
-fn create_without_lock(
+/// Writes the state into the main index, and then a log of this id and number that only continues it. In this order a crash
+/// leaves an index that servers correct by the old log without losing a message.
+fn write_snapshot(
     files: &IndexFiles,
+    (index_id, log_seq): (u32, u32),
     target: &IndexTarget,
     dates: &SaveDates,
     permissions: &Permissions,
     durability: Durability,
 ) -> Result<(), IndexError> {
-    for path in [files.log(), files.old_log(), files.cache(), files.main()] {
-        mutation::remove_file(&path)?;
-    }
-    let index_id = now().as_u32().max(1);
     let places = write_new_cache(files, index_id, index_id, dates, permissions, durability)?;
-    let index = target::snapshot(index_id, FIRST_LOG, target, &places);
-    let temporary = files.with(".tmp");
-    replace::replace(&files.main(), &temporary, &index.encode(), permissions, durability)?;
+    let index = target::snapshot(index_id, log_seq, target, &places);
+    replace::replace(&files.main(), &files.with(".tmp"), &index.encode(), permissions, durability)?;
+    let mut header = LogHeader::new(index_id, log_seq, now().as_u32(), target.highest_modseq);
+    // With 0 it would start the index from nothing.
+    header.prev_file_seq = log_seq.saturating_sub(1).max(1);
+    header.prev_file_offset = index.get(offset::LOG_HEAD);
+    replace::replace(&files.log(), &files.with(".log.newlock"), &header.encode(), permissions, durability)?;
     Ok(())
 }
 
@@ -295,6 +302,7 @@ impl LockedIndex {
         let view = &self.state.view;
         let index_id = view.snapshot().index_id();
         let old_seq = view.extension(CACHE).map_or(0, |extension| extension.reset_id);
+        let seq = self.state.log.as_ref().map_or(FIRST_LOG, |log| log.file_seq.saturating_add(1));
         // The places of other messages in the cache are forgotten with the log, so all dates are written again.
         let wanted = |(uid, _): &(u32, u32)| target.messages.binary_search_by_key(uid, |m| m.uid).is_ok();
         let all: Vec<_> = self.all_dates(dates)?.into_iter().filter(wanted).collect();
@@ -302,9 +310,10 @@ impl LockedIndex {
         let places = write_new_cache(&self.files, index_id, cache_seq, &all, &self.permissions, Durability::Now)?;
         let Some((records, initial)) = target::whole_log(index_id, target, &places) else {
             // So few changes can have been counted only by an index that was not made by counting; one like it then.
-            return create_without_lock(&self.files, target, &all, &self.permissions, Durability::Now);
+            write_snapshot(&self.files, (index_id, seq), target, &all, &self.permissions, Durability::Now)?;
+            mutation::remove_file(&self.files.old_log())?;
+            return Ok(());
         };
-        let seq = self.state.log.as_ref().map_or(FIRST_LOG, |log| log.file_seq.saturating_add(1));
         let header = LogHeader::new(index_id, seq, now().as_u32(), initial);
         let bytes = [header.encode(), encode_transaction(&records)].concat();
         let (path, new) = (self.files.log(), self.files.with(".log.newlock"));
