@@ -10,6 +10,7 @@
 
 pub mod dbox;
 pub mod fs;
+mod incoming;
 pub mod index;
 pub mod list;
 pub mod location;

@@ -10,7 +10,7 @@
 //! * [`mailbox`]: the index of a mailbox in the terms of the model.
 //! * [`writer`]: locking an index and bringing it into a wanted state.
 
-mod bytes;
+pub(crate) mod bytes;
 pub mod cache;
 pub mod files;
 pub mod history;

@@ -160,8 +160,7 @@ pub(crate) fn set_subscribed(context: &Context, name: &MailboxName, subscribed: 
 
 /// Takes the lock of the list.
 pub(crate) fn lock(context: &Context) -> Result<ListLock, FsError> {
-    let root = context.roots.index.as_ref().unwrap_or(&context.roots.mails);
-    ListLock::take(root, &context.permissions())
+    ListLock::take(context.list_root(), &context.permissions())
 }
 
 /// A change of a name, for each way in which a server may spell the name. Those that it does not know mean nothing to it.

@@ -1,5 +1,8 @@
 //! What all parts of one opened store share.
 
+use std::os::unix::fs::MetadataExt;
+use std::path::Path;
+
 use dsync_core::store::{ErrorKind, StoreError};
 
 use super::hidden::HiddenPlaces;
@@ -31,6 +34,22 @@ impl Context {
             return Err(StoreError::new(ErrorKind::ReadOnly, text));
         }
         Ok(())
+    }
+
+    /// A name for the store that stays the same and that no other has.
+    pub(crate) fn store_id(&self, driver: &str) -> String {
+        // Not the name of the host: in a container it may be another one in every run.
+        let root = &self.roots.mails;
+        let root = root.canonicalize().unwrap_or_else(|_| root.clone());
+        // Of two disks that take turns at one place, each is a store of its own.
+        let disk = nix::sys::statvfs::statvfs(&root).map_or(0, |file_system| file_system.filesystem_id());
+        let inode = std::fs::metadata(&root).map_or(0, |metadata| metadata.ino());
+        format!("{driver} {} {disk} {inode}", root.display())
+    }
+
+    /// The root that holds what servers keep about the tree of mailboxes.
+    pub(crate) fn list_root(&self) -> &Path {
+        self.roots.index.as_ref().unwrap_or(&self.roots.mails)
     }
 
     /// What new files in the root look like.

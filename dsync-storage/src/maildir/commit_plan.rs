@@ -14,8 +14,8 @@ use super::file_name::{FileName, SlotSet, base_of, can_be_base};
 use super::join::Joined;
 use super::keywords::KeywordSlots;
 use super::scan::{Subdirectory, path_of};
-use super::staging::Sizes;
 use super::uidlist::{UidList, UidListEntry, can_be_field};
+use crate::incoming::Sizes;
 use crate::text::lossy;
 
 /// What was found in the mailbox, under its lock.

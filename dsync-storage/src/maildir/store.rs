@@ -1,6 +1,5 @@
 //! A tree of Maildirs as a mail store.
 
-use std::os::unix::fs::MetadataExt;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -142,13 +141,7 @@ impl MailStore for MaildirStore {
         if !self.context.read_only {
             self.prepare()?;
         }
-        // Not the name of the host: in a container it may be another one in every run.
-        let root = &self.context.roots.mails;
-        let root = root.canonicalize().unwrap_or_else(|_| root.clone());
-        // Of two disks that take turns at one place, each is a store of its own.
-        let disk = nix::sys::statvfs::statvfs(&root).map_or(0, |file_system| file_system.filesystem_id());
-        let inode = std::fs::metadata(&root).map_or(0, |metadata| metadata.ino());
-        Ok(format!("maildir {} {disk} {inode}", root.display()))
+        Ok(self.context.store_id("maildir"))
     }
 
     fn capabilities(&self) -> Capabilities {
