@@ -6,13 +6,14 @@ use dsync_core::model::{
     HistoryRange, MailboxHistory, MailboxIdentity, MailboxName, MailboxStatus, MessageKey, MessageList,
     MessageRecord, SyncPoint,
 };
-use dsync_core::store::{ErrorKind, Mailbox, MailboxChanges, MessageBody, SavedBody, StoreError};
+use dsync_core::store::{ErrorKind, FileRange, Mailbox, MailboxChanges, MessageBody, SavedBody, StoreError};
 
 use super::build::Build;
 use super::context::Context;
-use super::snapshot::{self, IndexHealth, Snapshot};
+use super::snapshot::{self, IndexHealth, OpenedMessage, Snapshot};
 use super::staging::StagedFile;
 use super::{commit, indexed, listing};
+use crate::content;
 use crate::fs::permissions::Permissions;
 use crate::list::layout::MailboxPaths;
 
@@ -131,13 +132,18 @@ impl Mailbox for MaildirMailbox {
 
     fn body(&mut self, message: MessageKey) -> Result<MessageBody, StoreError> {
         let index = self.messages().index_of(message);
-        let file = index.and_then(|index| self.snapshot.joined.files.get(index));
-        let file = file.ok_or_else(|| {
+        let found = index.and_then(|index| Some((index, self.snapshot.joined.files.get(index)?)));
+        let (index, file) = found.ok_or_else(|| {
             let text = format!("mailbox {} has no {message}", self.name);
             StoreError::new(ErrorKind::NotFound, text)
         })?;
-        let (file, size) = snapshot::open_message(&self.paths.mails, file)?;
-        Ok(MessageBody::from_file(file, size))
+        let OpenedMessage { file, size, path } = snapshot::open_message(&self.paths.mails, file)?;
+        let stored = FileRange::new(Arc::new(file), 0, size);
+        match self.snapshot.stated_size(index) {
+            // It is not compressed, whatever it begins with.
+            Some(stated) if stated == size => Ok(MessageBody::from_range(stored)),
+            stated => content::open(stored, stated, &path),
+        }
     }
 
     fn save(&mut self, message: &MessageRecord, body: MessageBody) -> Result<SavedBody, StoreError> {
