@@ -15,6 +15,7 @@ mod exact;
 pub mod lz4;
 mod zstd;
 
+use std::io;
 use std::path::Path;
 
 use dsync_core::store::{BodySource, ErrorKind, FileRange, MessageBody, StoreError};
@@ -27,6 +28,9 @@ use crate::fs::FsError;
 
 /// The message that is stored as `stored`, a part of the file at `path`. `plain_size` is how many bytes the message has,
 /// if the store says so; it matters only for a compressed one. What is not compressed is returned as it is.
+///
+/// What begins like compressed data but has the size of the message already is taken for compressed only if it can be
+/// decompressed to that size: both a plain message that begins so and one that did not become smaller are possible.
 ///
 /// A compressed message is a stream, and ends with an error of kind `InvalidData` that names the file if the data is
 /// damaged or the message has another size.
@@ -46,7 +50,14 @@ pub fn open(stored: FileRange, plain_size: Option<u64>, path: &Path) -> Result<M
             );
             return Err(StoreError::new(ErrorKind::Source, text));
         }
-        Format::Compressed(compression) => compression.reader(stored),
+        Format::Compressed(compression) => {
+            let has_its_size = plain_size == Some(stored.length());
+            let mut trial = Exact::new(compression.reader(stored.clone()), plain_size, place.clone());
+            if has_its_size && io::copy(&mut trial, &mut io::sink()).is_err() {
+                return Ok(MessageBody::from_range(stored));
+            }
+            compression.reader(stored)
+        }
     };
     let exact = Exact::new(reader, plain_size, place);
     Ok(MessageBody { size: plain_size, source: BodySource::Stream(Box::new(exact)) })

@@ -95,6 +95,24 @@ fn messages_as_their_own_programs_compress_them_are_read() {
 }
 
 #[test]
+fn what_has_the_size_of_the_message_already_is_compressed_only_if_it_can_be() {
+    // Not every message becomes smaller.
+    let (plain, bytes) = (0..)
+        .map(mail)
+        .map(|plain| [&plain[..], b"-- \n"].concat())
+        .flat_map(|plain| (0..40).map(move |more| [&plain[..], &b"x".repeat(more)].concat()))
+        .map(|plain| (plain.clone(), compressed("gzip", &plain)))
+        .find(|(plain, bytes)| plain.len() == bytes.len())
+        .unwrap();
+    assert_eq!(read(&bytes, Some(plain.len() as u64)).unwrap(), plain);
+    for bytes in [b"BZh1 is no bzip2\n".to_vec(), compressed("gzip", &mail(40)), b"\x1f\x8b".to_vec()] {
+        let body = opened(&bytes, Some(bytes.len() as u64)).unwrap();
+        assert!(matches!(body.source, BodySource::File(_)));
+        assert_eq!(body.read_all().unwrap(), bytes);
+    }
+}
+
+#[test]
 fn members_and_frames_that_follow_each_other_are_one_message() {
     for format in ["gzip", "bzip2", "xz", "zstd"] {
         let bytes = [compressed(format, b"one "), compressed(format, b"two")].concat();

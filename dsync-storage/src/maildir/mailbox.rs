@@ -139,11 +139,7 @@ impl Mailbox for MaildirMailbox {
         })?;
         let OpenedMessage { file, size, path } = snapshot::open_message(&self.paths.mails, file)?;
         let stored = FileRange::new(Arc::new(file), 0, size);
-        match self.snapshot.stated_size(index) {
-            // It is not compressed, whatever it begins with.
-            Some(stated) if stated == size => Ok(MessageBody::from_range(stored)),
-            stated => content::open(stored, stated, &path),
-        }
+        content::open(stored, self.snapshot.stated_size(index), &path)
     }
 
     fn save(&mut self, message: &MessageRecord, body: MessageBody) -> Result<SavedBody, StoreError> {
