@@ -24,6 +24,8 @@ pub struct Store {
     place: PathBuf,
     path: PathBuf,
     options: String,
+    /// More lines of configuration.
+    settings: String,
     /// The store for which this one stands in: what Dovecot says about a copy, it says about the original.
     log: PathBuf,
     user: MailUser,
@@ -77,6 +79,7 @@ impl Dovecot {
             log: place.join(format!("{name}.log")),
             place,
             options: options.to_owned(),
+            settings: String::new(),
             user: self.user,
         };
         store.write_configuration();
@@ -93,6 +96,14 @@ impl Store {
     /// Its mail location.
     pub fn location(&self) -> String {
         format!("maildir:{}{}", self.path.display(), self.options)
+    }
+
+    /// The same store, opened by a Dovecot that is configured with these lines as well.
+    #[must_use]
+    pub fn configured(mut self, settings: &str) -> Self {
+        self.settings.push_str(settings);
+        self.write_configuration();
+        self
     }
 
     fn configuration(&self) -> PathBuf {
@@ -116,12 +127,14 @@ impl Store {
              protocols = imap pop3\n\
              # Tests do not survive power cuts.\n\
              mail_fsync = never\n\
-             namespace inbox {{\n  inbox = yes\n  separator = /\n}}\n",
+             namespace inbox {{\n  inbox = yes\n  separator = /\n}}\n\
+             {settings}",
             place = self.place.display(),
             log = self.log.display(),
             location = self.location(),
             uid = self.user.uid,
             gid = self.user.gid,
+            settings = self.settings,
         );
         fs::write(self.configuration(), text).unwrap();
     }

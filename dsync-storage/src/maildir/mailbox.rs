@@ -6,11 +6,12 @@ use dsync_core::model::{
     HistoryRange, MailboxHistory, MailboxIdentity, MailboxName, MailboxStatus, MessageKey, MessageList,
     MessageRecord, SyncPoint,
 };
-use dsync_core::store::{ErrorKind, Mailbox, MailboxChanges, MessageBody, SavedBody, StoreError};
+use dsync_core::store::{ErrorKind, FileRange, Mailbox, MailboxChanges, MessageBody, SavedBody, StoreError};
 
-use super::snapshot::{self, IndexHealth, Snapshot};
+use super::snapshot::{self, IndexHealth, OpenedMessage, Snapshot};
 use super::staging::StagedFile;
 use super::{commit, listing};
+use crate::content;
 use crate::fs::mutation;
 use crate::fs::permissions::Permissions;
 use crate::index;
@@ -154,13 +155,14 @@ impl Mailbox for MaildirMailbox {
 
     fn body(&mut self, message: MessageKey) -> Result<MessageBody, StoreError> {
         let index = self.messages().index_of(message);
-        let file = index.and_then(|index| self.snapshot.joined.files.get(index));
-        let file = file.ok_or_else(|| {
+        let found = index.and_then(|index| Some((index, self.snapshot.joined.files.get(index)?)));
+        let (index, file) = found.ok_or_else(|| {
             let text = format!("mailbox {} has no {message}", self.name);
             StoreError::new(ErrorKind::NotFound, text)
         })?;
-        let (file, size) = snapshot::open_message(&self.paths.mails, file)?;
-        Ok(MessageBody::from_file(file, size))
+        let OpenedMessage { file, size, path } = snapshot::open_message(&self.paths.mails, file)?;
+        let stored = FileRange::new(Arc::new(file), 0, size);
+        content::open(stored, self.snapshot.stated_size(index), &path)
     }
 
     fn save(&mut self, message: &MessageRecord, body: MessageBody) -> Result<SavedBody, StoreError> {
