@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use dsync_core::store::MailStore;
 use dsync_storage::location::{Driver, Location};
-use dsync_storage::maildir::MaildirStore;
+use dsync_storage::settings::Settings;
 
 use crate::arguments::Arguments;
 use crate::exit::Failure;
@@ -17,13 +17,15 @@ pub(crate) fn open_source_and_destination(arguments: &Arguments) -> Result<Pair,
     let (first, second) = locations(arguments)?;
     let reverse = arguments.command.run().reverse;
     let (source, destination) = if reverse { (second, first) } else { (first, second) };
-    Ok((open_source(&source)?, open_for_changes(&destination)?))
+    let settings = settings(arguments)?;
+    Ok((open_source(&source, &settings)?, dsync_storage::open(&destination, &settings)?))
 }
 
 /// Opens two stores that both may be changed. Nothing is written yet.
 pub(crate) fn open_both(arguments: &Arguments) -> Result<Pair, Failure> {
     let (first, second) = locations(arguments)?;
-    Ok((open_for_changes(&first)?, open_for_changes(&second)?))
+    let settings = settings(arguments)?;
+    Ok((dsync_storage::open(&first, &settings)?, dsync_storage::open(&second, &settings)?))
 }
 
 fn locations(arguments: &Arguments) -> Result<(Location, Location), Failure> {
@@ -52,14 +54,47 @@ fn first_location(arguments: &Arguments, home: Option<&Path>) -> Result<Location
                 .to_owned(),
         ));
     };
-    let maildir = home.join("Maildir");
-    if maildir.join("cur").is_dir() {
-        return Ok(Location::new(Driver::Maildir, maildir));
+    for name in ["Maildir", "mdbox", "sdbox"] {
+        let root = home.join(name);
+        if let Some(driver) = Driver::detect(&root) {
+            return Ok(Location::new(driver, root));
+        }
     }
     Err(Failure::Configuration(format!(
-        "mail_location is not set and there is no mail store at {}; use -o mail_location=...",
-        maildir.display()
+        "mail_location is not set and there is no mail store in {} (Maildir, mdbox or sdbox); use -o \
+         mail_location=...",
+        home.display()
     )))
+}
+
+/// The settings that change how stores are read and written.
+fn settings(arguments: &Arguments) -> Result<Settings, Failure> {
+    let mut settings = Settings::default();
+    let given = |name| arguments.setting(name).filter(|value| !value.is_empty());
+    if let Some(text) = given("mdbox_rotate_size") {
+        settings.rotate_size = parse_size(text).ok_or_else(|| {
+            Failure::Configuration(format!("mdbox_rotate_size: {text:?} is no size; write for example 10M"))
+        })?;
+    }
+    settings.attachments = given("mail_attachment_dir").map(PathBuf::from);
+    Ok(settings)
+}
+
+/// A number of bytes, with a unit of 1024: `10M`, `2 k`, `4096`, `1GB`.
+fn parse_size(text: &str) -> Option<u64> {
+    let end = text.find(|character: char| !character.is_ascii_digit()).unwrap_or(text.len());
+    let (digits, unit) = text.split_at(end);
+    let unit = unit.trim().to_ascii_uppercase();
+    let unit = unit.strip_suffix("IB").or(unit.strip_suffix('B')).unwrap_or(&unit);
+    let shift = match unit {
+        "" => 0,
+        "K" => 10,
+        "M" => 20,
+        "G" => 30,
+        "T" => 40,
+        _ => return None,
+    };
+    digits.parse::<u64>().ok()?.checked_mul(1 << shift)
 }
 
 fn second_location(words: &[String], home: Option<&Path>) -> Result<Location, Failure> {
@@ -72,25 +107,28 @@ fn second_location(words: &[String], home: Option<&Path>) -> Result<Location, Fa
     Location::parse(word, home).map_err(|error| Failure::Usage(error.to_string()))
 }
 
-fn open_source(location: &Location) -> Result<Box<dyn MailStore>, Failure> {
-    refuse_dbox(location)?;
+fn open_source(location: &Location, settings: &Settings) -> Result<Box<dyn MailStore>, Failure> {
     if !location.root.is_dir() {
         return Err(Failure::Configuration(format!(
             "the source {location} does not exist; check the path and whether it is mounted (the destination was not \
              touched)"
         )));
     }
-    Ok(Box::new(MaildirStore::open_read_only(location)?))
+    Ok(dsync_storage::open_read_only(location, settings)?)
 }
 
-fn open_for_changes(location: &Location) -> Result<Box<dyn MailStore>, Failure> {
-    refuse_dbox(location)?;
-    Ok(Box::new(MaildirStore::open(location)?))
-}
+#[cfg(test)]
+mod tests {
+    use super::*;
 
-fn refuse_dbox(location: &Location) -> Result<(), Failure> {
-    if location.driver.is_dbox() {
-        return Err(Failure::Configuration(format!("{location} cannot be opened yet")));
+    #[test]
+    fn sizes_have_units() {
+        for (text, size) in [("10M", 10 << 20), ("2 k", 2048), ("7", 7), ("1GB", 1 << 30), ("1 KiB", 1024), ("5b", 5)]
+        {
+            assert_eq!(parse_size(text), Some(size), "{text}");
+        }
+        for text in ["", "M", "10X", "-1", "99999999999999999999", "20000000T"] {
+            assert_eq!(parse_size(text), None, "{text}");
+        }
     }
-    Ok(())
 }

@@ -7,6 +7,9 @@
 //! * [`list`]: mailbox names and layouts, subscriptions, change log.
 //! * [`location`]: a location as text, such as `maildir:~/Maildir`.
 //! * [`maildir`]: the Maildir store.
+//! * [`settings`]: settings of the server that change how stores are read and written.
+//!
+//! [`open`] and [`open_read_only`] give the store at a location, whatever its format is.
 #![deny(unsafe_op_in_unsafe_fn)]
 
 pub mod content;
@@ -17,4 +20,8 @@ pub mod index;
 pub mod list;
 pub mod location;
 pub mod maildir;
+mod open;
+pub mod settings;
 mod text;
+
+pub use open::{open, open_read_only};

@@ -175,13 +175,11 @@ impl MapChanges {
     }
 }
 
-/// The record that says that everything before `log_size` has been carried out. It is to follow there, and is 16 bytes
-/// long itself.
+/// A record that changes nothing. While the log does not say that it has been carried out, everybody knows that somebody is
+/// at work, or crashed.
 #[must_use]
-pub fn record_of_end(log_size: u32) -> LogRecord {
-    const SIZE: u32 = 16;
-    let end = log_size.saturating_add(SIZE);
-    LogRecord::external(Change::HeaderUpdate(vec![(offset::LOG_TAIL, end.to_le_bytes().to_vec())]))
+pub fn record_of_work() -> LogRecord {
+    LogRecord::external(intro_of_references())
 }
 
 fn encode_places(places: &[(u32, MapPlace)]) -> Vec<u8> {
@@ -242,7 +240,10 @@ mod tests {
         assert_eq!(Map::of_view(&view).unwrap(), Map { next_uid: 1, ..Map::default() });
         apply(&mut view, &records_of_new_map(99));
         let add = vec![entry(1, 1, 16, 1), entry(2, 1, 116, 2), entry(5, 2, 16, 1)];
-        apply(&mut view, &MapChanges { highest_file_id: Some(2), add: add.clone(), ..MapChanges::default() }.records());
+        apply(
+            &mut view,
+            &MapChanges { highest_file_id: Some(2), add: add.clone(), ..MapChanges::default() }.records(),
+        );
         let map = Map::of_view(&view).unwrap();
         assert_eq!((map.uid_validity, map.next_uid, map.highest_file_id), (99, 6, 2));
         assert_eq!(map.entries, add);

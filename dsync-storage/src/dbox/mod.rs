@@ -1,5 +1,28 @@
-//! Dovecot's dbox formats.
+//! mdbox and sdbox: everything about a message but its bytes is in an index, as servers share it.
 //!
-//! * [`message_file`]: the files that hold messages, `m.N` of mdbox and `u.UID` of sdbox, as bytes.
+//! * [`message_file`], [`map`], [`header`]: the formats, as bytes.
+//! * `storage`, `single`: where the messages of an mdbox and of an sdbox are. `snapshot`: from there to what clients see.
+//! * `staging`, `commit_plan`, `commit`: from wanted changes to the files. `locked_map` changes the map of an mdbox,
+//!   `references` puts it right after a crash, `known` finds messages that are there already.
+//! * `listing`, `removal`: the tree of mailboxes.
+//! * [`DboxStore`]: all of it behind the traits.
 
+mod commit;
+mod commit_plan;
+pub mod header;
+mod known;
+mod listing;
+mod locked_map;
+mod mailbox;
+pub mod map;
 pub mod message_file;
+mod references;
+mod removal;
+mod shared;
+mod single;
+mod snapshot;
+mod staging;
+mod storage;
+mod store;
+
+pub use store::DboxStore;

@@ -1,28 +1,17 @@
 //! What all mailboxes of one opened mdbox or sdbox share.
 
-use std::path::PathBuf;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use dsync_core::store::{ErrorKind, StoreError};
 
-use super::storage::Storage;
+use super::commit_plan::{CommitPlan, Source};
+use super::known::{KnownFiles, KnownNumbers};
+use super::snapshot::{Snapshot, Stored};
+use super::storage::{Located, MessageFile, Storage};
 use crate::list::context::Context;
+use crate::list::layout::MailboxPaths;
 use crate::location::Driver;
-
-/// Settings of the server that change what is in a store, or how it is written.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Settings {
-    /// No file of an mdbox grows beyond this many bytes, unless a single message is larger (`mdbox_rotate_size`).
-    pub rotate_size: u64,
-    /// Where attachments are that were stored outside of the messages (`mail_attachment_dir`).
-    pub attachments: Option<PathBuf>,
-}
-
-impl Default for Settings {
-    /// As a server has them that is told nothing: 10 MiB, and all attachments in the messages.
-    fn default() -> Self {
-        Self { rotate_size: 10 << 20, attachments: None }
-    }
-}
+use crate::settings::Settings;
 
 /// A store that was opened.
 #[derive(Debug)]
@@ -31,9 +20,81 @@ pub(super) struct Shared {
     pub(super) settings: Settings,
     /// The storage of an mdbox; an sdbox has its messages in the mailboxes.
     pub(super) storage: Option<Storage>,
+    known: Mutex<Known>,
+}
+
+/// Messages that a new one may turn out to be.
+#[derive(Debug, Default)]
+struct Known {
+    /// Of an mdbox; read when it is first asked.
+    numbers: Option<KnownNumbers>,
+    /// Of an sdbox, as far as its mailboxes were opened.
+    files: KnownFiles,
 }
 
 impl Shared {
+    pub(super) fn new(context: Context, settings: Settings, storage: Option<Storage>) -> Self {
+        Self { context, settings, storage, known: Mutex::default() }
+    }
+
+    fn known(&self) -> MutexGuard<'_, Known> {
+        self.known.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The numbers in the map of the messages with this GUID.
+    ///
+    /// # Errors
+    /// If a mailbox cannot be read.
+    pub(super) fn known_numbers(&self, guid: [u8; 16]) -> Result<Vec<u32>, StoreError> {
+        let mut known = self.known();
+        let numbers = match known.numbers.take() {
+            Some(numbers) => numbers,
+            None => KnownNumbers::read(self)?,
+        };
+        let found = numbers.with_guid(guid);
+        known.numbers = Some(numbers);
+        Ok(found)
+    }
+
+    /// A message of an sdbox with this GUID, in any mailbox that was opened.
+    pub(super) fn known_file(&self, guid: [u8; 16]) -> Option<Located> {
+        let path = {
+            let known = self.known();
+            let (directory, uid) = known.files.with_guid(guid)?;
+            directory.join(format!("u.{uid}"))
+        };
+        let file = Arc::new(MessageFile::open(&path).ok()?);
+        file.message(file.first, None).ok()
+    }
+
+    /// Notes the files of an sdbox mailbox.
+    pub(super) fn note_files(&self, paths: &MailboxPaths, snapshot: &Snapshot) {
+        if self.storage.is_none() {
+            let records = snapshot.messages.records().iter();
+            let messages = records.filter_map(|record| Some((record.guid.to_128(), record.uid?.get())));
+            self.known().files.add(&paths.mails, messages);
+        }
+    }
+
+    /// Notes the messages that a commit has added.
+    pub(super) fn note_saved(&self, plan: &CommitPlan, stored: &[Stored], paths: &MailboxPaths) {
+        let saved =
+            plan.messages.iter().zip(stored).filter(|(message, _)| matches!(message.source, Source::Saved(_)));
+        let known = &mut *self.known();
+        match &self.storage {
+            Some(_) => {
+                if let Some(numbers) = &mut known.numbers {
+                    saved.for_each(|(message, stored)| numbers.add(message.record.guid.to_128(), stored.map_uid));
+                }
+            }
+            None => {
+                let messages =
+                    saved.filter_map(|(message, _)| Some((message.record.guid.to_128(), message.record.uid?.get())));
+                known.files.add(&paths.mails, messages);
+            }
+        }
+    }
+
     /// The format.
     pub(super) fn driver(&self) -> Driver {
         if self.storage.is_some() { Driver::Mdbox } else { Driver::Sdbox }

@@ -216,7 +216,7 @@ impl Storage {
         let mut all = Vec::new();
         for file_id in self.file_ids()? {
             let Ok(file) = self.file(file_id) else { continue };
-            let messages = walk(&*file.file, file.header.clone(), file.first).map_while(Result::ok);
+            let messages = walk(&*file.file, file.header, file.first).map_while(Result::ok);
             all.extend(messages.filter_map(|message| {
                 let guid = message.metadata.guid()?.to_128();
                 Some(Scattered { guid, file_id, offset: message.offset })

@@ -3,7 +3,7 @@
 
 /// Reads from the front of a slice; every method gives `None` at its end.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Reader<'a>(pub(super) &'a [u8]);
+pub(crate) struct Reader<'a>(pub(crate) &'a [u8]);
 
 impl<'a> Reader<'a> {
     pub(crate) fn take(&mut self, count: usize) -> Option<&'a [u8]> {

@@ -14,7 +14,7 @@ use dsync_core::model::SyncPoint;
 
 use super::cache::{self, Cache};
 use super::files::{self, IndexError, IndexFiles, IndexState};
-use super::log::{Change, LogHeader, LogRecord, encode_transaction};
+use super::log::{Change, LogHeader, LogRecord, encode_transaction, next_record};
 use super::main_index::offset;
 use super::points;
 use super::target::{self, CachePlaces, IndexTarget};
@@ -127,23 +127,69 @@ impl LockedIndex {
     /// # Errors
     /// As the system; the log is as it was, then.
     pub fn append_records(&mut self, records: &[LogRecord]) -> Result<(), IndexError> {
+        let bytes = encode_transaction(records);
+        self.append_applied(records, &bytes)
+    }
+
+    /// The same, and says that everything up to there has been carried out.
+    ///
+    /// # Errors
+    /// As [`append_records`](Self::append_records).
+    pub fn append_last_records(&mut self, records: &[LogRecord]) -> Result<(), IndexError> {
+        let mut bytes = encode_transaction(records);
+        self.add_end_mark(&mut bytes)?;
+        self.append_applied(records, &bytes)?;
+        self.state.log_tail = self.state.log_end;
+        Ok(())
+    }
+
+    fn append_applied(&mut self, records: &[LogRecord], bytes: &[u8]) -> Result<(), IndexError> {
         if self.state.unfinished {
             let reason = "the log ends in the middle of a record";
             return Err(IndexError::Lost { path: self.files.directory().to_owned(), reason });
         }
-        let mut view = self.state.view.clone();
         for record in records {
-            view.apply(record, target::MINOR).map_err(|error| IndexError::Contradiction {
-                path: self.files.log(),
-                offset: self.state.log_end,
-                error,
+            self.state.view.apply(record, target::MINOR).map_err(|error| {
+                // The state is no longer that of the log, so nothing may be added to it.
+                self.state.unfinished = true;
+                IndexError::Contradiction { path: self.files.log(), offset: self.state.log_end, error }
             })?;
         }
-        let bytes = encode_transaction(records);
-        self.append(&bytes)?;
-        self.state.view = view;
+        self.append(bytes)?;
         self.state.log_end = self.state.log_end.saturating_add(bytes.len());
         Ok(())
+    }
+
+    /// Cuts off what a crash left at the end of the log: a transaction that was never completed.
+    ///
+    /// # Errors
+    /// As the system.
+    pub fn cut_unfinished(&mut self) -> Result<(), IndexError> {
+        if self.state.unfinished {
+            let path = self.files.log();
+            mutation::truncate(self.lock.file(), &path, self.state.log_end as u64)?;
+            mutation::sync_file(self.lock.file(), &path)?;
+            self.state.unfinished = false;
+        }
+        Ok(())
+    }
+
+    /// The records of the log of which it does not say that they have been carried out.
+    ///
+    /// # Errors
+    /// If the log cannot be read.
+    pub fn records_after_tail(&self) -> Result<Vec<LogRecord>, IndexError> {
+        let path = self.files.log();
+        let bytes = read_locked(self.lock.file(), &path)?;
+        let mut records = Vec::new();
+        let mut place = self.state.log_tail;
+        while let Some((record, end)) =
+            next_record(&bytes, place).map_err(|error| IndexError::Log { path: path.clone(), error })?
+        {
+            records.push(record);
+            place = end;
+        }
+        Ok(records)
     }
 
     /// Keeps a moment of agreement with another store.
@@ -159,6 +205,12 @@ impl LockedIndex {
     #[must_use]
     pub fn view(&self) -> &IndexView {
         &self.state.view
+    }
+
+    /// The state under the lock, with the place in the log that it is of.
+    #[must_use]
+    pub fn state(&self) -> &IndexState {
+        &self.state
     }
 
     /// Brings the index into the wanted state. Every request that was pending is taken to have been carried out.
@@ -181,12 +233,17 @@ impl LockedIndex {
 
     /// Says behind a transaction that all requests up to there have been carried out, if there were any.
     fn mark_requests_done(&self, bytes: &mut Vec<u8>) -> Result<(), IndexError> {
-        /// Size of the record that says so.
-        const SIZE: usize = 16;
         let view = &self.state.view;
         if view.pending_changes().is_empty() && view.pending_expunges().is_empty() {
             return Ok(());
         }
+        self.add_end_mark(bytes)
+    }
+
+    /// Adds the record that says that everything before it, and itself, has been carried out.
+    fn add_end_mark(&self, bytes: &mut Vec<u8>) -> Result<(), IndexError> {
+        /// Size of that record.
+        const SIZE: usize = 16;
         let tail = self.state.log_end.saturating_add(bytes.len()).saturating_add(SIZE);
         let Ok(tail) = u32::try_from(tail) else {
             let error = io::Error::new(io::ErrorKind::FileTooLarge, "the log is full");

@@ -8,16 +8,16 @@ use std::ffi::OsString;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
-use dsync_core::model::{MailboxName, MailboxTree, NameHash, TreeChange};
+use dsync_core::model::{MailboxGuid, MailboxIdentity, MailboxName, MailboxTree, NameHash, TreeChange};
 use dsync_core::store::{ErrorKind, StoreError};
 
 use super::context::{Context, invalid_name};
-use super::files::{log_changes, set_subscribed as write_subscription};
+use super::files::{allocate_uid_validity, log_changes, set_subscribed as write_subscription};
 use super::layout::Layout;
 use super::list_index::{self, Stale};
 use super::lock::ListLock;
 use crate::fs::permissions::Permissions;
-use crate::fs::{FsError, mutation, read};
+use crate::fs::{FsError, mutation, read, unique};
 
 /// What the files of a new mailbox look like: as those of its nearest parent mailbox, else as those of the root.
 pub(crate) fn permissions_for(context: &Context, name: &MailboxName) -> Permissions {
@@ -177,6 +177,39 @@ pub(crate) fn note(context: &Context, changes: &[TreeChange], stale: &[Stale]) -
     match &context.roots.index {
         Some(root) => list_index::request_refresh(root, stale),
         None => Ok(()),
+    }
+}
+
+/// The identity of a mailbox, with what `wanted` leaves undecided chosen anew.
+pub(crate) fn decide_identity(
+    context: &Context,
+    wanted: MailboxIdentity,
+    permissions: &Permissions,
+) -> Result<MailboxIdentity, FsError> {
+    let mut identity = wanted;
+    if identity.guid.is_none() {
+        identity.guid = MailboxGuid::new(unique::random_guid());
+    }
+    if identity.uid_validity.is_none() {
+        let control = &context.roots.control;
+        mutation::create_directories(control, permissions)?;
+        identity.uid_validity = Some(allocate_uid_validity(control, permissions)?);
+    }
+    Ok(identity)
+}
+
+/// Tells a server that a mailbox has become another one: it shows the GUID that its list index has, without a look at the
+/// mailbox.
+pub(crate) fn note_identity(
+    context: &Context,
+    before: MailboxIdentity,
+    after: MailboxIdentity,
+) -> Result<(), StoreError> {
+    match (before.guid, &context.roots.index) {
+        (Some(guid), Some(root)) if before != after => {
+            list_index::request_refresh(root, &[Stale { guid, deleted: false }])
+        }
+        _ => Ok(()),
     }
 }
 

@@ -3,6 +3,7 @@
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
+use dsync_core::model::MailboxName;
 use dsync_core::store::{ErrorKind, StoreError};
 
 use super::hidden::HiddenPlaces;
@@ -61,4 +62,13 @@ impl Context {
 /// A name that the store cannot hold.
 pub(crate) fn invalid_name(error: &InvalidName) -> StoreError {
     StoreError::new(ErrorKind::InvalidName, error.to_string())
+}
+
+/// # Errors
+/// If it is INBOX, which stays where it is.
+pub(crate) fn refuse_inbox(name: &MailboxName) -> Result<(), StoreError> {
+    if name.is_inbox() {
+        return Err(StoreError::new(ErrorKind::Impossible, "INBOX can neither be deleted nor renamed"));
+    }
+    Ok(())
 }

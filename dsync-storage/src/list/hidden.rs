@@ -43,20 +43,25 @@ pub(crate) fn remove_abandoned(context: &Context) -> Result<(), FsError> {
     let roots = &context.roots;
     let all = [Some(&roots.mails), Some(&roots.control), roots.index.as_ref(), roots.alt.as_ref()];
     for root in all.into_iter().flatten() {
-        let directory = root.join(context.hidden.directory);
-        for entry in read::directory(&directory)?.unwrap_or_default() {
-            let path = directory.join(&entry.name);
-            let name = entry.name.to_string_lossy();
-            if name.strip_prefix(context.hidden.prefix).is_some_and(|rest| is_abandoned(rest, &path)) {
-                mutation::remove_tree(&path)?;
-            }
+        remove_abandoned_in(&root.join(context.hidden.directory), context.hidden.prefix)?;
+    }
+    Ok(())
+}
+
+/// Removes what crashed runs left in a directory under names that begin with `prefix`.
+pub(crate) fn remove_abandoned_in(directory: &Path, prefix: &str) -> Result<(), FsError> {
+    for entry in read::directory(directory)?.unwrap_or_default() {
+        let path = directory.join(&entry.name);
+        let name = entry.name.to_string_lossy();
+        if name.strip_prefix(prefix).is_some_and(|rest| is_abandoned(rest, &path)) {
+            mutation::remove_tree(&path)?;
         }
     }
     Ok(())
 }
 
 /// Whether the process that made the name is of this host and gone, or the place has not changed for long.
-pub(crate) fn is_abandoned(unique_name: &str, path: &Path) -> bool {
+fn is_abandoned(unique_name: &str, path: &Path) -> bool {
     let here = unique_name.ends_with(&format!(".{}", unique::host_for_names()));
     let pid = unique_name.split_once('P').and_then(|(_, rest)| rest.split_once('Q')).map(|(pid, _)| pid);
     let pid: Option<i32> = pid.and_then(|pid| pid.parse().ok());

@@ -30,10 +30,9 @@ use crate::index::files::IndexFiles;
 use crate::index::mailbox::{save_dates, target_message};
 use crate::index::target::IndexTarget;
 use crate::index::writer::{self, LockedIndex};
+use crate::list;
 use crate::list::context::Context;
-use crate::list::files::allocate_uid_validity;
 use crate::list::layout::MailboxPaths;
-use crate::list::list_index::{self, Stale};
 use crate::text::lossy;
 
 /// From how many new messages on it is cheaper to sync the whole file system than each file.
@@ -89,7 +88,8 @@ impl Target<'_> {
         };
         let found = snapshot::look(self.paths, true)?;
         self.refuse_if_changed(before, &found)?;
-        let identity = self.decide_identity(changes.identity, &found)?;
+        let wanted = changes.identity.or(found.joined.status.identity);
+        let identity = list::changes::decide_identity(self.context, wanted, self.permissions)?;
         let sizes: Vec<_> = staged.iter().map(StagedFile::sizes).collect();
         let view = Found { joined: &found.joined, uidlist: &found.uidlist, slots: &found.slots };
         let plan = commit_plan::plan(&self.paths.mails, view, changes, &sizes, identity, &mut unique::file_name)?;
@@ -98,19 +98,8 @@ impl Target<'_> {
         self.write_uidlist(&plan)?;
         self.write_index(index, &found, changes, &plan, identity)?;
         drop(lock);
-        self.update_list_index(&found, identity)?;
+        list::changes::note_identity(self.context, found.joined.status.identity, identity)?;
         Ok(())
-    }
-
-    /// A server shows the GUID that its list index has, without a look at the mailbox.
-    fn update_list_index(&self, found: &Snapshot, identity: MailboxIdentity) -> Result<(), StoreError> {
-        let before = found.joined.status.identity;
-        match (before.guid, &self.context.roots.index) {
-            (Some(guid), Some(root)) if before != identity => {
-                list_index::request_refresh(root, &[Stale { guid, deleted: false }])
-            }
-            _ => Ok(()),
-        }
     }
 
     fn durability(&self) -> Durability {
@@ -150,19 +139,6 @@ impl Target<'_> {
         }
         let text = format!("{} was changed by somebody else meanwhile; run again", lossy(&self.paths.mails));
         Err(StoreError::new(ErrorKind::Changed, text))
-    }
-
-    fn decide_identity(&self, wanted: MailboxIdentity, found: &Snapshot) -> Result<MailboxIdentity, StoreError> {
-        let mut identity = wanted.or(found.joined.status.identity);
-        if identity.guid.is_none() {
-            identity.guid = dsync_core::model::MailboxGuid::new(unique::random_guid());
-        }
-        if identity.uid_validity.is_none() {
-            let control = &self.context.roots.control;
-            mutation::create_directories(control, self.permissions)?;
-            identity.uid_validity = Some(allocate_uid_validity(control, self.permissions)?);
-        }
-        Ok(identity)
     }
 
     fn write_keywords(&self, before: &KeywordSlots, after: &KeywordSlots) -> Result<(), FsError> {

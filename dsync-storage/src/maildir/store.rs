@@ -12,7 +12,7 @@ use super::mailbox::MaildirMailbox;
 use super::{listing, snapshot, tree_changes};
 use crate::fs::{mutation, unique};
 use crate::list::build::Build;
-use crate::list::context::{Context, invalid_name};
+use crate::list::context::{Context, invalid_name, refuse_inbox};
 use crate::list::files::{allocate_uid_validity, read_changes};
 use crate::list::hidden::HiddenPlaces;
 use crate::list::layout::{Layout, MailboxPaths};
@@ -241,11 +241,4 @@ impl MailStore for MaildirStore {
         self.prepare()?;
         changes::set_subscribed(&self.context, name, subscribed)
     }
-}
-
-fn refuse_inbox(name: &MailboxName) -> Result<(), StoreError> {
-    if name.is_inbox() {
-        return Err(StoreError::new(ErrorKind::Impossible, "INBOX can neither be deleted nor renamed"));
-    }
-    Ok(())
 }

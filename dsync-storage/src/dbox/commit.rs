@@ -1,0 +1,391 @@
+//! Carrying out a commit in an mdbox or sdbox, in the order that survives a crash at any point.
+//!
+//! 1. Make the bytes of new messages durable.
+//! 2. Lock: the list of mailboxes for a new one, the map of an mdbox, the index of the mailbox. If the index is not as it was
+//!    when the changes were decided, stop.
+//! 3. Give the new messages their names: in an mdbox through the [map](super::locked_map).
+//! 4. Write the index, and let a new mailbox appear.
+//! 5. Let go what is no longer used: count references, remove files.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
+
+use dsync_core::model::{MailboxName, MessageRecord, ModSeq, Uid, UidValidity};
+use dsync_core::store::{ErrorKind, MailboxChanges, Origin, StoreError};
+
+use super::commit_plan::{CommitPlan, Planned, Source};
+use super::header::{DboxHeader, MdboxRecord};
+use super::listing::is_mailbox;
+use super::locked_map::LockedMap;
+use super::map::MOST_REFERENCES;
+use super::references;
+use super::shared::Shared;
+use super::single;
+use super::snapshot::{IN_ALT, Mark, Snapshot, Stored, index_files};
+use super::staging::{StagedMessage, Staging};
+use super::storage::Storage;
+use crate::fs::clock::now;
+use crate::fs::mutation;
+use crate::fs::permissions::Permissions;
+use crate::fs::replace::Durability;
+use crate::index::mailbox::{save_dates, target_message};
+use crate::index::target::IndexTarget;
+use crate::index::writer::{self, LockedIndex};
+use crate::list::build::Build;
+use crate::list::changes as list_changes;
+use crate::list::layout::MailboxPaths;
+use crate::list::lock::ListLock;
+use crate::text::lossy;
+
+/// The mailbox that is changed.
+pub(super) struct Target<'a> {
+    pub(super) shared: &'a Shared,
+    pub(super) paths: &'a MailboxPaths,
+    pub(super) permissions: &'a Permissions,
+    pub(super) name: &'a MailboxName,
+}
+
+/// What is committed.
+pub(super) struct Work<'a> {
+    pub(super) before: &'a Snapshot,
+    pub(super) changes: &'a MailboxChanges,
+    pub(super) plan: &'a CommitPlan,
+    pub(super) uid_validity: Option<UidValidity>,
+}
+
+/// The mailbox afterwards.
+pub(super) struct Committed {
+    pub(super) paths: MailboxPaths,
+    /// How each message of the plan is stored.
+    pub(super) stored: Vec<Stored>,
+}
+
+/// Locks the map of a storage; if somebody crashed while changing it, it is put right first.
+pub(super) fn lock_map<'a>(
+    shared: &Shared,
+    storage: &'a Storage,
+    permissions: &Permissions,
+) -> Result<LockedMap<'a>, StoreError> {
+    let mut map = LockedMap::lock(storage, permissions)?;
+    if !map.is_settled() {
+        references::settle(shared, storage, map)?;
+        map = LockedMap::lock(storage, permissions)?;
+    }
+    Ok(map)
+}
+
+/// Locks the index of a mailbox that exists. It must still be as it was at `mark`.
+pub(super) fn lock_index(
+    paths: &MailboxPaths,
+    mark: Option<Mark>,
+    permissions: &Permissions,
+) -> Result<LockedIndex, StoreError> {
+    let files = index_files(paths)?;
+    let gone = || {
+        let text = format!("{} was deleted or renamed by somebody else meanwhile", lossy(&paths.mails));
+        StoreError::new(ErrorKind::NotFound, text)
+    };
+    // Locking an index that is not there would make one.
+    if !is_mailbox(&paths.mails) || !(files.log().exists() || files.main().exists()) {
+        return Err(gone());
+    }
+    let index = LockedIndex::lock(&files, permissions)?;
+    if index.view().is_deleted() {
+        return Err(gone());
+    }
+    if mark.is_some_and(|mark| mark != Mark::of(index.state())) {
+        let text = format!("{} was changed by somebody else meanwhile; run again", lossy(&paths.mails));
+        return Err(StoreError::new(ErrorKind::Changed, text));
+    }
+    Ok(index)
+}
+
+impl Target<'_> {
+    /// Carries a plan out. A mailbox that is still being built appears in its place.
+    pub(super) fn commit(
+        &self,
+        work: &Work<'_>,
+        staging: &mut Staging,
+        build: Option<Build>,
+    ) -> Result<Committed, StoreError> {
+        staging.sync()?;
+        let list_lock = match build {
+            Some(_) => Some(list_changes::lock(&self.shared.context)?),
+            None => None,
+        };
+        let build = build.zip(list_lock);
+        match &self.shared.storage {
+            Some(storage) => self.commit_multi(storage, work, staging, build),
+            None => self.commit_single(work, staging, build),
+        }
+    }
+
+    fn commit_multi(
+        &self,
+        storage: &Storage,
+        work: &Work<'_>,
+        staging: &mut Staging,
+        build: Option<(Build, ListLock)>,
+    ) -> Result<Committed, StoreError> {
+        let moves = !staging.messages().is_empty() || !work.plan.released.is_empty();
+        let mut map = match moves || build.is_some() {
+            true => Some(lock_map(self.shared, storage, self.permissions)?),
+            false => None,
+        };
+        let index = self.lock_index(work, build.is_some())?;
+        let numbers = match &mut map {
+            Some(map) => {
+                refuse_if_purged(map, staging)?;
+                map.begin(staging)?
+            }
+            None => Vec::new(),
+        };
+        let number = |saved: usize| numbers.get(saved).copied().ok_or_else(not_saved);
+        let mut added = Vec::new();
+        let mut stored = Vec::with_capacity(work.plan.messages.len());
+        for message in &work.plan.messages {
+            stored.push(match message.source {
+                Source::Kept(_, kept) => kept,
+                Source::Saved(saved) => {
+                    added.push(number(saved)?);
+                    Stored { map_uid: number(saved)?, ..Stored::default() }
+                }
+            });
+        }
+        let first = map.as_ref().map_or(work.plan.header.first, |map| map.map().uid_validity);
+        let header = DboxHeader { first, ..work.plan.header };
+        self.write_index(index, work, &header, &stored)?;
+        let paths = self.publish(build)?;
+        if let Some(map) = map {
+            let released: Vec<u32> = work.plan.released.iter().map(|(_, map_uid)| *map_uid).collect();
+            let changes = map.counted(&added, &released);
+            map.finish(&changes)?;
+        }
+        Ok(Committed { paths, stored })
+    }
+
+    fn commit_single(
+        &self,
+        work: &Work<'_>,
+        staging: &mut Staging,
+        build: Option<(Build, ListLock)>,
+    ) -> Result<Committed, StoreError> {
+        let index = self.lock_index(work, build.is_some())?;
+        let is_hidden = build.is_some();
+        self.place_files(work, staging, is_hidden)?;
+        let stored: Vec<Stored> = work
+            .plan
+            .messages
+            .iter()
+            .map(|message| match message.source {
+                Source::Kept(_, kept) => kept,
+                Source::Saved(_) => Stored::default(),
+            })
+            .collect();
+        self.write_index(index, work, &work.plan.header, &stored)?;
+        let paths = self.publish(build)?;
+        self.remove_files(work)?;
+        Ok(Committed { paths, stored })
+    }
+
+    fn lock_index(&self, work: &Work<'_>, is_hidden: bool) -> Result<Option<LockedIndex>, StoreError> {
+        if is_hidden {
+            return Ok(None);
+        }
+        lock_index(self.paths, work.before.mark, self.permissions).map(Some)
+    }
+
+    fn write_index(
+        &self,
+        index: Option<LockedIndex>,
+        work: &Work<'_>,
+        header: &DboxHeader,
+        stored: &[Stored],
+    ) -> Result<(), StoreError> {
+        let target = self.index_target(work, header, stored);
+        // An mdbox keeps them in the index itself.
+        let dates = match &self.shared.storage {
+            Some(_) => Vec::new(),
+            None => save_dates(&work.plan.records()),
+        };
+        match index {
+            Some(index) => Ok(index.change_to(&target, &dates)?),
+            None => {
+                let files = index_files(self.paths)?;
+                mutation::create_directories(files.directory(), self.permissions)?;
+                Ok(writer::create(&files, &target, &dates, self.permissions, Durability::Later)?)
+            }
+        }
+    }
+
+    fn index_target(&self, work: &Work<'_>, header: &DboxHeader, stored: &[Stored]) -> IndexTarget {
+        let lost = &work.plan.lost;
+        let changes = work.changes;
+        let highest_lost = lost.iter().map(|lost| lost.message.modseq).max().unwrap_or(0);
+        let highest_modseq = changes.highest_modseq.max(ModSeq(highest_lost)).max(ModSeq::FIRST);
+        let beyond_lost = lost.last().map_or(0, |lost| lost.message.uid.saturating_add(1));
+        let mut all = BTreeMap::new();
+        for (planned, stored) in work.plan.messages.iter().zip(stored) {
+            if let Some(mut message) = target_message(&planned.record, highest_modseq) {
+                message.flags |= if stored.in_alt { IN_ALT } else { 0 };
+                all.insert(message.uid, (message, mdbox_record(&planned.record, *stored)));
+            }
+        }
+        for lost in lost {
+            all.insert(lost.message.uid, (lost.message.clone(), lost.record));
+        }
+        let (messages, records): (Vec<_>, Vec<_>) = all.into_values().unzip();
+        let mut extensions = header.extensions(self.shared.header_name());
+        if self.shared.storage.is_some() {
+            extensions.extend(MdboxRecord::extensions(&records));
+        }
+        IndexTarget {
+            uid_validity: work.uid_validity.map_or(0, UidValidity::get),
+            next_uid: changes.uid_next.get().max(beyond_lost),
+            first_recent_uid: changes.first_recent_uid.get(),
+            highest_modseq: highest_modseq.get(),
+            mirrored: changes.origin == Origin::Mirrored,
+            removed: work.plan.removed.clone(),
+            reuses_uids: work.plan.reuses_uids,
+            stale_in_cache: work.plan.stale.clone(),
+            extensions,
+            messages,
+        }
+    }
+
+    fn publish(&self, build: Option<(Build, ListLock)>) -> Result<MailboxPaths, StoreError> {
+        let Some((build, lock)) = build else { return Ok(self.paths.clone()) };
+        build.sync()?;
+        let is_taken = |target: &MailboxPaths| is_mailbox(&target.mails);
+        let paths = build.publish(&lock, self.name, self.permissions, &is_taken)?;
+        list_changes::note(&self.shared.context, &[], &[])?;
+        Ok(paths)
+    }
+
+    /// Gives the files of an sdbox their names. No message loses its own before the index says so.
+    fn place_files(&self, work: &Work<'_>, staging: &mut Staging, is_hidden: bool) -> Result<(), StoreError> {
+        let mut moved = Vec::new();
+        for message in &work.plan.messages {
+            let Some(uid) = message.record.uid else { continue };
+            if let Source::Kept(old, _) = message.source
+                && old != uid
+            {
+                let from = self.file_of(old)?;
+                let temporary = super::staging::temporary_path(from.parent().unwrap_or(Path::new(".")));
+                mutation::link(&from, &temporary)?;
+                let to = from.with_file_name(format!("u.{uid}"));
+                moved.push((temporary, to, uid));
+            }
+        }
+        for (temporary, to, uid) in &moved {
+            self.set_aside_unknown(work, *uid)?;
+            mutation::rename(temporary, to)?;
+        }
+        let mut placed = !moved.is_empty();
+        for message in &work.plan.messages {
+            let (Some(uid), Source::Saved(saved)) = (message.record.uid, message.source) else { continue };
+            let Some(StagedMessage::New { file, .. }) = staging.messages().get(saved).copied() else {
+                return Err(not_saved());
+            };
+            self.set_aside_unknown(work, uid)?;
+            let target = self.paths.mails.join(format!("u.{uid}"));
+            staging.files_mut().get_mut(file).ok_or_else(not_saved)?.place(&target)?;
+            placed = true;
+        }
+        if placed && !is_hidden {
+            for directory in [Some(&self.paths.mails), self.paths.alt.as_ref()].into_iter().flatten() {
+                if directory.is_dir() {
+                    mutation::sync_directory(directory)?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn file_of(&self, uid: Uid) -> Result<PathBuf, StoreError> {
+        single::paths_of(self.paths, uid).find(|path| path.exists()).ok_or_else(|| {
+            let text = format!("the file of the message with UID {uid} in {} is gone", lossy(&self.paths.mails));
+            StoreError::new(ErrorKind::Changed, text)
+        })
+    }
+
+    /// A file that the index does not know, or that cannot be read, gives up its name but stays: it may be a message that
+    /// somebody lost.
+    fn set_aside_unknown(&self, work: &Work<'_>, uid: Uid) -> Result<(), StoreError> {
+        if work.before.messages.get(uid).is_some() {
+            return Ok(());
+        }
+        for path in single::paths_of(self.paths, uid) {
+            if path.symlink_metadata().is_err() {
+                continue;
+            }
+            let mut aside = path.with_file_name(format!("u.{uid}.broken"));
+            let mut number = 1u32;
+            while aside.symlink_metadata().is_ok() {
+                number = number.saturating_add(1);
+                aside = path.with_file_name(format!("u.{uid}.broken-{number}"));
+            }
+            mutation::rename(&path, &aside)?;
+        }
+        Ok(())
+    }
+
+    /// Removes the files of messages that are gone.
+    fn remove_files(&self, work: &Work<'_>) -> Result<(), StoreError> {
+        let staying: BTreeSet<u32> =
+            work.plan.messages.iter().filter_map(|message| Some(message.record.uid?.get())).collect();
+        let moved = work.plan.messages.iter().filter_map(|message| match message.source {
+            Source::Kept(old, _) if message.record.uid != Some(old) => Some(old.get()),
+            _ => None,
+        });
+        let gone: BTreeSet<u32> = work.plan.released.iter().map(|(uid, _)| *uid).chain(moved).collect();
+        for uid in gone {
+            let Some(uid) = Uid::new(uid) else { continue };
+            let mut paths = single::paths_of(self.paths, uid);
+            if staying.contains(&uid.get()) {
+                // It was stored again in the first place; only what is in the second one is out of date.
+                let is_new = paths.next().is_some_and(|path| path.exists());
+                if !is_new {
+                    continue;
+                }
+            }
+            for path in paths {
+                mutation::remove_file(&path)?;
+            }
+        }
+        Ok(())
+    }
+}
+
+impl CommitPlan {
+    /// All messages, by ascending UID.
+    pub(super) fn records(&self) -> Vec<MessageRecord> {
+        self.messages.iter().map(|Planned { record, .. }| record.clone()).collect()
+    }
+}
+
+fn mdbox_record(record: &MessageRecord, stored: Stored) -> MdboxRecord {
+    MdboxRecord {
+        map_uid: stored.map_uid,
+        saved: record.saved.unwrap_or_else(now).as_u32(),
+        guid: record.guid.to_128(),
+    }
+}
+
+/// Messages that were found in the storage when the changes were decided must still be there, and may have so many
+/// references.
+fn refuse_if_purged(map: &LockedMap<'_>, staging: &Staging) -> Result<(), StoreError> {
+    for message in staging.messages() {
+        if let StagedMessage::Known { map_uid } = message
+            && map.map().get(*map_uid).is_none_or(|entry| entry.references >= MOST_REFERENCES)
+        {
+            let text = "a message that the storage had was purged meanwhile; run again";
+            return Err(StoreError::new(ErrorKind::Changed, text));
+        }
+    }
+    Ok(())
+}
+
+fn not_saved() -> StoreError {
+    StoreError::new(ErrorKind::Impossible, "a message is added whose bytes were not saved")
+}

@@ -1,0 +1,41 @@
+//! Which mailboxes an mdbox or sdbox has.
+
+use std::path::Path;
+
+use dsync_core::model::{MailboxIdentity, MailboxTree, NodeKind};
+use dsync_core::store::{ErrorKind, StoreError};
+
+use super::shared::Shared;
+use super::snapshot;
+use crate::fs::read;
+use crate::list::layout::{DBOX_MAILS, MailboxPaths};
+use crate::list::listing::{self, Walk};
+use crate::text::lossy;
+
+/// All names of the store.
+pub(super) fn tree(shared: &Shared) -> Result<MailboxTree, StoreError> {
+    let context = &shared.context;
+    listing::settled(context, &|| {
+        let mut tree = MailboxTree::new();
+        let node_of = |paths: &MailboxPaths| node_of(shared, paths);
+        Walk::new(context, &[DBOX_MAILS], &[DBOX_MAILS], &node_of).list(&mut tree)?;
+        listing::add_subscriptions(context, &mut tree, &|| Ok(Vec::new()))?;
+        Ok(tree)
+    })
+}
+
+/// Whether a mailbox is at the path.
+pub(super) fn is_mailbox(mails: &Path) -> bool {
+    mails.is_dir()
+}
+
+fn node_of(shared: &Shared, paths: &MailboxPaths) -> NodeKind {
+    if let Err(error) = read::directory(&paths.mails) {
+        return NodeKind::Unreadable(error.to_string());
+    }
+    match snapshot::identity(shared, paths) {
+        Ok(MailboxIdentity { guid, uid_validity }) => NodeKind::Mailbox { guid, uid_validity },
+        Err(error) if error.kind() == ErrorKind::NotFound && !paths.mails.exists() => NodeKind::Directory,
+        Err(error) => NodeKind::Unreadable(format!("{}: {error}", lossy(&paths.mails))),
+    }
+}

@@ -1,0 +1,227 @@
+//! An open mailbox of an mdbox or sdbox.
+
+use std::sync::Arc;
+
+use dsync_core::model::{
+    HistoryRange, MailboxHistory, MailboxIdentity, MailboxName, MailboxStatus, MessageKey, MessageList,
+    MessageRecord, SyncPoint, Uid,
+};
+use dsync_core::store::{ErrorKind, FileRange, Mailbox, MailboxChanges, MessageBody, SavedBody, StoreError};
+
+use super::commit::{self, Target, Work};
+use super::commit_plan::{self, Source};
+use super::header::MdboxRecord;
+use super::known;
+use super::shared::Shared;
+use super::single;
+use super::snapshot::{self, Mark, Snapshot, Stored};
+use super::staging::Staging;
+use super::storage::Located;
+use crate::content::{self, AttachmentFiles};
+use crate::fs::clock::now;
+use crate::fs::permissions::Permissions;
+use crate::index;
+use crate::list::build::Build;
+use crate::list::changes as list_changes;
+use crate::list::layout::MailboxPaths;
+use crate::text::lossy;
+
+/// A mailbox as it was when it was opened, or after the last commit.
+pub(super) struct DboxMailbox {
+    shared: Arc<Shared>,
+    name: MailboxName,
+    paths: MailboxPaths,
+    permissions: Permissions,
+    snapshot: Snapshot,
+    staging: Option<Staging>,
+    /// The hidden place where the mailbox is while it is new.
+    build: Option<Build>,
+}
+
+impl DboxMailbox {
+    /// Opens a mailbox that exists.
+    pub(super) fn open(shared: Arc<Shared>, name: MailboxName, paths: MailboxPaths) -> Result<Self, StoreError> {
+        let permissions = Permissions::like(&paths.mails, &shared.context.roots.mails);
+        let snapshot = snapshot::look(&shared, &paths)?;
+        if !shared.context.read_only {
+            shared.note_files(&paths, &snapshot);
+        }
+        Ok(Self { shared, name, paths, permissions, snapshot, staging: None, build: None })
+    }
+
+    /// Opens a mailbox that is still being built.
+    pub(super) fn building(shared: Arc<Shared>, name: MailboxName, build: Build, permissions: Permissions) -> Self {
+        let paths = build.paths().clone();
+        let snapshot = Snapshot::of_new(build.identity());
+        Self { shared, name, paths, permissions, snapshot, staging: None, build: Some(build) }
+    }
+
+    fn staging(&mut self) -> &mut Staging {
+        let (directory, rotate_size) = match &self.shared.storage {
+            Some(storage) => (storage.primary().to_owned(), Some(self.shared.settings.rotate_size)),
+            None => (self.paths.mails.clone(), None),
+        };
+        let permissions = self.permissions;
+        self.staging.get_or_insert_with(|| Staging::new(directory, permissions, rotate_size))
+    }
+
+    fn locate(&self, uid: Uid, stored: Stored, record: &MessageRecord) -> Result<Located, StoreError> {
+        let Some(storage) = &self.shared.storage else { return single::locate(&self.paths, uid) };
+        let map = storage.map().ok().filter(|map| map.uid_validity == self.snapshot.header.first);
+        let record = MdboxRecord { map_uid: stored.map_uid, saved: 0, guid: record.guid.to_128() };
+        snapshot::locate(storage, map.as_deref(), &record)
+    }
+
+    /// Why a message that was there cannot be read: because it is gone, or because of its bytes.
+    fn explain(&self, uid: Uid, error: StoreError) -> StoreError {
+        let state = snapshot::index_files(&self.paths).and_then(|files| snapshot::read(&self.shared, &files));
+        let is_gone = match state {
+            Ok((state, _)) => state.view.index_of(uid.get()).is_none(),
+            Err(error) => error.kind() == ErrorKind::NotFound,
+        };
+        let kind = if is_gone { ErrorKind::NotFound } else { ErrorKind::Source };
+        StoreError::new(kind, format!("the message with UID {uid} in {}: {error}", lossy(&self.paths.mails)))
+    }
+
+    /// The storage may have the message that was just taken: in another mailbox.
+    fn share_last(&mut self, record: &MessageRecord) -> Result<(), StoreError> {
+        let shared = Arc::clone(&self.shared);
+        let guid = record.guid.to_128();
+        let staging = self.staging();
+        if let Some(storage) = &shared.storage {
+            let candidates = shared.known_numbers(guid)?;
+            if candidates.is_empty() {
+                return Ok(());
+            }
+            let (Some(last), Ok(map)) = (staging.last()?, storage.map()) else { return Ok(()) };
+            let usable = candidates.into_iter().filter_map(|map_uid| map.get(map_uid)).find(|entry| {
+                entry.references > 0
+                    && entry.references < super::map::MOST_REFERENCES
+                    && storage.locate(entry.place).is_ok_and(|located| known::is_same(&located, &last))
+            });
+            if let Some(entry) = usable {
+                staging.replace_last_by_known(entry.map_uid)?;
+            }
+            return Ok(());
+        }
+        let Some(located) = shared.known_file(guid) else { return Ok(()) };
+        if let Some(last) = staging.last()?
+            && known::is_same(&located, &last)
+        {
+            staging.replace_last_by_link(&located.file.path)?;
+        }
+        Ok(())
+    }
+
+    /// Stores messages again whose dates or POP3 data change.
+    fn rewrite(&mut self, plan: &mut commit_plan::CommitPlan) -> Result<(), StoreError> {
+        for place in std::mem::take(&mut plan.rewrite) {
+            let Some(message) = plan.messages.get_mut(place) else { continue };
+            let Source::Kept(uid, _) = message.source else { continue };
+            let body = self.body(MessageKey::Uid(uid))?;
+            let SavedBody(number) = self.save(&message.record, body)?;
+            message.source = Source::Saved(number);
+        }
+        Ok(())
+    }
+}
+
+impl Mailbox for DboxMailbox {
+    fn status(&self) -> &MailboxStatus {
+        &self.snapshot.status
+    }
+
+    fn messages(&self) -> &MessageList {
+        &self.snapshot.messages
+    }
+
+    fn problems(&self) -> &[String] {
+        &self.snapshot.problems
+    }
+
+    fn is_settled(&self) -> bool {
+        self.snapshot.doomed.is_empty()
+    }
+
+    fn history(&mut self, range: HistoryRange) -> Result<MailboxHistory, StoreError> {
+        if self.build.is_some() {
+            return Ok(MailboxHistory::default());
+        }
+        Ok(index::mailbox::history(&snapshot::index_files(&self.paths)?, range)?)
+    }
+
+    fn sync_points(&self) -> &[SyncPoint] {
+        &self.snapshot.points
+    }
+
+    fn remember(&mut self, point: SyncPoint) -> Result<(), StoreError> {
+        self.shared.context.refuse_if_read_only()?;
+        let mut locked = commit::lock_index(&self.paths, None, &self.permissions)?;
+        let unchanged = self.snapshot.mark == Some(Mark::of(locked.state()));
+        index::mailbox::remember(&mut locked, point)?;
+        if unchanged {
+            self.snapshot.mark = Some(Mark::of(locked.state()));
+        }
+        self.snapshot.points = point.added_to(&self.snapshot.points);
+        Ok(())
+    }
+
+    fn body(&mut self, message: MessageKey) -> Result<MessageBody, StoreError> {
+        let found = self
+            .messages()
+            .index_of(message)
+            .and_then(|place| Some((self.messages().records().get(place)?, *self.snapshot.stored.get(place)?)));
+        let Some((record, stored)) = found else {
+            let text = format!("mailbox {} has no {message}", self.name);
+            return Err(StoreError::new(ErrorKind::NotFound, text));
+        };
+        let uid = record.uid.unwrap_or(Uid::FIRST);
+        let located = self.locate(uid, stored, record).map_err(|error| self.explain(uid, error))?;
+        let stored = &located.message;
+        let range = FileRange::new(located.file.file.clone(), stored.body_offset, stored.body_size);
+        let suffix = match (&self.shared.storage, self.snapshot.status.identity.guid) {
+            (None, Some(guid)) => format!("-{guid}-{uid}"),
+            _ => String::new(),
+        };
+        let files = AttachmentFiles { directory: self.shared.settings.attachments.as_deref(), suffix: &suffix };
+        content::open_message(range, &stored.metadata, &files, &located.file.path)
+    }
+
+    fn save(&mut self, message: &MessageRecord, body: MessageBody) -> Result<SavedBody, StoreError> {
+        self.shared.context.refuse_if_read_only()?;
+        let name = match self.shared.storage {
+            Some(_) => Some(self.shared.context.naming.stored_parts(&self.name).join("/")),
+            None => None,
+        };
+        let number = self.staging().add(message, body, name.as_deref().map(str::as_bytes))?;
+        self.share_last(message)?;
+        Ok(SavedBody(number))
+    }
+
+    fn commit(&mut self, changes: MailboxChanges) -> Result<(), StoreError> {
+        self.shared.context.refuse_if_read_only()?;
+        let identity_before = self.snapshot.status.identity;
+        let wanted = changes.identity.or(identity_before);
+        let identity: MailboxIdentity =
+            list_changes::decide_identity(&self.shared.context, wanted, &self.permissions)?;
+        let mut plan = commit_plan::plan(&self.snapshot, &changes, identity)?;
+        for message in &mut plan.messages {
+            message.record.saved.get_or_insert_with(now);
+        }
+        self.rewrite(&mut plan)?;
+        self.staging();
+        let Some(mut staging) = self.staging.take() else { return Ok(()) };
+        let work =
+            Work { before: &self.snapshot, changes: &changes, plan: &plan, uid_validity: identity.uid_validity };
+        let target =
+            Target { shared: &self.shared, paths: &self.paths, permissions: &self.permissions, name: &self.name };
+        let committed = target.commit(&work, &mut staging, self.build.take())?;
+        self.paths = committed.paths;
+        list_changes::note_identity(&self.shared.context, identity_before, identity)?;
+        let records = plan.records();
+        let problems = if plan.lost.is_empty() { Vec::new() } else { std::mem::take(&mut self.snapshot.problems) };
+        self.shared.note_saved(&plan, &committed.stored, &self.paths);
+        self.snapshot = Snapshot::after(&self.shared, &self.paths, records, committed.stored, plan.lost, problems)?;
+        Ok(())
+    }
+}

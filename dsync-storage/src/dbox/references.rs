@@ -1,0 +1,109 @@
+//! Which messages of an mdbox storage its mailboxes refer to, and putting the map right after a crash.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use dsync_core::model::NodeKind;
+use dsync_core::store::{ErrorKind, StoreError};
+
+use super::header::MdboxRecord;
+use super::listing;
+use super::locked_map::LockedMap;
+use super::map::{MOST_REFERENCES, MapChanges};
+use super::shared::{Shared, corrupt};
+use super::snapshot;
+use super::storage::Storage;
+use crate::index::log::Change;
+
+/// How often each message of the storage is referred to, by its number in the map.
+pub(super) type References = BTreeMap<u32, u32>;
+
+/// Calls `each` with what every mailbox says about each of its messages.
+///
+/// # Errors
+/// If a mailbox cannot be read: what it refers to is not known then.
+pub(super) fn for_each_record(shared: &Shared, each: &mut dyn FnMut(MdboxRecord)) -> Result<(), StoreError> {
+    for (name, node) in &listing::tree(shared)? {
+        match &node.kind {
+            NodeKind::Unreadable(reason) => {
+                return Err(StoreError::new(ErrorKind::Corrupt, format!("mailbox {name} cannot be read: {reason}")));
+            }
+            NodeKind::Mailbox { .. } => {}
+            _ => continue,
+        }
+        let paths = shared.context.roots.of_mailbox(shared.context.naming, name);
+        let paths = paths.map_err(|error| crate::list::context::invalid_name(&error))?;
+        let (state, _) = match snapshot::read(shared, &snapshot::index_files(&paths)?) {
+            // It was deleted just now.
+            Err(error) if error.kind() == ErrorKind::NotFound => continue,
+            result => result?,
+        };
+        for place in 0..state.view.messages().len() {
+            each(MdboxRecord::of_view(&state.view, place));
+        }
+    }
+    Ok(())
+}
+
+/// Counts the references of all mailboxes.
+///
+/// # Errors
+/// If a mailbox cannot be read.
+pub(super) fn count(shared: &Shared) -> Result<References, StoreError> {
+    let mut references = References::new();
+    for_each_record(shared, &mut |record| {
+        let count = references.entry(record.map_uid).or_default();
+        *count = count.saturating_add(1);
+    })?;
+    Ok(references)
+}
+
+/// Puts the map right after somebody crashed while changing it: a message has as many references as mailboxes refer to it.
+///
+/// Too few are always corrected. Too many only where they are what the one who crashed was about to change: elsewhere
+/// they may be the messages of a mailbox that was lost, and a server can bring them back.
+///
+/// # Errors
+/// [`ErrorKind::Corrupt`] if a mailbox cannot be read, or a server was just saving a message and only it can tell what is to
+/// become of it.
+pub(super) fn settle(shared: &Shared, storage: &Storage, map: LockedMap<'_>) -> Result<(), StoreError> {
+    let actual = count(shared)?;
+    let work = Work::of(&map)?;
+    let mut changes = MapChanges::default();
+    for entry in &map.map().entries {
+        let wanted = actual.get(&entry.map_uid).copied().unwrap_or(0).min(MOST_REFERENCES.into());
+        let wanted = u16::try_from(wanted).unwrap_or(MOST_REFERENCES);
+        let is_unsaved = wanted == 0 && entry.references > 0 && work.added.contains(&entry.map_uid);
+        if is_unsaved {
+            let text = "a server crashed while it was saving a message, and only it can finish that";
+            return Err(corrupt(text));
+        }
+        if wanted == 0 && entry.references == 0 && storage.paths(entry.place.file_id).all(|path| !path.exists()) {
+            // The crash came before its file got its name.
+            changes.remove.push(entry.map_uid);
+        } else if wanted > entry.references || wanted < entry.references && work.counted.contains(&entry.map_uid) {
+            changes.count.push((entry.map_uid, i32::from(wanted).saturating_sub(entry.references.into())));
+        }
+    }
+    map.finish(&changes)
+}
+
+/// What was being done at a crash.
+#[derive(Debug, Default)]
+struct Work {
+    added: BTreeSet<u32>,
+    counted: BTreeSet<u32>,
+}
+
+impl Work {
+    fn of(map: &LockedMap<'_>) -> Result<Self, StoreError> {
+        let mut work = Self::default();
+        for record in map.records_of_crash()? {
+            match record.change {
+                Change::Append(messages) => work.added.extend(messages.iter().map(|(map_uid, ..)| *map_uid)),
+                Change::ExtensionIncrement(counts) => work.counted.extend(counts.iter().map(|(map_uid, _)| *map_uid)),
+                _ => {}
+            }
+        }
+        Ok(work)
+    }
+}

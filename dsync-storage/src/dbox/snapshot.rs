@@ -1,0 +1,385 @@
+//! One look at a mailbox of an mdbox or sdbox, without locks and without leaving a trace.
+//!
+//! The index is what the mailbox is: UIDs, flags, keywords and counters are nowhere else. Dates, POP3 data and GUIDs come from
+//! the messages themselves. The index is read before the map, so that everything in it is in the map too.
+//!
+//! A message that is in the index but cannot be read is *lost*: it is shown to nobody, it is a problem of the mailbox, and
+//! whoever changes the mailbox leaves it in its place.
+
+use std::fs;
+use std::os::unix::fs::MetadataExt;
+use std::sync::Arc;
+
+use dsync_core::model::{
+    MailboxIdentity, MailboxStatus, MessageGuid, MessageList, MessageRecord, ModSeq, SyncPoint, Timestamp, Uid,
+    UidValidity,
+};
+use dsync_core::store::{ErrorKind, StoreError};
+
+use super::header::{DboxHeader, MdboxRecord};
+use super::map::Map;
+use super::message_file::Metadata;
+use super::shared::{Shared, corrupt};
+use super::single;
+use super::storage::{Located, Storage};
+use crate::index::files::{IndexFiles, IndexState, read_index};
+use crate::index::mailbox::{IndexedMessage, cache_bytes, cache_of, messages};
+use crate::index::points;
+use crate::index::target::TargetMessage;
+use crate::index::view::IndexView;
+use crate::list::layout::MailboxPaths;
+use crate::text::lossy;
+
+/// What the storage notes about a message in its flags: it is in the second place.
+pub(super) const IN_ALT: u8 = 0x40;
+
+/// What was found.
+#[derive(Clone, Debug)]
+pub(super) struct Snapshot {
+    pub(super) status: MailboxStatus,
+    pub(super) messages: MessageList,
+    /// What else is known of each message, in the order of `messages`.
+    pub(super) stored: Vec<Stored>,
+    /// Messages that cannot be read, by ascending UID.
+    pub(super) lost: Vec<Lost>,
+    /// Messages whose removal was requested and not carried out yet: UID and number in the map.
+    pub(super) doomed: Vec<(u32, u32)>,
+    pub(super) header: DboxHeader,
+    pub(super) points: Vec<SyncPoint>,
+    pub(super) problems: Vec<String>,
+    pub(super) mark: Option<Mark>,
+}
+
+/// How a message is stored.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Stored {
+    /// mdbox: its number in the map.
+    pub(super) map_uid: u32,
+    /// The POP3 data that is stored with it is not all shown.
+    pub(super) hides_pop3: bool,
+    /// It has attachments in files of their own.
+    pub(super) has_attachments: bool,
+    /// sdbox: servers have moved it to the second place.
+    pub(super) in_alt: bool,
+}
+
+/// A message that is in the index but cannot be read.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Lost {
+    pub(super) message: TargetMessage,
+    pub(super) record: MdboxRecord,
+}
+
+/// A moment of an index: as long as it is the same, nothing has changed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Mark {
+    index_id: u32,
+    log_seq: u32,
+    log_end: usize,
+}
+
+impl Mark {
+    pub(super) fn of(state: &IndexState) -> Self {
+        Self {
+            index_id: state.view.snapshot().index_id(),
+            log_seq: state.log.as_ref().map_or(0, |log| log.file_seq),
+            log_end: state.log_end,
+        }
+    }
+}
+
+impl Snapshot {
+    /// A mailbox that does not exist yet.
+    pub(super) fn of_new(identity: MailboxIdentity) -> Self {
+        Self {
+            status: MailboxStatus {
+                identity,
+                uid_next: Uid::FIRST,
+                message_count: 0,
+                highest_modseq: Some(ModSeq::FIRST),
+                first_recent_uid: Some(Uid::FIRST),
+            },
+            messages: MessageList::default(),
+            stored: Vec::new(),
+            lost: Vec::new(),
+            doomed: Vec::new(),
+            header: DboxHeader::default(),
+            points: Vec::new(),
+            problems: Vec::new(),
+            mark: None,
+        }
+    }
+
+    /// The mailbox after it was changed to hold `records`; everything else is as the index says now.
+    ///
+    /// # Errors
+    /// If the index cannot be read.
+    pub(super) fn after(
+        shared: &Shared,
+        paths: &MailboxPaths,
+        records: Vec<MessageRecord>,
+        stored: Vec<Stored>,
+        lost: Vec<Lost>,
+        problems: Vec<String>,
+    ) -> Result<Self, StoreError> {
+        let files = index_files(paths)?;
+        let (state, header) = read(shared, &files)?;
+        let messages = MessageList::new(records)
+            .ok_or_else(|| StoreError::new(ErrorKind::Impossible, "messages are not in the order of their UIDs"))?;
+        Ok(Self {
+            status: status(&state.view, &header, messages.len()),
+            messages,
+            stored,
+            lost,
+            doomed: Vec::new(),
+            header,
+            points: points::read(&state.view),
+            problems,
+            mark: Some(Mark::of(&state)),
+        })
+    }
+
+    /// The message at a place of the list can be found by its number in the map.
+    pub(super) fn map_uids(&self) -> impl Iterator<Item = u32> {
+        self.stored.iter().map(|stored| stored.map_uid)
+    }
+}
+
+/// The files of the index of a mailbox.
+pub(super) fn index_files(paths: &MailboxPaths) -> Result<IndexFiles, StoreError> {
+    let directory = paths.index.as_ref().ok_or_else(|| {
+        StoreError::new(ErrorKind::Impossible, "a mailbox of this format cannot be used with INDEX=MEMORY")
+    })?;
+    Ok(IndexFiles::of_mailbox(directory))
+}
+
+/// Reads an index and the header that the format keeps in it.
+///
+/// # Errors
+/// [`ErrorKind::Corrupt`] if it is missing or cannot be understood, [`ErrorKind::NotFound`] if it says that the mailbox is
+/// deleted.
+pub(super) fn read(shared: &Shared, files: &IndexFiles) -> Result<(IndexState, DboxHeader), StoreError> {
+    let missing = || {
+        // A server would make an empty mailbox of it. That it is empty must not be believed.
+        let text = format!(
+            "{} is missing, so the mailbox has lost what was known about its messages; restore it, or remove the \
+             directory if it is no mailbox",
+            lossy(&files.log())
+        );
+        StoreError::new(ErrorKind::Corrupt, text)
+    };
+    let state = read_index(files)?.ok_or_else(missing)?;
+    if state.view.is_deleted() {
+        let text = format!("the mailbox in {} is being deleted", lossy(files.directory()));
+        return Err(StoreError::new(ErrorKind::NotFound, text));
+    }
+    let header = DboxHeader::of_view(&state.view, shared.header_name());
+    let being_made = state.view.uid_validity() == 0 && state.view.next_uid() == 1;
+    let header = header.or(being_made.then(DboxHeader::default)).ok_or_else(|| {
+        let text = format!("the index in {} has no header {}", lossy(files.directory()), shared.header_name());
+        corrupt(&text)
+    })?;
+    Ok((state, header))
+}
+
+/// Who the mailbox is.
+///
+/// # Errors
+/// As [`read`].
+pub(super) fn identity(shared: &Shared, paths: &MailboxPaths) -> Result<MailboxIdentity, StoreError> {
+    let (state, header) = read(shared, &index_files(paths)?)?;
+    Ok(MailboxIdentity { guid: header.guid, uid_validity: UidValidity::new(state.view.uid_validity()) })
+}
+
+fn status(view: &IndexView, header: &DboxHeader, count: usize) -> MailboxStatus {
+    MailboxStatus {
+        identity: MailboxIdentity { guid: header.guid, uid_validity: UidValidity::new(view.uid_validity()) },
+        uid_next: Uid::new(view.next_uid()).unwrap_or(Uid::FIRST),
+        message_count: u32::try_from(count).unwrap_or(u32::MAX),
+        highest_modseq: Some(ModSeq(view.highest_modseq()).max(ModSeq::FIRST)),
+        first_recent_uid: Some(Uid::new(view.first_recent_uid()).unwrap_or(Uid::FIRST)),
+    }
+}
+
+/// Looks at the mailbox.
+///
+/// # Errors
+/// If the index cannot be read. Messages that cannot be read are problems of the snapshot instead.
+pub(super) fn look(shared: &Shared, paths: &MailboxPaths) -> Result<Snapshot, StoreError> {
+    let files = index_files(paths)?;
+    let (state, header) = read(shared, &files)?;
+    let view = &state.view;
+    let mut problems = Vec::new();
+    if state.unfinished {
+        problems.push(format!(
+            "{} ends in the middle of a record; what a server wrote after that is not known until it repairs it",
+            lossy(&files.log())
+        ));
+    }
+    let bodies = match &shared.storage {
+        Some(storage) => Bodies::Multi(storage, usable_map(storage, &header, paths, &mut problems)),
+        None => Bodies::Single(paths),
+    };
+    if let (Bodies::Multi(_, None), false) = (&bodies, shared.context.read_only) {
+        // What is not known to be used by nobody must not be touched.
+        return Err(corrupt(&problems.join("; ")));
+    }
+    let bytes = cache_bytes(&files, view);
+    let cache = cache_of(view, &bytes);
+    let mut looker = Looker { header, bodies, records: Vec::new(), stored: Vec::new(), lost: Vec::new(), problems };
+    looker.records.reserve_exact(view.messages().len());
+    looker.stored.reserve_exact(view.messages().len());
+    let mut doomed = Vec::new();
+    for (place, (uid, indexed)) in messages(view, cache.as_ref()).enumerate() {
+        if view.pending_expunges().contains(&uid.get()) {
+            doomed.push((uid.get(), MdboxRecord::of_view(view, place).map_uid));
+            continue;
+        }
+        looker.add(view, place, uid, indexed);
+    }
+    let Looker { records, stored, lost, problems, .. } = looker;
+    let messages = MessageList::new(records)
+        .ok_or_else(|| corrupt(&format!("the index in {} is not in order", lossy(files.directory()))))?;
+    Ok(Snapshot {
+        status: status(view, &header, messages.len()),
+        messages,
+        stored,
+        lost,
+        doomed,
+        header,
+        points: points::read(view),
+        problems,
+        mark: Some(Mark::of(&state)),
+    })
+}
+
+/// The map, if it is that of the mailbox.
+fn usable_map(
+    storage: &Storage,
+    header: &DboxHeader,
+    paths: &MailboxPaths,
+    problems: &mut Vec<String>,
+) -> Option<Arc<Map>> {
+    match storage.map() {
+        Ok(map) if header.first == 0 || map.uid_validity == header.first => return Some(map),
+        Ok(_) => problems.push(format!(
+            "{} belongs to another map than that in {}; messages are looked for by their GUIDs",
+            lossy(&paths.mails),
+            lossy(storage.map_files().directory())
+        )),
+        Err(error) => problems.push(format!("{error}; messages are looked for by their GUIDs")),
+    }
+    None
+}
+
+/// Where the messages are.
+enum Bodies<'a> {
+    Single(&'a MailboxPaths),
+    /// The storage, and its map if that can be used.
+    Multi(&'a Storage, Option<Arc<Map>>),
+}
+
+impl Bodies<'_> {
+    fn locate(&self, uid: Uid, record: &MdboxRecord) -> Result<Located, StoreError> {
+        match self {
+            Self::Single(paths) => single::locate(paths, uid),
+            Self::Multi(storage, map) => locate(storage, map.as_deref(), record),
+        }
+    }
+}
+
+/// Where a message of an mdbox is: as the map says, or, without one, wherever its GUID is found.
+pub(super) fn locate(storage: &Storage, map: Option<&Map>, record: &MdboxRecord) -> Result<Located, StoreError> {
+    let Some(map) = map else { return storage.locate_by_guid(record.guid) };
+    if let Some(entry) = map.get(record.map_uid)
+        && let Ok(located) = storage.locate(entry.place)
+    {
+        return Ok(located);
+    }
+    // A purge may just have moved it.
+    storage.forget_files();
+    let map = storage.map()?;
+    let entry = map.get(record.map_uid).ok_or_else(|| {
+        let number = record.map_uid;
+        corrupt(&format!("{} knows no message number {number}", lossy(storage.map_files().directory())))
+    })?;
+    storage.locate(entry.place)
+}
+
+struct Looker<'a> {
+    header: DboxHeader,
+    bodies: Bodies<'a>,
+    records: Vec<MessageRecord>,
+    stored: Vec<Stored>,
+    lost: Vec<Lost>,
+    problems: Vec<String>,
+}
+
+impl Looker<'_> {
+    fn add(&mut self, view: &IndexView, place: usize, uid: Uid, indexed: IndexedMessage) {
+        let record = MdboxRecord::of_view(view, place);
+        let (_, bits) = view.messages().get(place).copied().unwrap_or_default();
+        match self.bodies.locate(uid, &record).and_then(|located| self.record(uid, &record, &indexed, &located)) {
+            Ok((message, stored)) => {
+                self.records.push(message);
+                self.stored.push(Stored { in_alt: bits & IN_ALT != 0, ..stored });
+            }
+            Err(error) => {
+                self.problems.push(format!("the message with UID {uid} cannot be read: {error}"));
+                let keywords = indexed.keywords.iter().map(|keyword| keyword.as_str().as_bytes().to_vec()).collect();
+                let message = TargetMessage { uid: uid.get(), flags: bits, keywords, modseq: indexed.modseq.get() };
+                self.lost.push(Lost { message, record });
+            }
+        }
+    }
+
+    fn record(
+        &self,
+        uid: Uid,
+        record: &MdboxRecord,
+        indexed: &IndexedMessage,
+        located: &Located,
+    ) -> Result<(MessageRecord, Stored), StoreError> {
+        let metadata = &located.message.metadata;
+        let guid = guid(metadata, record)
+            .ok_or_else(|| corrupt(&format!("{} has a message without a GUID", lossy(&located.file.path))))?;
+        let uidl = metadata.pop3_uidl().filter(|_| self.header.shows_pop3_uidl(uid.get()));
+        let order = metadata.pop3_order().filter(|_| self.header.has_pop3_order);
+        let saved = match &self.bodies {
+            Bodies::Multi(..) => Some(Timestamp(record.saved.into())),
+            Bodies::Single(_) => indexed.saved.or_else(|| changed(located)),
+        };
+        let message = MessageRecord {
+            uid: Some(uid),
+            guid,
+            flags: indexed.flags,
+            keywords: indexed.keywords.clone(),
+            modseq: Some(indexed.modseq),
+            received: metadata.received(),
+            saved,
+            pop3_uidl: uidl.map(Into::into),
+            pop3_order: order,
+        };
+        let stored = Stored {
+            map_uid: record.map_uid,
+            hides_pop3: metadata.pop3_uidl() != uidl || metadata.pop3_order() != order,
+            has_attachments: metadata.value(b'X').is_some(),
+            in_alt: false,
+        };
+        Ok((message, stored))
+    }
+}
+
+/// The GUID of a message: the text beside it, else what the index has.
+fn guid(metadata: &Metadata, record: &MdboxRecord) -> Option<MessageGuid> {
+    metadata.guid().or_else(|| {
+        let hex: String = record.guid.iter().map(|byte| format!("{byte:02x}")).collect();
+        MessageGuid::new(hex.as_bytes()).filter(|_| record.guid != [0; 16])
+    })
+}
+
+/// When the file of a message last changed: what an sdbox shows as the saved date if it knows none.
+fn changed(located: &Located) -> Option<Timestamp> {
+    let metadata: fs::Metadata = located.file.file.metadata().ok()?;
+    Some(Timestamp(metadata.ctime()))
+}

@@ -1,0 +1,266 @@
+//! Messages on their way in: written to temporary files in the form in which they are stored, and given their names later.
+
+use std::fs::File;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use dsync_core::model::MessageRecord;
+use dsync_core::store::{ErrorKind, MessageBody, StoreError};
+
+use super::message_file::{FileHeader, MESSAGE_HEADER_SIZE, Metadata, NewMetadata, encode_message_header};
+use super::storage::{Located, MessageFile};
+use crate::fs::clock::now;
+use crate::fs::permissions::Permissions;
+use crate::fs::{FsError, mutation, unique};
+use crate::incoming::{self, Sizes};
+
+/// Messages up to this size are put together in memory and written at once.
+const SMALL: u64 = 256 * 1024;
+/// What header and metadata of a message take at most, mostly.
+const ALLOWANCE: u64 = 512;
+/// From how many new files on it is cheaper to sync the whole file system than each file.
+const MANY: usize = 8;
+
+/// Where messages wait.
+#[derive(Debug)]
+pub(super) struct Staging {
+    directory: PathBuf,
+    permissions: Permissions,
+    /// No file grows beyond this; `None` if each message has a file of its own.
+    rotate_size: Option<u64>,
+    files: Vec<StagedFile>,
+    messages: Vec<StagedMessage>,
+}
+
+/// A temporary file. Removed when dropped, unless it was given its name.
+#[derive(Debug)]
+pub(super) struct StagedFile {
+    path: PathBuf,
+    file: Option<Arc<File>>,
+    length: u64,
+    placed: bool,
+}
+
+/// A message that waits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum StagedMessage {
+    /// In a file: its number, where in it, and how many bytes.
+    New { file: usize, offset: u64, size: u64 },
+    /// The storage has it already, under this number in the map.
+    Known { map_uid: u32 },
+}
+
+impl Staging {
+    pub(super) fn new(directory: PathBuf, permissions: Permissions, rotate_size: Option<u64>) -> Self {
+        Self { directory, permissions, rotate_size, files: Vec::new(), messages: Vec::new() }
+    }
+
+    /// Takes the bytes of a message. `first_mailbox` is the name on disk of the mailbox that it is saved to, where that is
+    /// noted. Gives the number of the message.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Source`] if the body cannot be read; nothing of it remains then.
+    pub(super) fn add(
+        &mut self,
+        record: &MessageRecord,
+        body: MessageBody,
+        first_mailbox: Option<&[u8]>,
+    ) -> Result<usize, StoreError> {
+        mutation::create_directories(&self.directory, &self.permissions)?;
+        let number = self.file_for(body.size)?;
+        let staged = self.files.get_mut(number).ok_or_else(no_file)?;
+        let offset = staged.length;
+        let written = staged.write(record, body, first_mailbox);
+        let size = match written {
+            Ok(size) => size,
+            Err(error) => {
+                staged.cut(offset)?;
+                return Err(error);
+            }
+        };
+        staged.length = offset.saturating_add(size);
+        if self.rotate_size.is_none() {
+            // There may be thousands of them.
+            staged.file = None;
+        }
+        self.messages.push(StagedMessage::New { file: number, offset, size });
+        Ok(self.messages.len().saturating_sub(1))
+    }
+
+    /// The file for a message of about this size.
+    fn file_for(&mut self, size: Option<u64>) -> Result<usize, StoreError> {
+        if let (Some(most), Some(size), Some(last)) = (self.rotate_size, size, self.files.last())
+            && last.length.saturating_add(size).saturating_add(ALLOWANCE) < most
+        {
+            return Ok(self.files.len().saturating_sub(1));
+        }
+        if let Some(last) = self.files.last_mut()
+            && let Some(file) = last.file.take()
+        {
+            // It is complete; nothing is left to do for it but to be synced.
+            drop(file);
+        }
+        self.files.push(StagedFile::create(&self.directory, &self.permissions)?);
+        Ok(self.files.len().saturating_sub(1))
+    }
+
+    /// All messages that wait, in the order of their numbers.
+    pub(super) fn messages(&self) -> &[StagedMessage] {
+        &self.messages
+    }
+
+    pub(super) fn files_mut(&mut self) -> &mut [StagedFile] {
+        &mut self.files
+    }
+
+    /// The message that was taken last, as it is stored now.
+    ///
+    /// # Errors
+    /// If it cannot be read again.
+    pub(super) fn last(&self) -> Result<Option<Located>, StoreError> {
+        let Some(StagedMessage::New { file, offset, size }) = self.messages.last() else { return Ok(None) };
+        let staged = self.files.get(*file).ok_or_else(no_file)?;
+        Ok(Some(Arc::new(MessageFile::open(&staged.path)?).message(*offset, Some(*size))?))
+    }
+
+    /// Forgets the bytes of the message that was taken last: the storage has them already.
+    ///
+    /// # Errors
+    /// As the system.
+    pub(super) fn replace_last_by_known(&mut self, map_uid: u32) -> Result<(), StoreError> {
+        if let Some(StagedMessage::New { file, offset, .. }) = self.messages.last().copied()
+            && let Some(staged) = self.files.get_mut(file)
+        {
+            staged.cut(offset)?;
+        }
+        if let Some(last) = self.messages.last_mut() {
+            *last = StagedMessage::Known { map_uid };
+        }
+        Ok(())
+    }
+
+    /// Puts another name of the file at `path` in the place of the message that was taken last. Whether that was possible.
+    ///
+    /// # Errors
+    /// As the system.
+    pub(super) fn replace_last_by_link(&mut self, path: &Path) -> Result<bool, StoreError> {
+        let link = temporary_path(&self.directory);
+        if mutation::link(path, &link).is_err() {
+            // Gone, on another file system, or with too many names already.
+            return Ok(false);
+        }
+        let Some(last) = self.files.last_mut() else { return Ok(false) };
+        let mut linked = StagedFile { path: link, file: None, length: last.length, placed: false };
+        std::mem::swap(last, &mut linked);
+        Ok(true)
+    }
+
+    /// Makes all bytes durable.
+    ///
+    /// # Errors
+    /// As the system.
+    pub(super) fn sync(&self) -> Result<(), FsError> {
+        if self.files.len() >= MANY {
+            return mutation::sync_file_system(&self.directory);
+        }
+        for staged in &self.files {
+            let (file, _) = crate::fs::read::open(&staged.path)?;
+            mutation::sync_file(&file, &staged.path)?;
+        }
+        Ok(())
+    }
+}
+
+fn no_file() -> StoreError {
+    StoreError::new(ErrorKind::Impossible, "a message has no file")
+}
+
+/// A name that servers take for a temporary file, and remove when it is old.
+pub(super) fn temporary_path(directory: &Path) -> PathBuf {
+    directory.join(format!(".temp.dsync.{}", unique::file_name()))
+}
+
+impl StagedFile {
+    fn create(directory: &Path, permissions: &Permissions) -> Result<Self, FsError> {
+        let path = temporary_path(directory);
+        let file = mutation::create(&path, permissions)?;
+        let header = FileHeader::encode(now().as_u32());
+        let staged = Self { path, file: Some(Arc::new(file)), length: header.len() as u64, placed: false };
+        if let Some(file) = &staged.file {
+            mutation::write_at(file, &staged.path, &header, 0)?;
+        }
+        Ok(staged)
+    }
+
+    /// Whether there is any message in it.
+    pub(super) fn is_empty(&self) -> bool {
+        self.length <= FileHeader::encode(now().as_u32()).len() as u64
+    }
+
+    /// Gives the file its final name.
+    pub(super) fn place(&mut self, target: &Path) -> Result<(), FsError> {
+        mutation::rename(&self.path, target)?;
+        self.placed = true;
+        Ok(())
+    }
+
+    /// How many bytes the message takes.
+    fn write(
+        &self,
+        record: &MessageRecord,
+        body: MessageBody,
+        first_mailbox: Option<&[u8]>,
+    ) -> Result<u64, StoreError> {
+        let file = self.file.as_ref().ok_or_else(no_file)?;
+        let metadata = |sizes: Sizes| {
+            let new = NewMetadata {
+                received: record.received,
+                virtual_size: sizes.virtual_size,
+                pop3_uidl: record.pop3_uidl.as_deref(),
+                pop3_order: record.pop3_order,
+                guid: &record.guid,
+                first_mailbox,
+            };
+            Metadata::new(&new).encode()
+        };
+        if body.size.is_some_and(|size| size <= SMALL) {
+            let mut bytes = vec![0; MESSAGE_HEADER_SIZE];
+            let sizes = incoming::copy(body, |piece| {
+                bytes.extend_from_slice(piece);
+                Ok(())
+            })?;
+            bytes.splice(..MESSAGE_HEADER_SIZE, encode_message_header(sizes.physical));
+            bytes.extend(metadata(sizes));
+            mutation::write_at(file, &self.path, &bytes, self.length)?;
+            return Ok(bytes.len() as u64);
+        }
+        let start = self.length.saturating_add(MESSAGE_HEADER_SIZE as u64);
+        let mut end = start;
+        let sizes = incoming::copy(body, |piece| {
+            mutation::write_at(file, &self.path, piece, end)?;
+            end = end.saturating_add(piece.len() as u64);
+            Ok(())
+        })?;
+        let metadata = metadata(sizes);
+        mutation::write_at(file, &self.path, &metadata, end)?;
+        mutation::write_at(file, &self.path, &encode_message_header(sizes.physical), self.length)?;
+        Ok(end.saturating_add(metadata.len() as u64).saturating_sub(self.length))
+    }
+
+    /// Takes everything from `length` on away again.
+    fn cut(&mut self, length: u64) -> Result<(), FsError> {
+        if let Some(file) = &self.file {
+            mutation::truncate(file, &self.path, length)?;
+        }
+        self.length = length;
+        Ok(())
+    }
+}
+
+impl Drop for StagedFile {
+    fn drop(&mut self) {
+        if !self.placed {
+            let _ = mutation::remove_file(&self.path);
+        }
+    }
+}

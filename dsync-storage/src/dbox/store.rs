@@ -1,0 +1,248 @@
+//! A tree of mailboxes in mdbox or sdbox format as a mail store.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use dsync_core::model::{
+    MailboxGuid, MailboxIdentity, MailboxName, MailboxStatus, MailboxTree, TreeChange, TreeHistory,
+};
+use dsync_core::store::{Capabilities, ErrorKind, MailStore, Mailbox, StoreError};
+
+use super::mailbox::DboxMailbox;
+use super::shared::Shared;
+use super::storage::Storage;
+use super::{listing, removal};
+use crate::fs::mutation;
+use crate::fs::unique;
+use crate::list::build::Build;
+use crate::list::changes;
+use crate::list::context::{Context, invalid_name, refuse_inbox};
+use crate::list::files::{allocate_uid_validity, read_changes};
+use crate::list::hidden::{self, HiddenPlaces};
+use crate::list::layout::{Layout, MailboxPaths};
+use crate::location::{Driver, IndexPlace, Location};
+use crate::settings::Settings;
+
+/// An mdbox or sdbox that was opened.
+#[derive(Debug)]
+pub struct DboxStore {
+    shared: Arc<Shared>,
+    cleaned: bool,
+}
+
+impl DboxStore {
+    /// Opens a store to read it. Nothing in it will be changed: no file is made, no time moved.
+    ///
+    /// # Errors
+    /// [`ErrorKind::NotFound`] if there is nothing at the location, [`ErrorKind::Impossible`] if it is no dbox or its indexes
+    /// are in memory only: they are all that is known about the messages.
+    pub fn open_read_only(location: &Location, settings: Settings) -> Result<Self, StoreError> {
+        if !location.root.is_dir() {
+            let text = format!("there is no {location}: no such directory");
+            return Err(StoreError::new(ErrorKind::NotFound, text));
+        }
+        Self::new(location, settings, true)
+    }
+
+    /// Opens a store to change it. It need not exist yet.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Impossible`] if it is no dbox or its indexes would be in memory only.
+    pub fn open(location: &Location, settings: Settings) -> Result<Self, StoreError> {
+        Self::new(location, settings, false)
+    }
+
+    fn new(location: &Location, settings: Settings, read_only: bool) -> Result<Self, StoreError> {
+        let impossible = |text: String| Err(StoreError::new(ErrorKind::Impossible, text));
+        if location.index == Some(IndexPlace::Memory) {
+            return impossible(format!(
+                "INDEX=MEMORY cannot be used with {}: its indexes are all that is known about the messages",
+                location.driver.name()
+            ));
+        }
+        let roots = location.roots();
+        let storage = match location.driver {
+            Driver::Mdbox => Some(Storage::new(&roots)),
+            Driver::Sdbox => None,
+            Driver::Maildir => return impossible(format!("{location} is no dbox")),
+        };
+        let naming = location.naming();
+        let context = Context {
+            location: location.to_string(),
+            roots,
+            naming,
+            // Servers may be told to show a dot instead.
+            separators: vec![Layout::Dbox.separator(), '.'],
+            subscriptions: location.subscriptions.clone().unwrap_or_else(|| "subscriptions".to_owned()),
+            hidden: HiddenPlaces::DBOX,
+            read_only,
+        };
+        Ok(Self { shared: Arc::new(Shared::new(context, settings, storage)), cleaned: false })
+    }
+
+    fn context(&self) -> &Context {
+        &self.shared.context
+    }
+
+    fn paths(&self, name: &MailboxName) -> Result<MailboxPaths, StoreError> {
+        self.context().roots.of_mailbox(self.context().naming, name).map_err(|error| invalid_name(&error))
+    }
+
+    fn level(&self, name: &MailboxName) -> Result<PathBuf, StoreError> {
+        self.context().roots.level(self.context().naming, name).map_err(|error| invalid_name(&error))
+    }
+
+    /// The paths of a mailbox that exists.
+    fn existing(&self, name: &MailboxName) -> Result<MailboxPaths, StoreError> {
+        let paths = self.paths(name)?;
+        if listing::is_mailbox(&paths.mails) {
+            self.refuse_if_elsewhere(&paths)?;
+            return Ok(paths);
+        }
+        let text = format!("there is no mailbox {name} in {}", self.context().location);
+        Err(StoreError::new(ErrorKind::NotFound, text))
+    }
+
+    /// Nothing is written through a link that leads out of the store: it may lead into the very source.
+    fn refuse_if_elsewhere(&self, paths: &MailboxPaths) -> Result<(), StoreError> {
+        let roots = &self.context().roots;
+        if self.context().read_only {
+            return Ok(());
+        }
+        let inside = |path: &Path, root: &Path| match (path.canonicalize(), root.canonicalize()) {
+            (Ok(path), Ok(root)) => path.starts_with(root),
+            _ => true,
+        };
+        let index = paths.index.as_ref().zip(roots.index.as_ref());
+        let alt = paths.alt.as_ref().zip(roots.alt.as_ref());
+        let all = [Some((&paths.mails, &roots.mails)), index, alt];
+        if all.into_iter().flatten().all(|(path, root)| inside(path, root)) {
+            return Ok(());
+        }
+        let text =
+            format!("{} is a link that leads out of the store, so nothing is changed there", paths.mails.display());
+        Err(StoreError::new(ErrorKind::Impossible, text))
+    }
+
+    /// Before the first change: makes the roots, and removes what crashed runs left.
+    fn prepare(&mut self) -> Result<(), StoreError> {
+        self.context().refuse_if_read_only()?;
+        if self.cleaned {
+            return Ok(());
+        }
+        let permissions = self.context().permissions();
+        let roots = &self.context().roots;
+        let tree = Layout::Dbox.tree(&roots.mails);
+        for root in [Some(&tree), Some(&roots.control), roots.index.as_ref()].into_iter().flatten() {
+            mutation::create_directories(root, &permissions)?;
+        }
+        hidden::remove_abandoned(self.context())?;
+        if let Some(storage) = &self.shared.storage {
+            // By this directory everybody knows that it is an mdbox.
+            mutation::create_directories(storage.primary(), &permissions)?;
+            hidden::remove_abandoned_in(storage.primary(), HiddenPlaces::DBOX.prefix)?;
+        }
+        self.cleaned = true;
+        Ok(())
+    }
+}
+
+impl MailStore for DboxStore {
+    fn location(&self) -> String {
+        self.context().location.clone()
+    }
+
+    fn id(&mut self) -> Result<String, StoreError> {
+        if !self.context().read_only {
+            self.prepare()?;
+        }
+        Ok(self.context().store_id(self.shared.driver().name()))
+    }
+
+    fn capabilities(&self) -> Capabilities {
+        Capabilities { directories: true, guids: true }
+    }
+
+    fn tree(&mut self) -> Result<MailboxTree, StoreError> {
+        if !self.context().read_only && !self.cleaned {
+            hidden::remove_abandoned(self.context())?;
+        }
+        listing::tree(&self.shared)
+    }
+
+    fn tree_history(&mut self) -> Result<TreeHistory, StoreError> {
+        let events = read_changes(self.context().list_root())?;
+        Ok(TreeHistory { separators: self.context().separators.clone(), events })
+    }
+
+    fn note_deleted(&mut self, guid: MailboxGuid) -> Result<(), StoreError> {
+        self.prepare()?;
+        changes::note(self.context(), &[TreeChange::MailboxDeleted(guid)], &[])
+    }
+
+    fn new_identity(&mut self) -> Result<MailboxIdentity, StoreError> {
+        self.prepare()?;
+        let uid_validity = allocate_uid_validity(&self.context().roots.control, &self.context().permissions())?;
+        let guid = MailboxGuid::new(unique::random_guid());
+        Ok(MailboxIdentity { guid, uid_validity: Some(uid_validity) })
+    }
+
+    fn open(&mut self, name: &MailboxName) -> Result<Box<dyn Mailbox>, StoreError> {
+        let paths = self.existing(name)?;
+        Ok(Box::new(DboxMailbox::open(Arc::clone(&self.shared), name.clone(), paths)?))
+    }
+
+    fn create(&mut self, name: &MailboxName, identity: MailboxIdentity) -> Result<Box<dyn Mailbox>, StoreError> {
+        let paths = self.paths(name)?;
+        if paths.mails.symlink_metadata().is_ok() {
+            let text = format!("there is a mailbox {name} in {} already", self.context().location);
+            return Err(StoreError::new(ErrorKind::Exists, text));
+        }
+        self.prepare()?;
+        let permissions = changes::permissions_for(self.context(), name);
+        let build = Build::start(self.context(), paths, identity, &permissions)?;
+        Ok(Box::new(DboxMailbox::building(Arc::clone(&self.shared), name.clone(), build, permissions)))
+    }
+
+    fn delete(&mut self, name: &MailboxName) -> Result<(), StoreError> {
+        refuse_inbox(name)?;
+        let paths = self.existing(name)?;
+        self.prepare()?;
+        removal::delete(&self.shared, name, &paths, None)
+    }
+
+    fn delete_unchanged(&mut self, name: &MailboxName, expected: &MailboxStatus) -> Result<(), StoreError> {
+        refuse_inbox(name)?;
+        let paths = self.existing(name)?;
+        self.prepare()?;
+        removal::delete(&self.shared, name, &paths, Some(expected))
+    }
+
+    fn rename(&mut self, from: &MailboxName, to: &MailboxName) -> Result<(), StoreError> {
+        refuse_inbox(from)?;
+        refuse_inbox(to)?;
+        self.prepare()?;
+        changes::rename(self.context(), from, to, &|| listing::tree(&self.shared))
+    }
+
+    fn create_directory(&mut self, name: &MailboxName) -> Result<(), StoreError> {
+        let level = self.level(name)?;
+        self.prepare()?;
+        changes::create_directory(self.context(), &level)
+    }
+
+    fn delete_directory(&mut self, name: &MailboxName) -> Result<(), StoreError> {
+        let level = self.level(name)?;
+        self.prepare()?;
+        if self.existing(name).is_ok() {
+            let text = format!("{name} is a mailbox, not only a level of the hierarchy");
+            return Err(StoreError::new(ErrorKind::Impossible, text));
+        }
+        removal::delete_directory(&self.shared, name, &level)
+    }
+
+    fn set_subscribed(&mut self, name: &MailboxName, subscribed: bool) -> Result<(), StoreError> {
+        self.prepare()?;
+        changes::set_subscribed(self.context(), name, subscribed)
+    }
+}
