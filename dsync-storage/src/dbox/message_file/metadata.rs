@@ -65,8 +65,8 @@ impl Metadata {
     /// attachment.
     pub const LARGEST: usize = 1 << 20;
 
-    /// The metadata of a new message, in the order in which a server writes it. A UIDL or mailbox name that is empty or
-    /// has a line end in it cannot be written and is left out.
+    /// The metadata of a new message, in the order in which a server writes it. A UIDL or mailbox name that is empty,
+    /// has a LF in it or ends in CR cannot be written and is left out.
     #[must_use]
     pub fn new(message: &NewMetadata<'_>) -> Self {
         let mut metadata = Self { lines: Vec::with_capacity(96) };
@@ -86,7 +86,7 @@ impl Metadata {
     }
 
     fn push(&mut self, key: u8, value: &[u8]) {
-        if !value.is_empty() && !value.contains(&b'\n') {
+        if !value.is_empty() && !value.contains(&b'\n') && !value.ends_with(b"\r") {
             self.lines.push(key);
             self.lines.extend(value);
             self.lines.push(b'\n');
