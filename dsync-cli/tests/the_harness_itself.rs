@@ -4,7 +4,7 @@ mod support;
 
 use std::fs;
 
-use support::{Difference, Dovecot, Fingerprint, Snapshot, Store, assert_equal, build, differences};
+use support::{Difference, Dovecot, Driver, Fingerprint, Setup, Snapshot, Store, assert_equal, build, differences};
 
 fn built(dovecot: &Dovecot) -> Store {
     let store = dovecot.store("store");
@@ -18,9 +18,27 @@ fn fields(differences: &[Difference]) -> Vec<String> {
 
 #[test]
 fn a_copy_shows_no_difference() {
+    a_copy_shows_no_difference_of(Driver::Maildir);
+    a_copy_shows_no_difference_of(Driver::Mdbox);
+    a_copy_shows_no_difference_of(Driver::Sdbox);
+}
+
+#[test]
+fn a_copy_of_a_store_in_several_places_shows_no_difference() {
+    let everywhere = ":INDEX={dir}/index:CONTROL={dir}/control";
+    a_copy_shows_no_difference_of(Driver::Maildir.with(everywhere));
+    let everywhere = &format!("{everywhere}:ALT={{dir}}/alt");
+    a_copy_shows_no_difference_of(Driver::Mdbox.with(everywhere).setting("mdbox_rotate_size = 20k"));
+    a_copy_shows_no_difference_of(Driver::Sdbox.with(everywhere));
+}
+
+fn a_copy_shows_no_difference_of(setup: impl Into<Setup>) {
     let dovecot = Dovecot::new();
-    let store = dovecot.store("store");
+    let store = dovecot.store_of("store", setup);
     build::long_lived(&store);
+    if store.root_by("ALT") != store.root() {
+        store.doveadm(&["altmove", "mailbox", "INBOX", "uid", "30:200"]);
+    }
     store.assert_no_complaints();
     let before = Fingerprint::of(store.path());
     let copy = Snapshot::of_copy(&store);
@@ -35,8 +53,12 @@ fn a_copy_shows_no_difference() {
 
 #[test]
 fn the_long_lived_store_has_what_it_promises() {
+    Driver::ALL.into_iter().for_each(the_long_lived_store_has_what_it_promises_as);
+}
+
+fn the_long_lived_store_has_what_it_promises_as(driver: Driver) {
     let dovecot = Dovecot::new();
-    let store = dovecot.store("store");
+    let store = dovecot.store_of("store", driver);
     build::long_lived(&store);
     let snapshot = Snapshot::of(&store);
     let every_flag = "\\Answered \\Deleted \\Draft \\Flagged \\Seen";

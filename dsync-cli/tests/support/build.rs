@@ -1,9 +1,10 @@
 //! Fills stores through real IMAP work.
 
 use std::fs;
+use std::ops::Range;
 use std::time::{Duration, SystemTime};
 
-use super::{Imap, Store, mail};
+use super::{Driver, Imap, Store, mail};
 
 /// How many messages go into INBOX before the work on it begins.
 const INBOX_MESSAGES: usize = 300;
@@ -11,16 +12,33 @@ const INBOX_MESSAGES: usize = 300;
 /// A store with everything that a long life leaves behind: nested and non-ASCII names, every flag, more keywords than
 /// file names can hold, gaps, copies, renames, missing parents, odd subscriptions, POP3 data, recent messages.
 pub fn long_lived(store: &Store) {
+    let migrated = if store.driver() == Driver::Maildir { 0 } else { migrate(store) };
     let mut imap = store.imap();
-    fill_inbox(&mut imap);
+    fill_inbox(&mut imap, migrated..INBOX_MESSAGES);
     make_tree(&mut imap);
     work(&mut imap);
     label(&mut imap);
     imap.logout();
     // Dovecot goes on listing "Gone" as a mailbox that can be selected until it builds its list anew.
     store.forget_list_index();
-    add_pop3_data(store);
+    if store.driver() == Driver::Maildir {
+        add_pop3_data(store);
+    }
     deliver_unseen(store);
+}
+
+/// Brings the first messages of INBOX with their POP3 data from a Maildir, which is the only way for these into a dbox.
+/// Says how many they are.
+fn migrate(store: &Store) -> usize {
+    let count = 20;
+    let maildir = store.sibling("before", Driver::Maildir);
+    let mut imap = maildir.imap();
+    fill_inbox(&mut imap, 0..count);
+    imap.logout();
+    add_pop3_data(&maildir);
+    store.doveadm(&["backup", "-R", &maildir.location()]);
+    maildir.assert_no_complaints();
+    count
 }
 
 /// A few messages in a few mailboxes, for tests that do not need more.
@@ -47,8 +65,8 @@ pub fn small(store: &Store) {
     imap.logout();
 }
 
-fn fill_inbox(imap: &mut Imap) {
-    for number in 0..INBOX_MESSAGES {
+fn fill_inbox(imap: &mut Imap, numbers: Range<usize>) {
+    for number in numbers {
         let mail = mail::message(number);
         imap.append("INBOX", &mail.attributes, &mail.bytes);
     }
@@ -142,7 +160,10 @@ fn deliver_unseen(store: &Store) {
 /// POP3 UIDLs and orders as a migration from another server leaves them. Only such a migration writes them, so the
 /// uidlist is edited as it would have been.
 fn add_pop3_data(store: &Store) {
-    let path = store.path().join("dovecot-uidlist");
+    let control = store.root_by("CONTROL");
+    // Away from the mails INBOX has a directory like any other mailbox.
+    let directory = if control == store.root() { control } else { control.join(".INBOX") };
+    let path = directory.join("dovecot-uidlist");
     let text = fs::read_to_string(&path).unwrap();
     let mut edited = String::new();
     for (index, line) in text.lines().enumerate() {

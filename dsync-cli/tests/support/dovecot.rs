@@ -1,7 +1,7 @@
 //! A Dovecot without a running server: its programs, each called with a configuration of our own.
 
 use std::fs::{self, File, OpenOptions};
-use std::os::unix::fs::PermissionsExt;
+use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -9,6 +9,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use tempfile::TempDir;
 
 use super::imap::Imap;
+use super::setup::{Driver, Setup};
 use super::user::MailUser;
 
 /// A place with stores that Dovecot can open. Everything in it goes when it is dropped.
@@ -23,11 +24,14 @@ pub struct Store {
     name: String,
     place: PathBuf,
     path: PathBuf,
-    options: String,
+    setup: Setup,
     /// The store for which this one stands in: what Dovecot says about a copy, it says about the original.
     log: PathBuf,
     user: MailUser,
 }
+
+/// By what a line shows that Dovecot found fault with something, or repaired it.
+const COMPLAINTS: [&str; 7] = ["warning:", "error:", "fatal:", "panic:", "rebuild", "fsck", "corrupt"];
 
 /// Numbers copies, so that no two share a directory.
 static COPIES: AtomicUsize = AtomicUsize::new(0);
@@ -70,13 +74,18 @@ impl Dovecot {
 
     /// The Maildir `name` with options of a mail location: `:LAYOUT=fs`.
     pub fn store_with(&self, name: &str, options: &str) -> Store {
+        self.store_of(name, Driver::Maildir.with(options))
+    }
+
+    /// The store `name` of any kind. It need not exist yet.
+    pub fn store_of(&self, name: &str, setup: impl Into<Setup>) -> Store {
         let place = self.directory.path().to_owned();
         let store = Store {
             name: name.to_owned(),
             path: place.join(name),
             log: place.join(format!("{name}.log")),
             place,
-            options: options.to_owned(),
+            setup: setup.into(),
             user: self.user,
         };
         store.write_configuration();
@@ -85,14 +94,45 @@ impl Dovecot {
 }
 
 impl Store {
-    /// Its root directory.
+    /// The directory with all that belongs to it.
     pub fn path(&self) -> &Path {
         &self.path
     }
 
+    /// The root of its mails. Unless something is kept beside them, that is all of it.
+    pub fn root(&self) -> PathBuf {
+        if self.setup.is_spread() { self.path.join("mail") } else { self.path.clone() }
+    }
+
+    /// Where a parameter of its location says that something is, else the root of its mails.
+    pub fn root_by(&self, key: &str) -> PathBuf {
+        let parameters = self.expanded(&self.setup.parameters);
+        let mut values = parameters.split(':').filter_map(|it| it.strip_prefix(key)?.strip_prefix('='));
+        values.next().map_or_else(|| self.root(), PathBuf::from)
+    }
+
+    pub fn driver(&self) -> Driver {
+        self.setup.driver
+    }
+
     /// Its mail location.
     pub fn location(&self) -> String {
-        format!("maildir:{}{}", self.path.display(), self.options)
+        let parameters = self.expanded(&self.setup.parameters);
+        format!("{}:{}{parameters}", self.setup.driver.name(), self.root().display())
+    }
+
+    fn expanded(&self, text: &str) -> String {
+        text.replace("{dir}", &self.path.display().to_string())
+    }
+
+    /// Another store beside this one.
+    pub fn sibling(&self, suffix: &str, setup: impl Into<Setup>) -> Self {
+        let name = format!("{}-{suffix}", self.name);
+        let path = self.place.join(&name);
+        let log = self.place.join(format!("{name}.log"));
+        let sibling = Self { name, path, log, setup: setup.into(), ..self.clone() };
+        sibling.write_configuration();
+        sibling
     }
 
     fn configuration(&self) -> PathBuf {
@@ -116,12 +156,14 @@ impl Store {
              protocols = imap pop3\n\
              # Tests do not survive power cuts.\n\
              mail_fsync = never\n\
-             namespace inbox {{\n  inbox = yes\n  separator = /\n}}\n",
+             namespace inbox {{\n  inbox = yes\n  separator = /\n}}\n\
+             {settings}\n",
             place = self.place.display(),
             log = self.log.display(),
             location = self.location(),
             uid = self.user.uid,
             gid = self.user.gid,
+            settings = self.expanded(&self.setup.settings.join("\n")),
         );
         fs::write(self.configuration(), text).unwrap();
     }
@@ -167,8 +209,10 @@ impl Store {
 
     /// All lines by which Dovecot found fault with this store.
     pub fn complaints(&self) -> Vec<String> {
-        let is_complaint =
-            |line: &&str| ["Warning:", "Error:", "Fatal:", "Panic:"].iter().any(|it| line.contains(it));
+        let is_complaint = |line: &&str| {
+            let line = line.to_ascii_lowercase();
+            COMPLAINTS.iter().any(|it| line.contains(it))
+        };
         self.log().lines().filter(is_complaint).map(str::to_owned).collect()
     }
 
@@ -195,8 +239,19 @@ impl Store {
         let copy = Self { path: self.place.join(&name), log: log(&name), name, ..self.clone() };
         let status = Command::new("cp").arg("-a").arg(&self.path).arg(&copy.path).status().unwrap();
         assert!(status.success(), "copying {} failed", self.path.display());
+        copy.point_at_alternative();
         copy.write_configuration();
         copy
+    }
+
+    /// A dbox knows by a link where its alternative storage was when it was last used.
+    fn point_at_alternative(&self) {
+        let link = self.root().join("dbox-alt-root");
+        if fs::symlink_metadata(&link).is_ok() {
+            fs::remove_file(&link).unwrap();
+            symlink(self.root_by("ALT"), &link).unwrap();
+            self.user.adopt(&link);
+        }
     }
 
     /// Removes the store with all that is in it.
@@ -224,7 +279,7 @@ impl Store {
     /// Removes Dovecot's index of the mailbox list, which it will build anew.
     pub fn forget_list_index(&self) {
         for suffix in ["", ".log", ".log.2"] {
-            let _ = fs::remove_file(self.path.join(format!("dovecot.list.index{suffix}")));
+            let _ = fs::remove_file(self.root_by("INDEX").join(format!("dovecot.list.index{suffix}")));
         }
     }
 
