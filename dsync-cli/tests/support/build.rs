@@ -4,6 +4,7 @@ use std::fs;
 use std::ops::Range;
 use std::time::{Duration, SystemTime};
 
+use super::dovecot::files_below;
 use super::{Driver, Imap, Store, mail};
 
 /// How many messages go into INBOX before the work on it begins.
@@ -39,6 +40,70 @@ fn migrate(store: &Store) -> usize {
     store.doveadm(&["backup", "-R", &maildir.location()]);
     maildir.assert_no_complaints();
     count
+}
+
+/// What users do with a long-lived store from one run to the next. Each round does as much; the text says who.
+pub fn a_day_of_work(store: &Store, round: usize, who: &str) {
+    let mut imap = store.imap();
+    for number in 0..8 {
+        let mail = mail::message(2000 + 100 * round + number);
+        imap.append("INBOX", &mail.attributes, &mail.bytes);
+        imap.append("Labels", "(Keyword31 Unheard)", &mail::plain(&format!("{who} {round}.{number}")));
+    }
+    imap.select("INBOX");
+    let at = |first: usize, last: usize| format!("{}:{}", first + 15 * round, last + 15 * round);
+    imap.store(&at(111, 119), "+FLAGS", &format!("(\\Flagged red {who}{round})"));
+    imap.store(&at(112, 115), "-FLAGS", "(\\Seen red)");
+    imap.store(&at(116, 117), "FLAGS", "()");
+    imap.expunge(&at(118, 120));
+    // A copy of what was there, one of what is new, and one beside its original.
+    imap.copy(&at(111, 113), "Empty");
+    imap.copy("302:312", "Work");
+    imap.copy(&at(114, 115), "INBOX");
+    imap.move_to(&at(121, 123), "Work");
+    let uid = imap.append("INBOX", "", &mail::plain("short-lived"));
+    imap.expunge(&uid.to_string());
+    imap.select("Work");
+    imap.expunge(&at(1, 4));
+    imap.command("UNSELECT");
+    let old_name = if round == 1 { "New name".to_owned() } else { format!("Name {}", round - 1) };
+    imap.rename(&old_name, &format!("Name {round}"));
+    imap.create(&format!("Fresh {round}/Below"));
+    imap.append(&format!("Fresh {round}/Below"), "(\\Seen)", &mail::plain(who));
+    imap.delete(&if round == 1 { "R&-D and more".to_owned() } else { format!("Fresh {}/Below", round - 1) });
+    imap.subscribe(&format!("Fresh {round}/Below"));
+    imap.unsubscribe("Lost");
+    imap.logout();
+    store.forget_list_index();
+}
+
+/// Lets Dovecot free what is not used any more, write its indexes anew and begin new logs.
+pub fn maintain(store: &Store) {
+    store.doveadm(&["purge"]);
+    store.age_logs();
+    let mut imap = store.imap();
+    imap.select("INBOX");
+    // Neighbours would be written down together.
+    let every_second = imap.uids().into_iter().step_by(2).map(|uid| uid.to_string()).collect::<Vec<_>>().join(",");
+    for _ in 0..20 {
+        imap.store(&every_second, "+FLAGS", "(rotated)");
+        imap.store(&every_second, "-FLAGS", "(rotated)");
+    }
+    for _ in 0..15 {
+        imap.copy(&every_second, "Empty");
+        imap.command("UNSELECT");
+        imap.select("Empty");
+        imap.expunge("1:*");
+        imap.select("INBOX");
+    }
+    imap.logout();
+    let rotated =
+        if store.driver() == Driver::Mdbox { &["index.log.2", "map.index.log.2"][..] } else { &["index.log.2"] };
+    let files = files_below(&store.root_by("INDEX"));
+    for name in rotated {
+        let name = format!("dovecot.{name}");
+        assert!(files.iter().any(|path| path.ends_with(&name)), "there is no {name}");
+    }
 }
 
 /// A few messages in a few mailboxes, for tests that do not need more.

@@ -1,6 +1,7 @@
 //! A Dovecot without a running server: its programs, each called with a configuration of our own.
 
 use std::fs::{self, File, OpenOptions};
+use std::io::{Read, Seek, SeekFrom, Write};
 use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -196,6 +197,39 @@ impl Store {
         String::from_utf8(output.stdout).unwrap()
     }
 
+    /// Lets Dovecot build all indexes anew from the mails. That it says so is no complaint; what else it says is.
+    pub fn force_resync(&self) {
+        self.user.adopt(&self.path);
+        let output = self.command(&["force-resync", "*"]).stderr(Stdio::piped()).output().unwrap();
+        let said = String::from_utf8_lossy(&output.stderr);
+        let announced = ["fscking index file", "rebuilding indexes", "Rebuilding index"];
+        for line in said.lines().filter(|line| announced.iter().all(|it| !line.contains(it))) {
+            writeln!(self.log_file(), "{line}").unwrap();
+        }
+        assert!(output.status.success(), "force-resync failed: {}\n{said}", output.status);
+    }
+
+    /// Moves those messages of INBOX into the alternative storage that a query finds, if there is such a storage.
+    pub fn move_to_alternative(&self, query: &str) {
+        if self.root_by("ALT") != self.root() {
+            let query: Vec<_> = query.split(' ').collect();
+            self.doveadm(&[&["altmove", "mailbox", "INBOX"][..], &query].concat());
+        }
+    }
+
+    /// Makes all transaction logs an hour older, so that Dovecot rotates those that are big enough when it next writes.
+    pub fn age_logs(&self) {
+        for path in files_below(&self.path).into_iter().filter(|path| is_log(path)) {
+            let mut log = File::options().read(true).write(true).open(&path).unwrap();
+            // The header of a log has the time at which it was begun.
+            let mut stamp = [0; 4];
+            log.seek(SeekFrom::Start(20)).unwrap();
+            log.read_exact(&mut stamp).unwrap();
+            log.seek(SeekFrom::Start(20)).unwrap();
+            log.write_all(&(u32::from_le_bytes(stamp) - 3600).to_le_bytes()).unwrap();
+        }
+    }
+
     /// Opens an IMAP session.
     pub fn imap(&self) -> Imap {
         self.user.adopt(&self.path);
@@ -287,4 +321,23 @@ impl Store {
     pub fn adopt(&self) {
         self.user.adopt(&self.path);
     }
+}
+
+/// All files in a directory and in those below it.
+pub fn files_below(directory: &Path) -> Vec<PathBuf> {
+    let mut files = Vec::new();
+    for entry in fs::read_dir(directory).unwrap_or_else(|error| panic!("{}: {error}", directory.display())) {
+        let path = entry.unwrap().path();
+        if path.is_dir() && !path.is_symlink() {
+            files.extend(files_below(&path));
+        } else {
+            files.push(path);
+        }
+    }
+    files.sort();
+    files
+}
+
+fn is_log(path: &Path) -> bool {
+    path.file_name().is_some_and(|name| name.to_string_lossy().ends_with("index.log"))
 }

@@ -14,6 +14,7 @@ pub mod history;
 pub mod imap;
 pub mod mail;
 pub mod mutf7;
+pub mod pairs;
 pub mod pop3;
 pub mod program;
 pub mod setup;
@@ -23,6 +24,7 @@ pub mod user;
 
 pub use dovecot::{Dovecot, Store};
 pub use imap::Imap;
+pub use pairs::{Pair, for_each_pair, for_each_pair_of};
 pub use program::Run;
 pub use setup::{Driver, Setup};
 pub use snapshot::{Difference, Snapshot, assert_equal, differences};

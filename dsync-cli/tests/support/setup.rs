@@ -42,6 +42,16 @@ impl Driver {
         Setup { driver: self, parameters: parameters.to_owned(), settings: Vec::new() }
     }
 
+    /// This format with everything in a place of its own that can be there.
+    pub fn spread(self) -> Setup {
+        let parameters = ":INDEX={dir}/index:CONTROL={dir}/control";
+        match self {
+            Self::Maildir => self.with(parameters),
+            Self::Mdbox => self.with(&format!("{parameters}:ALT={{dir}}/alt")).setting("mdbox_rotate_size = 20k"),
+            Self::Sdbox => self.with(&format!("{parameters}:ALT={{dir}}/alt")),
+        }
+    }
+
     /// This format with a line for Dovecot's configuration.
     pub fn setting(self, line: &str) -> Setup {
         self.with("").setting(line)
