@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::thread;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use crate::support::{Dovecot, Fingerprint, Snapshot, Store, assert_equal};
+use crate::support::{Dovecot, Driver, Fingerprint, Snapshot, Store, assert_equal};
 
 use super::file_worker::{Directory, FileWorker};
 use super::generator::Phase;
@@ -99,6 +99,10 @@ impl History {
             if let Some(directory) = directory {
                 FileWorker { name, store, directory }.work(random, in_files, side, &mut self.journal);
             }
+            if store.driver() == Driver::Mdbox && random.one_in(3) {
+                self.journal.note(format_args!("{name}: purge"));
+                store.doveadm(&["purge"]);
+            }
             check_account(store, side, &mut self.own_faults);
         }
         Worked { base: self.base.clone(), sides }
@@ -121,6 +125,23 @@ impl History {
             self.assert_no_new_complaints();
         }
         self.base = View::of(&self.left);
+        if tool == Tool::Dsync {
+            [&self.left, &self.right].into_iter().for_each(|store| self.assert_sound(store));
+        }
+    }
+
+    /// Where the indexes are not a mere cache, they and the mails agree: nothing is lost when the one is made from the
+    /// other, nothing that was expunged comes back, and nothing is in the way of freeing its space.
+    fn assert_sound(&self, store: &Store) {
+        if store.driver() == Driver::Maildir {
+            return;
+        }
+        let copy = store.copy_apart();
+        copy.doveadm(&["purge"]);
+        copy.force_resync();
+        assert_eq!(View::of(&copy), self.base, "the files of {} do not agree with its indexes", store.location());
+        copy.assert_no_complaints();
+        copy.remove();
     }
 
     /// Another run finds nothing to do.
