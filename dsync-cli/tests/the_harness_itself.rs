@@ -6,7 +6,8 @@ use std::fs;
 
 use support::history::Tool;
 use support::{
-    Difference, Dovecot, Driver, Fingerprint, Setup, Snapshot, Store, assert_equal, build, differences, for_each_pair,
+    Difference, Dovecot, Driver, Fingerprint, Setup, Snapshot, Store, assert_equal, build, dbox, differences,
+    for_each_pair,
 };
 
 fn built(dovecot: &Dovecot) -> Store {
@@ -34,6 +35,7 @@ fn a_copy_shows_no_difference_of(setup: Setup) {
     let store = dovecot.store_of("store", setup);
     build::long_lived(&store);
     store.move_to_alternative("uid 30:200");
+    dbox::assert_sound(&store);
     store.assert_no_complaints();
     let before = Fingerprint::of(store.path());
     let copy = Snapshot::of_copy(&store);
@@ -173,6 +175,7 @@ fn the_work_of_the_tests_is_no_cause_for_complaint() {
             build::maintain(&store);
         }
         store.assert_no_complaints();
+        dbox::assert_sound(&store);
         let before = Snapshot::of(&store);
         store.force_resync();
         store.assert_no_complaints();

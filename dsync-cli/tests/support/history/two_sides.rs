@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::thread;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use crate::support::dbox::assert_sound;
 use crate::support::{Dovecot, Driver, Fingerprint, Snapshot, Store, assert_equal};
 
 use super::file_worker::{Directory, FileWorker};
@@ -126,22 +127,8 @@ impl History {
         }
         self.base = View::of(&self.left);
         if tool == Tool::Dsync {
-            [&self.left, &self.right].into_iter().for_each(|store| self.assert_sound(store));
+            [&self.left, &self.right].into_iter().for_each(assert_sound);
         }
-    }
-
-    /// Where the indexes are not a mere cache, they and the mails agree: nothing is lost when the one is made from the
-    /// other, nothing that was expunged comes back, and nothing is in the way of freeing its space.
-    fn assert_sound(&self, store: &Store) {
-        if store.driver() == Driver::Maildir {
-            return;
-        }
-        let copy = store.copy_apart();
-        copy.doveadm(&["purge"]);
-        copy.force_resync();
-        assert_eq!(View::of(&copy), self.base, "the files of {} do not agree with its indexes", store.location());
-        copy.assert_no_complaints();
-        copy.remove();
     }
 
     /// Another run finds nothing to do.
