@@ -92,10 +92,20 @@ pub fn copies(store: &Store) -> BTreeMap<String, usize> {
     copies
 }
 
-/// In how many places mailboxes show each message, by GUID.
+/// Removes a file under all its names.
+pub fn remove_everywhere(store: &Store, path: &Path) {
+    let inode = |path: &Path| fs::metadata(path).unwrap().ino();
+    let wanted = inode(path);
+    for path in mail_files(store).into_iter().filter(|path| inode(path) == wanted) {
+        fs::remove_file(path).unwrap();
+    }
+}
+
+/// In how many places mailboxes show each message, by GUID; but for those that have none that can be read.
 pub fn shown(store: &Store) -> BTreeMap<String, u32> {
     let mut shown = BTreeMap::new();
-    let table = store.doveadm(&["-f", "tab", "fetch", "guid", "mailbox", "*"]);
+    let output = store.command(&["-f", "tab", "fetch", "guid", "mailbox", "*"]).output().unwrap();
+    let table = String::from_utf8(output.stdout).unwrap();
     table.lines().skip(1).for_each(|guid| *shown.entry(guid.to_owned()).or_default() += 1);
     shown
 }
@@ -161,4 +171,40 @@ pub fn assert_sound(store: &Store) {
     assert_eq!(before, View::of(&copy), "after a rebuild of {}", store.location());
     copy.assert_no_complaints();
     copy.remove();
+}
+
+/// Appends records of an extension to the log of a map, as a program that goes wrong would. Without the tail it seems to
+/// have crashed.
+pub fn append_to_map(store: &Store, extension: &str, records: &[(u32, Vec<u8>)], with_tail: bool) {
+    let path = store.root_by("INDEX").join("storage/dovecot.map.index.log");
+    let mut log = fs::read(&path).unwrap();
+    let (header_size, alignment) = if extension == "map" { (8_u32, 4) } else { (0, 2) };
+    let mut intro = [u32::MAX.to_le_bytes(), [0; 4], header_size.to_le_bytes()].concat();
+    for number in [records[0].1.len(), alignment, 1, extension.len()] {
+        intro.extend(u16::try_from(number).unwrap().to_le_bytes());
+    }
+    intro.extend(extension.as_bytes());
+    push_record(&mut log, 0x40, &intro);
+    let mut values = Vec::new();
+    for (map_uid, value) in records {
+        values.extend(map_uid.to_le_bytes());
+        values.extend(value);
+        values.resize(values.len().next_multiple_of(4), 0);
+    }
+    push_record(&mut log, 0x200, &values);
+    if with_tail {
+        let end = u32::try_from(log.len() + 16).unwrap();
+        push_record(&mut log, 0x1000_0020, &[&[64, 0, 4, 0][..], &end.to_le_bytes()].concat());
+    }
+    fs::write(&path, log).unwrap();
+    store.adopt();
+}
+
+/// A record of a log: its size in words with seven bits a byte, its type, its content.
+fn push_record(log: &mut Vec<u8>, kind: u32, content: &[u8]) {
+    let words = u32::try_from(content.len().div_ceil(4) + 2).unwrap();
+    log.extend([21, 14, 7, 0].map(|shift| u8::try_from(words >> shift & 0x7f).unwrap() | 0x80));
+    log.extend(kind.to_le_bytes());
+    log.extend(content);
+    log.resize(log.len().next_multiple_of(4), 0);
 }

@@ -209,6 +209,32 @@ impl Store {
         assert!(output.status.success(), "force-resync failed: {}\n{said}", output.status);
     }
 
+    /// Lets Dovecot repair what it can, and forgets all that it has said about the store. It finds some of it only when it
+    /// reads. Says whether it can read everything now.
+    pub fn heal(&self) -> bool {
+        self.user.adopt(&self.path);
+        let mut is_readable = false;
+        for _ in 0..5 {
+            self.command(&["force-resync", "*"]).output().unwrap();
+            let said = self.log().len();
+            let read = self.command(&["fetch", "guid text", "mailbox", "*"]).output().unwrap();
+            is_readable = read.status.success();
+            if self.log().len() == said {
+                break;
+            }
+        }
+        let _ = fs::remove_file(&self.log);
+        is_readable
+    }
+
+    /// Puts everything back that is in a copy.
+    pub fn restore(&self, copy: &Self) {
+        self.remove();
+        let status = Command::new("cp").arg("-a").arg(&copy.path).arg(&self.path).status().unwrap();
+        assert!(status.success(), "copying {} failed", copy.path.display());
+        self.point_at_alternative();
+    }
+
     /// Moves those messages of INBOX into the alternative storage that a query finds, if there is such a storage.
     pub fn move_to_alternative(&self, query: &str) {
         if self.root_by("ALT") != self.root() {

@@ -9,6 +9,7 @@
 #![allow(clippy::unwrap_used)]
 
 pub mod build;
+pub mod damage;
 pub mod dbox;
 pub mod dovecot;
 pub mod history;
