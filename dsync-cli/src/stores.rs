@@ -73,7 +73,7 @@ fn second_location(words: &[String], home: Option<&Path>) -> Result<Location, Fa
 }
 
 fn open_source(location: &Location) -> Result<Box<dyn MailStore>, Failure> {
-    let Driver::Maildir = location.driver;
+    refuse_dbox(location)?;
     if !location.root.is_dir() {
         return Err(Failure::Configuration(format!(
             "the source {location} does not exist; check the path and whether it is mounted (the destination was not \
@@ -84,6 +84,13 @@ fn open_source(location: &Location) -> Result<Box<dyn MailStore>, Failure> {
 }
 
 fn open_for_changes(location: &Location) -> Result<Box<dyn MailStore>, Failure> {
-    let Driver::Maildir = location.driver;
+    refuse_dbox(location)?;
     Ok(Box::new(MaildirStore::open(location)?))
+}
+
+fn refuse_dbox(location: &Location) -> Result<(), Failure> {
+    if location.driver.is_dbox() {
+        return Err(Failure::Configuration(format!("{location} cannot be opened yet")));
+    }
+    Ok(())
 }

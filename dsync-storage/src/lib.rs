@@ -1,5 +1,7 @@
 //! Mail stores on disk, as a live Dovecot shares them, behind the traits of `dsync-core`.
 //!
+//! * [`content`]: from the bytes that a store keeps to those of the message: compression, attachments elsewhere.
+//! * [`dbox`]: what mdbox and sdbox stores consist of.
 //! * [`fs`]: every change of the file system goes through here: durable, atomic, locked.
 //! * [`index`]: the mail index and its transaction log.
 //! * [`list`]: mailbox names and layouts, subscriptions, change log.
@@ -7,7 +9,10 @@
 //! * [`maildir`]: the Maildir store.
 #![deny(unsafe_op_in_unsafe_fn)]
 
+pub mod content;
+pub mod dbox;
 pub mod fs;
+mod incoming;
 pub mod index;
 pub mod list;
 pub mod location;

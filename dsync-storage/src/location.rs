@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 
 use thiserror::Error;
 
-use crate::list::layout::{Layout, Naming, Roots};
+use crate::list::layout::{DBOX_MAILS, Layout, Naming, Roots};
 
 /// Where a store is and how it is laid out.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -29,13 +29,61 @@ pub struct Location {
     pub subscriptions: Option<String>,
     /// Names on disk are UTF-8.
     pub utf8: bool,
+    /// A second place for mails; of mdbox and sdbox only.
+    pub alt: Option<PathBuf>,
+    /// Separate indexes are in directories of the same name as the mails, as 2.4 has them; of mdbox and sdbox only.
+    pub full_names: bool,
 }
 
 /// The formats that can be opened.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Driver {
-    /// One file a message.
+    /// Maildir: one file a message, everything about it in its name.
     Maildir,
+    /// sdbox: one file a message, everything about it in an index.
+    Sdbox,
+    /// mdbox: many messages a file, everything about them in indexes.
+    Mdbox,
+}
+
+/// Every driver, by the name that locations give it.
+const DRIVERS: [(&str, Driver); 4] = [
+    ("maildir", Driver::Maildir),
+    ("sdbox", Driver::Sdbox),
+    ("mdbox", Driver::Mdbox),
+    // As old servers called it.
+    ("dbox", Driver::Sdbox),
+];
+
+impl Driver {
+    /// Its name in a location.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Maildir => "maildir",
+            Self::Sdbox => "sdbox",
+            Self::Mdbox => "mdbox",
+        }
+    }
+
+    /// Whether it is one of the two dbox formats.
+    #[must_use]
+    pub const fn is_dbox(self) -> bool {
+        matches!(self, Self::Sdbox | Self::Mdbox)
+    }
+
+    /// What is at a path whose format nobody told: an mdbox has a storage, an sdbox only the tree of mailboxes, a Maildir
+    /// the directory of its INBOX. `None` if it is none of them.
+    #[must_use]
+    pub fn detect(root: &Path) -> Option<Self> {
+        let has = |name: &str| root.join(name).is_dir();
+        match () {
+            () if has("storage") => Some(Self::Mdbox),
+            () if has("mailboxes") => Some(Self::Sdbox),
+            () if has("cur") => Some(Self::Maildir),
+            () => None,
+        }
+    }
 }
 
 /// Where indexes are kept.
@@ -53,18 +101,18 @@ pub enum IndexPlace {
 pub enum LocationError {
     /// There is no driver.
     #[error(
-        "{0:?} does not say which format it is: write driver:path, for example maildir:{0} (known drivers: maildir)"
+        "{0:?} does not say which format it is: write driver:path, for example maildir:{0} (known drivers: maildir, mdbox, sdbox)"
     )]
     NoDriver(String),
     /// The driver is not known.
-    #[error("unknown mail storage driver {0:?} (known drivers: maildir)")]
+    #[error("unknown mail storage driver {0:?} (known drivers: maildir, mdbox, sdbox)")]
     UnknownDriver(String),
     /// There is no path.
     #[error("the location {0:?} has no path: write driver:path, for example maildir:~/Maildir")]
     NoRoot(String),
     /// A key is not known.
     #[error(
-        "unknown parameter {0:?} in a mail location (known: INBOX, INDEX, CONTROL, LAYOUT, SUBSCRIPTIONS, UTF-8)"
+        "unknown parameter {0:?} in a mail location (known: INBOX, INDEX, CONTROL, ALT, LAYOUT, SUBSCRIPTIONS, UTF-8)"
     )]
     UnknownKey(String),
     /// A parameter is known to servers but changes the store in a way that is not supported here.
@@ -84,21 +132,10 @@ pub enum LocationError {
 }
 
 /// Parameters that servers know but that lead to other files than we would read.
-const UNSUPPORTED: [&str; 11] = [
-    "INDEXPVT",
-    "INDEXCACHE",
-    "ALT",
-    "ALTNOCHECK",
-    "DIRNAME",
-    "FULLDIRNAME",
-    "MAILBOXDIR",
-    "LISTINDEX",
-    "BROKENCHAR",
-    "ITERINDEX",
-    "NO-FS-VALIDATION",
-];
+const UNSUPPORTED: [&str; 8] =
+    ["INDEXPVT", "INDEXCACHE", "DIRNAME", "MAILBOXDIR", "LISTINDEX", "BROKENCHAR", "ITERINDEX", "NO-FS-VALIDATION"];
 /// Parameters that change nothing that we do.
-const WITHOUT_EFFECT: [&str; 2] = ["VOLATILEDIR", "NO-NOSELECT"];
+const WITHOUT_EFFECT: [&str; 3] = ["VOLATILEDIR", "NO-NOSELECT", "ALTNOCHECK"];
 
 impl Location {
     /// A location with nothing but a driver and a root.
@@ -113,6 +150,8 @@ impl Location {
             layout: None,
             subscriptions: None,
             utf8: false,
+            alt: None,
+            full_names: false,
         }
     }
 
@@ -134,10 +173,8 @@ impl Location {
         let Some(rest) = rest.strip_prefix(':').filter(|_| !driver.is_empty()) else {
             return Err(LocationError::NoDriver(text.to_owned()));
         };
-        let driver = match driver.to_ascii_lowercase().as_str() {
-            "maildir" => Driver::Maildir,
-            _ => return Err(LocationError::UnknownDriver(driver.to_owned())),
-        };
+        let known = DRIVERS.iter().find(|(name, _)| driver.eq_ignore_ascii_case(name));
+        let (_, driver) = *known.ok_or_else(|| LocationError::UnknownDriver(driver.to_owned()))?;
         let mut fields = split_fields(rest).into_iter();
         let root = fields.next().filter(|root| !root.is_empty());
         let root = root.ok_or_else(|| LocationError::NoRoot(text.to_owned()))?;
@@ -158,13 +195,21 @@ impl Location {
         }
         let (key, value) = field.split_once('=').unwrap_or((field, ""));
         let invalid = || LocationError::InvalidValue { key: key.to_owned(), value: value.to_owned() };
+        let dbox = self.driver.is_dbox();
         match key {
+            // A dbox keeps it where all others are.
+            "INBOX" if dbox => return Err(LocationError::Unsupported(key.to_owned())),
+            "ALT" if dbox => self.alt = Some(expand(value, home)?),
+            "FULLDIRNAME" if dbox && value == DBOX_MAILS => self.full_names = true,
+            "ALT" | "FULLDIRNAME" => return Err(LocationError::Unsupported(key.to_owned())),
             "INBOX" => self.inbox = Some(expand(value, home)?),
             "INDEX" if value == "MEMORY" => self.index = Some(IndexPlace::Memory),
             "INDEX" => self.index = Some(IndexPlace::Directory(expand(value, home)?)),
             "CONTROL" => self.control = Some(expand(value, home)?),
             "LAYOUT" => {
                 self.layout = Some(match value.to_ascii_lowercase().as_str() {
+                    "fs" if dbox => Layout::Dbox,
+                    "maildir++" if dbox => return Err(LocationError::Unsupported(format!("LAYOUT={value}"))),
                     "maildir++" => Layout::MaildirPlusPlus,
                     "fs" => Layout::Fs,
                     "index" | "imapdir" | "none" => {
@@ -189,7 +234,8 @@ impl Location {
     /// How names are spelled on disk.
     #[must_use]
     pub fn naming(&self) -> Naming {
-        Naming { layout: self.layout.unwrap_or(Layout::MaildirPlusPlus), utf8: self.utf8 }
+        let usual = if self.driver.is_dbox() { Layout::Dbox } else { Layout::MaildirPlusPlus };
+        Naming { layout: self.layout.unwrap_or(usual), utf8: self.utf8 }
     }
 
     /// The roots of its tree.
@@ -204,6 +250,8 @@ impl Location {
                 Some(IndexPlace::Memory) => None,
             },
             inbox: self.inbox.clone(),
+            alt: self.alt.clone(),
+            full_names: self.full_names,
         }
     }
 
@@ -222,7 +270,7 @@ impl Location {
             Some(IndexPlace::Directory(path)) => Some(path),
             _ => None,
         };
-        [Some(&self.root), self.inbox.as_ref(), index, self.control.as_ref()]
+        [Some(&self.root), self.inbox.as_ref(), index, self.control.as_ref(), self.alt.as_ref()]
             .into_iter()
             .flatten()
             .map(PathBuf::as_path)
@@ -231,8 +279,7 @@ impl Location {
 
 impl fmt::Display for Location {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Driver::Maildir = self.driver;
-        write!(f, "maildir:{}", escape(&self.root))?;
+        write!(f, "{}:{}", self.driver.name(), escape(&self.root))?;
         if let Some(inbox) = &self.inbox {
             write!(f, ":INBOX={}", escape(inbox))?;
         }
@@ -246,8 +293,14 @@ impl fmt::Display for Location {
         }
         match self.layout {
             Some(Layout::MaildirPlusPlus) => f.write_str(":LAYOUT=maildir++")?,
-            Some(Layout::Fs) => f.write_str(":LAYOUT=fs")?,
+            Some(Layout::Fs | Layout::Dbox) => f.write_str(":LAYOUT=fs")?,
             None => {}
+        }
+        if let Some(alt) = &self.alt {
+            write!(f, ":ALT={}", escape(alt))?;
+        }
+        if self.full_names {
+            write!(f, ":FULLDIRNAME={DBOX_MAILS}")?;
         }
         if let Some(subscriptions) = &self.subscriptions {
             write!(f, ":SUBSCRIPTIONS={}", subscriptions.replace(':', "::"))?;
@@ -329,6 +382,27 @@ mod tests {
     }
 
     #[test]
+    fn the_forms_of_a_dbox() {
+        let full = parse("MDBOX:~/m:ALT=/slow:INDEX=/i:CONTROL=/c:LAYOUT=fs:FULLDIRNAME=dbox-Mails").unwrap();
+        assert_eq!((full.driver, full.alt.as_deref()), (Driver::Mdbox, Some(Path::new("/slow"))));
+        assert!(full.full_names);
+        assert_eq!(full.naming().layout, Layout::Dbox);
+        assert_eq!(parse(&full.to_string()).unwrap(), full);
+        assert_eq!(parse("dbox:/m").unwrap().driver, Driver::Sdbox);
+        assert_eq!(parse("sdbox:/m").unwrap().to_string(), "sdbox:/m");
+    }
+
+    #[test]
+    fn a_format_is_recognised_by_its_directories() {
+        let dir = tempfile::tempdir().unwrap();
+        assert_eq!(Driver::detect(dir.path()), None);
+        for (name, driver) in [("cur", Driver::Maildir), ("mailboxes", Driver::Sdbox), ("storage", Driver::Mdbox)] {
+            std::fs::create_dir(dir.path().join(name)).unwrap();
+            assert_eq!(Driver::detect(dir.path()), Some(driver));
+        }
+    }
+
+    #[test]
     fn what_cannot_be_used_is_refused_with_a_reason() {
         for (text, part) in [
             ("/srv/Maildir", "maildir:/srv/Maildir"),
@@ -343,6 +417,11 @@ mod tests {
             ("maildir:/m:LAYOUT=odd", "no valid value"),
             ("maildir:/m:LAYOUT=index", "not supported"),
             ("maildir:/m:DIRNAME=x", "not supported"),
+            ("maildir:/m:ALT=/a", "not supported"),
+            ("mdbox:/m:INBOX=/a", "not supported"),
+            ("mdbox:/m:LAYOUT=maildir++", "not supported"),
+            ("mdbox:/m:LAYOUT=index", "not supported"),
+            ("mdbox:/m:FULLDIRNAME=mails", "not supported"),
             ("maildir:/m:SUBSCRIPTIONS=../x", "no valid value"),
             ("maildir:~other/x", "needs a home directory"),
         ] {

@@ -34,6 +34,12 @@ impl IndexFiles {
         Self { directory: root.to_owned(), prefix: "dovecot.list.index" }
     }
 
+    /// The map of an mdbox: where the messages are.
+    #[must_use]
+    pub fn of_map(storage: &Path) -> Self {
+        Self { directory: storage.to_owned(), prefix: "dovecot.map.index" }
+    }
+
     /// Where they are.
     #[must_use]
     pub fn directory(&self) -> &Path {
@@ -138,6 +144,8 @@ pub struct IndexState {
     pub log: Option<LogHeader>,
     /// Where the last complete record of the log ends.
     pub log_end: usize,
+    /// Up to where the log says that everything it asks for has been carried out.
+    pub log_tail: usize,
     /// Whether something incomplete follows there: another writer is at work, or one crashed.
     pub unfinished: bool,
 }
@@ -207,7 +215,7 @@ pub(super) fn replay_all(files: &IndexFiles, log: Option<&[u8]>) -> Result<Optio
         return Ok(main.map(|main| {
             let highest = counted_place(&main).map_or(1, |(highest, _, _)| highest);
             let view = IndexView::of_snapshot(main, highest);
-            IndexState { view, log: None, log_end: 0, unfinished: false }
+            IndexState { view, log: None, log_end: 0, log_tail: 0, unfinished: false }
         }));
     };
     let log_path = files.log();
@@ -221,9 +229,10 @@ pub(super) fn replay_all(files: &IndexFiles, log: Option<&[u8]>) -> Result<Optio
         }
         Some(main) => start_of(files, main, &current)?,
     };
+    let log_tail = current.tail(&view, start)?;
     let (view, log_end) = current.replay(view, start)?;
     let unfinished = log_end < bytes.len();
-    Ok(Some(IndexState { view, log: Some(header), log_end, unfinished }))
+    Ok(Some(IndexState { view, log: Some(header), log_end, log_tail, unfinished }))
 }
 
 /// The state at the place of the log from where it has to be replayed.

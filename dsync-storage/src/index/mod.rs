@@ -7,14 +7,16 @@
 //! * [`history`]: what the log knows about the time since some moment.
 //! * [`points`]: moments of agreement with other stores, kept in the index.
 //! * [`target`]: the state that a writer wants, and the records that lead there.
+//! * [`mailbox`]: the index of a mailbox in the terms of the model.
 //! * [`writer`]: locking an index and bringing it into a wanted state.
 
-mod bytes;
+pub(crate) mod bytes;
 pub mod cache;
 pub mod files;
 pub mod history;
 pub mod keywords;
 pub mod log;
+pub mod mailbox;
 pub mod main_index;
 pub mod modseqs;
 pub mod points;

@@ -16,6 +16,8 @@ use super::view::{CACHE, Contradiction, IndexView, KEYWORDS};
 pub(super) const MINOR: u8 = 3;
 /// The bits that clients see.
 const FLAGS: u8 = 0x1f;
+/// What the storage notes for itself about a message.
+const STORAGE: u8 = 0x40;
 /// The flags have not been written to the storage.
 const DIRTY: u8 = 0x80;
 
@@ -36,8 +38,47 @@ pub struct IndexTarget {
     pub removed: Vec<(u32, [u8; 16])>,
     /// A UID names another message than before, so that nothing known about the old one may be used.
     pub reuses_uids: bool,
+    /// UIDs of messages about which the cache is wrong now, ascending.
+    pub stale_in_cache: Vec<u32>,
+    /// What the storage keeps in the index. Other extensions stay as they are.
+    pub extensions: Vec<TargetExtension>,
     /// All messages, by ascending UID.
     pub messages: Vec<TargetMessage>,
+}
+
+/// An extension of an [`IndexTarget`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TargetExtension {
+    /// Its name.
+    pub name: &'static str,
+    /// Its header; bytes after that stay as they are.
+    pub header: Vec<u8>,
+    /// How many bytes each message has of it; 0 if it is about the mailbox alone.
+    pub record_size: u16,
+    /// Their alignment.
+    pub record_align: u16,
+    /// The bytes of all messages, in the order of the messages.
+    pub records: Vec<u8>,
+}
+
+impl TargetExtension {
+    /// An extension with nothing but a header.
+    #[must_use]
+    pub fn header_only(name: &'static str, header: Vec<u8>) -> Self {
+        Self { name, header, record_size: 0, record_align: 0, records: Vec::new() }
+    }
+
+    fn intro(&self, reset_id: u32) -> ExtensionIntro {
+        let header_size = super::bytes::length_u32(self.header.len());
+        intro(self.name, reset_id, header_size, self.record_size, self.record_align)
+    }
+
+    /// The bytes of the message at `place`.
+    fn record(&self, place: usize) -> &[u8] {
+        let size = usize::from(self.record_size);
+        let start = place.saturating_mul(size);
+        self.records.get(start..start.saturating_add(size)).unwrap_or_default()
+    }
 }
 
 /// A message of an [`IndexTarget`].
@@ -45,7 +86,7 @@ pub struct IndexTarget {
 pub struct TargetMessage {
     /// Its UID.
     pub uid: u32,
-    /// Its five flags.
+    /// Its five flags. Of a new message also 0x40, which is the storage's.
     pub flags: u8,
     /// Its keywords.
     pub keywords: Vec<Vec<u8>>,
@@ -82,7 +123,8 @@ pub fn transaction(present: &IndexView, target: &IndexTarget, cache: &CachePlace
     builder.add_new(target).ok()?;
     builder.set_flags(target).ok()?;
     builder.set_keywords(target).ok()?;
-    builder.set_cache(cache).ok()?;
+    builder.set_extensions(target).ok()?;
+    builder.set_cache(target, cache).ok()?;
     builder.finish(target).ok()?
 }
 
@@ -109,7 +151,8 @@ fn whole_log_from(
     builder.enable_modseqs().ok()?;
     builder.add_new(target).ok()?;
     builder.set_keywords(target).ok()?;
-    builder.set_cache(cache).ok()?;
+    builder.set_extensions(target).ok()?;
+    builder.set_cache(target, cache).ok()?;
     let counted = builder.view.highest_modseq();
     let target = IndexTarget { highest_modseq: target.highest_modseq.max(counted), ..target.clone() };
     Some((builder.finish(&target).ok()??, counted))
@@ -127,7 +170,7 @@ pub fn snapshot(index_id: u32, log_seq: u32, target: &IndexTarget, cache: &Cache
     let head = u32::from(super::log::HEADER_SIZE);
     index.set(offset::LOG_TAIL, head);
     index.set(offset::LOG_HEAD, head);
-    index.messages = target.messages.iter().map(|message| (message.uid, message.flags & FLAGS)).collect();
+    index.messages = target.messages.iter().map(|message| (message.uid, message.flags & (FLAGS | STORAGE))).collect();
     let mut header = target.highest_modseq.to_le_bytes().to_vec();
     header.extend(log_seq.to_le_bytes());
     header.extend(head.to_le_bytes());
@@ -139,6 +182,14 @@ pub fn snapshot(index_id: u32, log_seq: u32, target: &IndexTarget, cache: &Cache
         records: target.messages.iter().flat_map(|message| message.modseq.to_le_bytes()).collect(),
         ..Extension::default()
     });
+    index.extensions.extend(target.extensions.iter().map(|extension| Extension {
+        name: extension.name.into(),
+        reset_id: 0,
+        header: extension.header.clone(),
+        record_size: extension.record_size,
+        record_align: extension.record_align,
+        records: extension.records.clone(),
+    }));
     index.extensions.extend(keywords_extension(target));
     index.extensions.extend(cache_extension(target, cache));
     index
@@ -258,7 +309,7 @@ impl Builder {
             .messages
             .iter()
             .filter(|message| message.uid >= next)
-            .map(|message| (message.uid, message.flags & FLAGS, [0; 3]))
+            .map(|message| (message.uid, message.flags & (FLAGS | STORAGE), [0; 3]))
             .collect();
         if new.is_empty() { Ok(()) } else { self.push(Change::Append(new)) }
     }
@@ -307,8 +358,47 @@ impl Builder {
         Ok(())
     }
 
-    fn set_cache(&mut self, cache: &CachePlaces) -> Result<(), Contradiction> {
-        if cache.offsets.is_empty() {
+    fn set_extensions(&mut self, target: &IndexTarget) -> Result<(), Contradiction> {
+        for extension in &target.extensions {
+            let known = self.view.extension(extension.name);
+            let reset_id = known.map_or(0, |known| known.reset_id);
+            let new_header = !known.is_some_and(|known| known.header.starts_with(&extension.header));
+            let entries = self.different_records(extension, target);
+            if known.is_some() && !new_header && entries.is_empty() {
+                continue;
+            }
+            self.push(Change::ExtensionIntro(extension.intro(reset_id)))?;
+            if new_header {
+                self.push(Change::ExtensionHeader(vec![(0, extension.header.clone())]))?;
+            }
+            if !entries.is_empty() {
+                self.push(Change::ExtensionRecords(entries))?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Entries of UID and data for the messages that have other data so far.
+    fn different_records(&self, extension: &TargetExtension, target: &IndexTarget) -> Vec<u8> {
+        let mut entries = Vec::new();
+        if extension.record_size == 0 {
+            return entries;
+        }
+        let known = self.view.extension(extension.name);
+        for (place, message) in target.messages.iter().enumerate() {
+            let wanted = extension.record(place);
+            if known.is_none_or(|known| !known.record(place).starts_with(wanted)) {
+                entries.extend(message.uid.to_le_bytes());
+                entries.extend(wanted);
+                super::bytes::pad(&mut entries, 4);
+            }
+        }
+        entries
+    }
+
+    fn set_cache(&mut self, target: &IndexTarget, cache: &CachePlaces) -> Result<(), Contradiction> {
+        let offsets = self.cache_offsets(target, cache);
+        if offsets.is_empty() {
             return Ok(());
         }
         let known = self.view.extension(CACHE).map(|extension| extension.reset_id);
@@ -316,9 +406,18 @@ impl Builder {
             self.push(Change::ExtensionIntro(intro(CACHE, known.unwrap_or(0), 0, 4, 4)))?;
             self.push(Change::ExtensionReset(cache.file_seq, false))?;
         }
-        self.push(Change::ExtensionIntro(intro(CACHE, cache.file_seq, 0, 4, 4)))?;
-        let entries = cache.offsets.iter().flat_map(|(uid, offset)| [*uid, *offset]);
+        let file_seq = if cache.offsets.is_empty() { known.unwrap_or(0) } else { cache.file_seq };
+        self.push(Change::ExtensionIntro(intro(CACHE, file_seq, 0, 4, 4)))?;
+        let entries = offsets.iter().flat_map(|(uid, offset)| [*uid, *offset]);
         self.push(Change::ExtensionRecords(entries.flat_map(u32::to_le_bytes).collect()))
+    }
+
+    /// Where the cache has what about which message; 0 for those about which it is wrong.
+    fn cache_offsets(&self, target: &IndexTarget, cache: &CachePlaces) -> BTreeMap<u32, u32> {
+        let has_cache =
+            |uid: &&u32| self.view.index_of(**uid).is_some_and(|place| self.view.cache_offset(place) != 0);
+        let stale = target.stale_in_cache.iter().filter(has_cache).map(|uid| (*uid, 0));
+        stale.chain(cache.offsets.iter().copied()).collect()
     }
 
     /// Exact modseqs, then the counters. `None` if the records so far have counted too far.
@@ -354,7 +453,13 @@ impl Builder {
             && view.first_recent_uid() == target.first_recent_uid
             && view.highest_modseq() == target.highest_modseq;
         let names = view.keyword_names();
+        let extensions = target.extensions.iter().all(|extension| {
+            let known = view.extension(extension.name);
+            known.is_some_and(|known| known.header.starts_with(&extension.header))
+                && self.different_records(extension, target).is_empty()
+        });
         counters
+            && extensions
             && view.messages().len() == target.messages.len()
             && target.messages.iter().zip(view.messages()).enumerate().all(|(place, (message, (uid, flags)))| {
                 let keywords: Vec<&Vec<u8>> = view.keywords(place).filter_map(|number| names.get(number)).collect();

@@ -63,26 +63,33 @@ pub fn create(
         Ok(file) => Some(FileLock::exclusive(file, &files.log(), WAIT)?),
         Err(_) => None,
     };
-    create_without_lock(files, target, dates, permissions, durability)?;
+    for path in [files.log(), files.old_log(), files.cache(), files.main()] {
+        mutation::remove_file(&path)?;
+    }
+    let index_id = now().as_u32().max(1);
+    write_snapshot(files, (index_id, FIRST_LOG), target, dates, permissions, durability)?;
     drop(old);
     Ok(())
 }
 
-fn create_without_lock(
+/// Writes the state into the main index, and then a log of this id and number that only continues it. In this order a crash
+/// leaves an index that servers correct by the old log without losing a message.
+fn write_snapshot(
     files: &IndexFiles,
+    (index_id, log_seq): (u32, u32),
     target: &IndexTarget,
     dates: &SaveDates,
     permissions: &Permissions,
     durability: Durability,
 ) -> Result<(), IndexError> {
-    for path in [files.log(), files.old_log(), files.cache(), files.main()] {
-        mutation::remove_file(&path)?;
-    }
-    let index_id = now().as_u32().max(1);
     let places = write_new_cache(files, index_id, index_id, dates, permissions, durability)?;
-    let index = target::snapshot(index_id, FIRST_LOG, target, &places);
-    let temporary = files.with(".tmp");
-    replace::replace(&files.main(), &temporary, &index.encode(), permissions, durability)?;
+    let index = target::snapshot(index_id, log_seq, target, &places);
+    replace::replace(&files.main(), &files.with(".tmp"), &index.encode(), permissions, durability)?;
+    let mut header = LogHeader::new(index_id, log_seq, now().as_u32(), target.highest_modseq);
+    // With 0 it would start the index from nothing.
+    header.prev_file_seq = log_seq.saturating_sub(1).max(1);
+    header.prev_file_offset = index.get(offset::LOG_HEAD);
+    replace::replace(&files.log(), &files.with(".log.newlock"), &header.encode(), permissions, durability)?;
     Ok(())
 }
 
@@ -115,23 +122,35 @@ impl LockedIndex {
         }
     }
 
-    /// Appends records as one transaction, if the end of the log is sound.
+    /// Appends records as one transaction, if the end of the log is sound and the state allows them.
     ///
     /// # Errors
     /// As the system; the log is as it was, then.
-    pub fn append_records(&self, records: &[LogRecord]) -> Result<(), IndexError> {
+    pub fn append_records(&mut self, records: &[LogRecord]) -> Result<(), IndexError> {
         if self.state.unfinished {
             let reason = "the log ends in the middle of a record";
             return Err(IndexError::Lost { path: self.files.directory().to_owned(), reason });
         }
-        self.append(&encode_transaction(records))
+        let mut view = self.state.view.clone();
+        for record in records {
+            view.apply(record, target::MINOR).map_err(|error| IndexError::Contradiction {
+                path: self.files.log(),
+                offset: self.state.log_end,
+                error,
+            })?;
+        }
+        let bytes = encode_transaction(records);
+        self.append(&bytes)?;
+        self.state.view = view;
+        self.state.log_end = self.state.log_end.saturating_add(bytes.len());
+        Ok(())
     }
 
     /// Keeps a moment of agreement with another store.
     ///
     /// # Errors
     /// As [`append_records`](Self::append_records).
-    pub fn remember(&self, point: SyncPoint) -> Result<(), IndexError> {
+    pub fn remember(&mut self, point: SyncPoint) -> Result<(), IndexError> {
         let known = points::read(&self.state.view);
         self.append_records(&points::records(&point.added_to(&known)))
     }
@@ -148,7 +167,7 @@ impl LockedIndex {
     /// As the system. The index is in its old state or in the wanted one, then.
     pub fn change_to(self, target: &IndexTarget, dates: &SaveDates) -> Result<(), IndexError> {
         let dates = self.new_dates(target, dates)?;
-        let places = self.write_dates(&dates)?;
+        let places = self.write_dates(target, &dates)?;
         let sound = !self.state.unfinished && self.state.log.as_ref().is_some_and(|log| log.minor >= target::MINOR);
         match target::transaction(&self.state.view, target, &places).filter(|_| sound) {
             Some(records) => {
@@ -183,11 +202,14 @@ impl LockedIndex {
         let known = self.known_dates()?;
         // A UID that is given again is another message.
         let again = target.reuses_uids || target.uid_validity != self.view().uid_validity();
-        Ok(dates.iter().copied().filter(|(uid, date)| again || known.get(uid) != Some(date)).collect())
+        let needed = |(uid, date): &(u32, u32)| {
+            again || known.get(uid) != Some(date) || target.stale_in_cache.binary_search(uid).is_ok()
+        };
+        Ok(dates.iter().copied().filter(needed).collect())
     }
 
     /// Writes dates into the cache file, before the index points to them.
-    fn write_dates(&self, dates: &SaveDates) -> Result<CachePlaces, IndexError> {
+    fn write_dates(&self, target: &IndexTarget, dates: &SaveDates) -> Result<CachePlaces, IndexError> {
         if dates.is_empty() {
             return Ok(CachePlaces::default());
         }
@@ -199,7 +221,7 @@ impl LockedIndex {
         if let Ok(file) = opened {
             let lock = FileLock::exclusive(file, &path, CACHE_WAIT)?;
             if lock.is_at(&path)
-                && let Some(places) = self.add_dates(&lock, &path, file_seq, dates)?
+                && let Some(places) = self.add_dates(&lock, file_seq, &target.stale_in_cache, dates)?
             {
                 return Ok(places);
             }
@@ -234,17 +256,19 @@ impl LockedIndex {
     fn add_dates(
         &self,
         lock: &FileLock,
-        path: &Path,
         file_seq: u32,
+        stale: &[u32],
         dates: &SaveDates,
     ) -> Result<Option<CachePlaces>, IndexError> {
         let view = &self.state.view;
+        let path = &self.files.cache();
         let bytes = read_locked(lock.file(), path)?;
         let Some(cache) = Cache::decode(&bytes, view.snapshot().index_id(), file_seq) else { return Ok(None) };
-        let with_places: Vec<(u32, u32)> = dates
-            .iter()
-            .map(|(uid, date)| (view.index_of(*uid).map_or(0, |place| view.cache_offset(place)), *date))
-            .collect();
+        let known_place = |uid: u32| match stale.binary_search(&uid) {
+            Ok(_) => 0,
+            Err(_) => view.index_of(uid).map_or(0, |place| view.cache_offset(place)),
+        };
+        let with_places: Vec<(u32, u32)> = dates.iter().map(|(uid, date)| (known_place(*uid), *date)).collect();
         let Some(addition) = cache::encode_addition(&cache, now().as_u32(), &with_places) else { return Ok(None) };
         mutation::write_at(lock.file(), path, &addition.append, bytes.len() as u64)?;
         // What points to it comes after it, also after a power cut.
@@ -278,6 +302,7 @@ impl LockedIndex {
         let view = &self.state.view;
         let index_id = view.snapshot().index_id();
         let old_seq = view.extension(CACHE).map_or(0, |extension| extension.reset_id);
+        let seq = self.state.log.as_ref().map_or(FIRST_LOG, |log| log.file_seq.saturating_add(1));
         // The places of other messages in the cache are forgotten with the log, so all dates are written again.
         let wanted = |(uid, _): &(u32, u32)| target.messages.binary_search_by_key(uid, |m| m.uid).is_ok();
         let all: Vec<_> = self.all_dates(dates)?.into_iter().filter(wanted).collect();
@@ -285,9 +310,10 @@ impl LockedIndex {
         let places = write_new_cache(&self.files, index_id, cache_seq, &all, &self.permissions, Durability::Now)?;
         let Some((records, initial)) = target::whole_log(index_id, target, &places) else {
             // So few changes can have been counted only by an index that was not made by counting; one like it then.
-            return create_without_lock(&self.files, target, &all, &self.permissions, Durability::Now);
+            write_snapshot(&self.files, (index_id, seq), target, &all, &self.permissions, Durability::Now)?;
+            mutation::remove_file(&self.files.old_log())?;
+            return Ok(());
         };
-        let seq = self.state.log.as_ref().map_or(FIRST_LOG, |log| log.file_seq.saturating_add(1));
         let header = LogHeader::new(index_id, seq, now().as_u32(), initial);
         let bytes = [header.encode(), encode_transaction(&records)].concat();
         let (path, new) = (self.files.log(), self.files.with(".log.newlock"));

@@ -4,6 +4,7 @@
 //! |---|---|---|
 //! | `maildir++` | the root | `.Work.Reports` in the root: flat, parents are implied |
 //! | `fs` | the root | `Work/Reports` below the root: a directory without mails is a name that cannot be selected |
+//! | dbox | as any other | `mailboxes/Work/Reports/dbox-Mails`; a directory without `dbox-Mails` cannot be selected |
 //!
 //! Each part of a name is spelled in modified UTF-7 (or UTF-8 if so configured). Separate roots for control and index
 //! files have the same tree, but INBOX is `.INBOX` or `INBOX` there. Source: observation of Dovecot 2.3.
@@ -24,7 +25,14 @@ pub enum Layout {
     MaildirPlusPlus,
     /// Nested directories.
     Fs,
+    /// Nested directories of their own, away from what else is in the root: that of mdbox and sdbox.
+    Dbox,
 }
+
+/// The directory that holds a mailbox in the layout of mdbox and sdbox.
+pub const DBOX_MAILS: &str = "dbox-Mails";
+/// The directory below a root that holds the tree of mailboxes of mdbox and sdbox.
+const DBOX_TREE: &str = "mailboxes";
 
 impl Layout {
     /// The character that separates the levels of a name on disk, and by default for clients.
@@ -32,8 +40,14 @@ impl Layout {
     pub const fn separator(self) -> char {
         match self {
             Self::MaildirPlusPlus => '.',
-            Self::Fs => '/',
+            Self::Fs | Self::Dbox => '/',
         }
+    }
+
+    /// The tree of mailboxes below a root.
+    #[must_use]
+    pub fn tree(self, root: &Path) -> PathBuf {
+        if self == Self::Dbox { root.join(DBOX_TREE) } else { root.to_owned() }
     }
 }
 
@@ -106,6 +120,7 @@ impl Naming {
                 }
                 Ok(parts.iter().collect())
             }
+            Layout::Dbox => Ok(parts.iter().collect()),
         }
     }
 
@@ -121,6 +136,11 @@ impl Naming {
             Layout::Fs => match part {
                 "." | ".." => Some("one of its levels is . or .."),
                 "cur" | "new" | "tmp" => Some("one of its levels is cur, new or tmp"),
+                _ => None,
+            },
+            Layout::Dbox => match part {
+                "." | ".." => Some("one of its levels is . or .."),
+                DBOX_MAILS => Some("one of its levels is dbox-Mails"),
                 _ => None,
             },
         }
@@ -156,6 +176,10 @@ pub struct Roots {
     pub index: Option<PathBuf>,
     /// Where INBOX is, if not in the mail root.
     pub inbox: Option<PathBuf>,
+    /// A second place for mails, of mdbox and sdbox.
+    pub alt: Option<PathBuf>,
+    /// Whether [`DBOX_MAILS`] is part of the directories below a separate `index`, as 2.4 has it.
+    pub full_names: bool,
 }
 
 /// The directories of one mailbox.
@@ -167,13 +191,22 @@ pub struct MailboxPaths {
     pub control: PathBuf,
     /// Holds the index; `None` if it is kept in memory only.
     pub index: Option<PathBuf>,
+    /// May hold some of the mails.
+    pub alt: Option<PathBuf>,
 }
 
 impl Roots {
     /// Everything below one directory.
     #[must_use]
     pub fn all_in(root: &Path) -> Self {
-        Self { mails: root.to_owned(), control: root.to_owned(), index: Some(root.to_owned()), inbox: None }
+        Self {
+            mails: root.to_owned(),
+            control: root.to_owned(),
+            index: Some(root.to_owned()),
+            inbox: None,
+            alt: None,
+            full_names: false,
+        }
     }
 
     /// Where the files of a mailbox are.
@@ -182,13 +215,54 @@ impl Roots {
     /// If the layout cannot hold the name.
     pub fn of_mailbox(&self, naming: Naming, name: &MailboxName) -> Result<MailboxPaths, InvalidName> {
         let directory = naming.directory(name)?;
+        if naming.layout == Layout::Dbox {
+            return Ok(self.of_dbox(&directory));
+        }
         let mails = match (&self.inbox, name.is_inbox()) {
             (Some(inbox), true) => inbox.clone(),
             (None, true) => self.mails.clone(),
             (_, false) => self.mails.join(&directory),
         };
         let beside = |root: &PathBuf| if *root == self.mails { mails.clone() } else { root.join(&directory) };
-        Ok(MailboxPaths { control: beside(&self.control), index: self.index.as_ref().map(beside), mails })
+        Ok(MailboxPaths { control: beside(&self.control), index: self.index.as_ref().map(beside), mails, alt: None })
+    }
+
+    fn of_dbox(&self, directory: &Path) -> MailboxPaths {
+        let in_tree = |root: &Path| Layout::Dbox.tree(root).join(directory);
+        let mails = in_tree(&self.mails).join(DBOX_MAILS);
+        let beside = |root: &PathBuf| match *root == self.mails {
+            true => mails.clone(),
+            false if self.full_names => in_tree(root).join(DBOX_MAILS),
+            false => in_tree(root),
+        };
+        MailboxPaths {
+            control: mails.clone(),
+            index: self.index.as_ref().map(beside),
+            alt: self.alt.as_ref().map(|alt| in_tree(alt).join(DBOX_MAILS)),
+            mails,
+        }
+    }
+
+    /// The directory of a name in the tree below the mail root, whether it is a mailbox or not.
+    ///
+    /// # Errors
+    /// If the layout cannot hold the name.
+    pub fn level(&self, naming: Naming, name: &MailboxName) -> Result<PathBuf, InvalidName> {
+        Ok(naming.layout.tree(&self.mails).join(naming.directory(name)?))
+    }
+
+    /// The trees in which a mailbox has a directory, that of the mails first.
+    #[must_use]
+    pub fn trees(&self, layout: Layout) -> Vec<PathBuf> {
+        let control = (layout != Layout::Dbox).then_some(&self.control);
+        let mut trees: Vec<PathBuf> = Vec::new();
+        for root in [Some(&self.mails), control, self.index.as_ref(), self.alt.as_ref()].into_iter().flatten() {
+            let tree = layout.tree(root);
+            if !trees.contains(&tree) {
+                trees.push(tree);
+            }
+        }
+        trees
     }
 }
 
@@ -235,6 +309,25 @@ mod tests {
     }
 
     #[test]
+    fn a_dbox_has_its_own_tree_and_reserves_one_name() {
+        let naming = Naming { layout: Layout::Dbox, utf8: false };
+        for text in ["cur", "dovecot.index", "a/tmp", "dot.name", "subscriptions"] {
+            assert!(naming.directory(&name(text)).is_ok(), "{text}");
+        }
+        for text in ["dbox-Mails", "a/dbox-Mails/b", "..", "~x"] {
+            assert!(naming.directory(&name(text)).is_err(), "{text}");
+        }
+        let roots = Roots { index: Some("/i".into()), alt: Some("/a".into()), ..Roots::all_in(Path::new("/m")) };
+        let paths = roots.of_mailbox(naming, &name("A/B")).unwrap();
+        assert_eq!(paths.mails, Path::new("/m/mailboxes/A/B/dbox-Mails"));
+        assert_eq!(paths.index.as_deref(), Some(Path::new("/i/mailboxes/A/B")));
+        assert_eq!(paths.alt.as_deref(), Some(Path::new("/a/mailboxes/A/B/dbox-Mails")));
+        let full = Roots { full_names: true, ..roots };
+        let index = full.of_mailbox(naming, &MailboxName::inbox()).unwrap().index;
+        assert_eq!(index.as_deref(), Some(Path::new("/i/mailboxes/INBOX/dbox-Mails")));
+    }
+
+    #[test]
     fn the_length_counts_as_it_is_stored() {
         assert!(directory(PLUS, &"x".repeat(254)).is_some());
         assert!(directory(PLUS, &"x".repeat(255)).is_none());
@@ -263,7 +356,7 @@ mod tests {
 
     #[test]
     fn inbox_is_the_root_but_a_directory_in_separate_roots() {
-        let roots = Roots { mails: "/m".into(), control: "/c".into(), index: Some("/i".into()), inbox: None };
+        let roots = Roots { control: "/c".into(), index: Some("/i".into()), ..Roots::all_in(Path::new("/m")) };
         let inbox = roots.of_mailbox(PLUS, &MailboxName::inbox()).unwrap();
         assert_eq!((inbox.mails, inbox.control), (PathBuf::from("/m"), PathBuf::from("/c/.INBOX")));
         assert_eq!(inbox.index, Some(PathBuf::from("/i/.INBOX")));
@@ -275,7 +368,7 @@ mod tests {
         #[test]
         fn every_name_that_fits_is_found_again(parts in prop::collection::vec("[^\0]{1,12}", 1..4), utf8: bool) {
             let Some(name) = MailboxName::new(parts) else { return Ok(()) };
-            for layout in [Layout::MaildirPlusPlus, Layout::Fs] {
+            for layout in [Layout::MaildirPlusPlus, Layout::Fs, Layout::Dbox] {
                 let naming = Naming { layout, utf8 };
                 if let Ok(directory) = naming.directory(&name) {
                     prop_assert!(directory.is_relative());

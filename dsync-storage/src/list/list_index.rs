@@ -47,7 +47,7 @@ pub fn request_refresh(index_root: &Path, stale: &[Stale]) -> Result<(), StoreEr
     }
     let files = IndexFiles::of_list(index_root);
     match LockedIndex::lock(&files, &Permissions::like(index_root, index_root)) {
-        Ok(locked) => {
+        Ok(mut locked) => {
             let records = refresh_records(&locked, stale);
             if records.is_empty() { Ok(()) } else { Ok(locked.append_records(&records)?) }
         }

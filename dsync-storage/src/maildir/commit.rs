@@ -13,20 +13,24 @@
 use std::collections::BTreeSet;
 use std::time::{Duration, SystemTime};
 
-use dsync_core::model::{MailboxIdentity, MailboxName, MessageGuid, Uid};
+use dsync_core::model::{MailboxIdentity, MailboxName, MessageGuid, ModSeq, Uid, UidValidity};
 use dsync_core::store::{ErrorKind, MailboxChanges, Origin, StoreError};
 
 use super::commit_plan::{self, CommitPlan, Found};
-use super::context::Context;
 use super::keywords::{self, KeywordSlots};
 use super::listing;
 use super::snapshot::{self, IndexHealth, Snapshot};
 use super::staging::StagedFile;
-use super::{indexed, uidlist};
+use super::uidlist;
 use crate::fs::dotlock::{Dotlock, DotlockRules};
 use crate::fs::permissions::Permissions;
 use crate::fs::replace::{self, Durability};
 use crate::fs::{FsError, mutation, read, unique};
+use crate::index::files::IndexFiles;
+use crate::index::mailbox::{save_dates, target_message};
+use crate::index::target::IndexTarget;
+use crate::index::writer::{self, LockedIndex};
+use crate::list::context::Context;
 use crate::list::files::allocate_uid_validity;
 use crate::list::layout::MailboxPaths;
 use crate::list::list_index::{self, Stale};
@@ -78,7 +82,9 @@ impl Target<'_> {
             prepare_directories(self.paths, self.permissions)?;
         }
         let index = match (&self.paths.index, before.index) {
-            (Some(directory), IndexHealth::Sound) => Some(indexed::lock(directory, self.permissions)?),
+            (Some(directory), IndexHealth::Sound) => {
+                Some(LockedIndex::lock(&IndexFiles::of_mailbox(directory), self.permissions)?)
+            }
             _ => None,
         };
         let found = snapshot::look(self.paths, true)?;
@@ -217,7 +223,7 @@ impl Target<'_> {
 
     fn write_index(
         &self,
-        locked: Option<indexed::Locked>,
+        locked: Option<LockedIndex>,
         before: &Snapshot,
         changes: &MailboxChanges,
         plan: &CommitPlan,
@@ -228,22 +234,27 @@ impl Target<'_> {
         // Also those whose files were gone already.
         let removed = before.uidlist.entries.iter().filter(|entry| !kept.contains(&entry.uid)).filter_map(|entry| {
             let guid = MessageGuid::new(entry.guid())?;
-            Some((entry.uid, guid.to_128()))
+            Some((entry.uid.get(), guid.to_128()))
         });
-        let removed: Vec<_> = removed.collect();
-        let state = indexed::Wanted {
+        let highest_modseq = changes.highest_modseq.max(ModSeq::FIRST);
+        let target = IndexTarget {
             mirrored: changes.origin == Origin::Mirrored,
-            removed: &removed,
-            uid_validity: identity.uid_validity,
-            uid_next: changes.uid_next,
-            first_recent_uid: changes.first_recent_uid,
-            highest_modseq: changes.highest_modseq,
+            removed: removed.collect(),
+            uid_validity: identity.uid_validity.map_or(0, UidValidity::get),
+            next_uid: changes.uid_next.get(),
+            first_recent_uid: changes.first_recent_uid.get(),
+            highest_modseq: highest_modseq.get(),
             reuses_uids: plan.reuses_uids,
-            records: &plan.records,
+            stale_in_cache: plan.redated.clone(),
+            extensions: Vec::new(),
+            messages: plan.records.iter().filter_map(|record| target_message(record, highest_modseq)).collect(),
         };
+        let dates = save_dates(&plan.records);
+        let files = IndexFiles::of_mailbox(directory);
         match locked {
-            Some(locked) => locked.change_to(&state),
-            None => indexed::create(directory, &state, self.permissions, self.durability()),
+            Some(locked) => locked.change_to(&target, &dates)?,
+            None => writer::create(&files, &target, &dates, self.permissions, self.durability())?,
         }
+        Ok(())
     }
 }

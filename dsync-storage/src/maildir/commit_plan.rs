@@ -14,8 +14,8 @@ use super::file_name::{FileName, SlotSet, base_of, can_be_base};
 use super::join::Joined;
 use super::keywords::KeywordSlots;
 use super::scan::{Subdirectory, path_of};
-use super::staging::Sizes;
 use super::uidlist::{UidList, UidListEntry, can_be_field};
+use crate::incoming::Sizes;
 use crate::text::lossy;
 
 /// What was found in the mailbox, under its lock.
@@ -35,6 +35,8 @@ pub(super) struct CommitPlan {
     pub(super) rename: Vec<(PathBuf, PathBuf)>,
     /// Files that get another received date.
     pub(super) date: Vec<(PathBuf, Timestamp)>,
+    /// UIDs of the messages whose received date changes, ascending.
+    pub(super) redated: Vec<u32>,
     /// Files that go.
     pub(super) remove: Vec<PathBuf>,
     /// The uidlist afterwards.
@@ -141,6 +143,7 @@ impl<'a> Planner<'a> {
         let (from, to) = (path_of(self.maildir, at, name), path_of(self.maildir, to, &new));
         if record.received != before.received {
             self.plan.date.push((to.clone(), record.received));
+            self.plan.redated.extend(record.uid.map(Uid::get));
         }
         if from != to {
             self.plan.rename.push((from, to));
@@ -206,6 +209,7 @@ impl<'a> Planner<'a> {
 
     fn finish(mut self) -> Result<CommitPlan, StoreError> {
         self.messages.sort_by_key(|(record, _)| record.uid);
+        self.plan.redated.sort_unstable();
         if self.messages.windows(2).any(|pair| pair[0].0.uid == pair[1].0.uid) {
             let text = format!("a UID of {} was taken by another message meanwhile", lossy(self.maildir));
             return Err(StoreError::new(ErrorKind::Changed, text));

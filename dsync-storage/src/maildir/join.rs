@@ -25,6 +25,7 @@ use super::file_name::{self, FileName};
 use super::keywords::KeywordSlots;
 use super::scan::{FoundFile, Scan, Subdirectory};
 use super::uidlist::{UidList, UidListEntry};
+use crate::index::mailbox::IndexedMessage;
 use crate::text::lossy_bytes;
 
 /// What the index knows, as far as a Maildir keeps it there.
@@ -45,18 +46,6 @@ pub(super) struct IndexedMailbox {
     pub(super) points: Vec<SyncPoint>,
     /// Its log ends in the middle of a record.
     pub(super) unfinished: bool,
-}
-
-/// One message in the index.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct IndexedMessage {
-    pub(super) flags: Flags,
-    pub(super) keywords: Keywords,
-    /// The flags are right here and wrong in the file name.
-    pub(super) dirty: bool,
-    pub(super) modseq: ModSeq,
-    pub(super) received: Option<Timestamp>,
-    pub(super) saved: Option<Timestamp>,
 }
 
 /// The dates that the file system keeps for a file.

@@ -6,15 +6,21 @@ use dsync_core::model::{
     HistoryRange, MailboxHistory, MailboxIdentity, MailboxName, MailboxStatus, MessageKey, MessageList,
     MessageRecord, SyncPoint,
 };
-use dsync_core::store::{ErrorKind, Mailbox, MailboxChanges, MessageBody, SavedBody, StoreError};
+use dsync_core::store::{ErrorKind, FileRange, Mailbox, MailboxChanges, MessageBody, SavedBody, StoreError};
 
-use super::build::Build;
-use super::context::Context;
-use super::snapshot::{self, IndexHealth, Snapshot};
+use super::snapshot::{self, IndexHealth, OpenedMessage, Snapshot};
 use super::staging::StagedFile;
-use super::{commit, indexed, listing};
+use super::{commit, listing};
+use crate::content;
+use crate::fs::mutation;
 use crate::fs::permissions::Permissions;
-use crate::list::layout::MailboxPaths;
+use crate::index;
+use crate::index::files::IndexFiles;
+use crate::index::writer::LockedIndex;
+use crate::list::build::Build;
+use crate::list::changes;
+use crate::list::context::Context;
+use crate::list::layout::{Layout, MailboxPaths};
 
 /// A mailbox as it was when it was opened, or after the last commit.
 pub(super) struct MaildirMailbox {
@@ -87,6 +93,21 @@ impl MaildirMailbox {
     fn refuse_if_gone(&self) -> Result<(), StoreError> {
         if self.existed { listing::refuse_if_gone(&self.context, &self.name, &self.paths) } else { Ok(()) }
     }
+
+    /// Puts a new mailbox into its place, which it returns.
+    fn publish(&self, build: Build) -> Result<MailboxPaths, StoreError> {
+        let context = &self.context;
+        let layout = context.naming.layout;
+        if layout == Layout::MaildirPlusPlus {
+            drop(mutation::create(&build.paths().mails.join("maildirfolder"), &self.permissions)?);
+        }
+        build.sync()?;
+        let lock = changes::lock(context)?;
+        let is_taken = |target: &MailboxPaths| listing::is_mailbox(layout, &self.name, &target.mails);
+        let paths = build.publish(&lock, &self.name, &self.permissions, &is_taken)?;
+        changes::note(context, &[], &[])?;
+        Ok(paths)
+    }
 }
 
 impl Mailbox for MaildirMailbox {
@@ -108,7 +129,7 @@ impl Mailbox for MaildirMailbox {
 
     fn history(&mut self, range: HistoryRange) -> Result<MailboxHistory, StoreError> {
         match &self.paths.index {
-            Some(directory) => indexed::history(directory, range),
+            Some(directory) => Ok(index::mailbox::history(&IndexFiles::of_mailbox(directory), range)?),
             None => Ok(MailboxHistory::default()),
         }
     }
@@ -121,7 +142,10 @@ impl Mailbox for MaildirMailbox {
         self.context.refuse_if_read_only()?;
         self.refuse_if_gone()?;
         match (&self.paths.index, self.snapshot.index) {
-            (Some(directory), IndexHealth::Sound) => indexed::lock(directory, &self.permissions)?.remember(point)?,
+            (Some(directory), IndexHealth::Sound) => {
+                let mut locked = LockedIndex::lock(&IndexFiles::of_mailbox(directory), &self.permissions)?;
+                index::mailbox::remember(&mut locked, point)?;
+            }
             // Without an index there is no place for it.
             _ => return Ok(()),
         }
@@ -131,13 +155,14 @@ impl Mailbox for MaildirMailbox {
 
     fn body(&mut self, message: MessageKey) -> Result<MessageBody, StoreError> {
         let index = self.messages().index_of(message);
-        let file = index.and_then(|index| self.snapshot.joined.files.get(index));
-        let file = file.ok_or_else(|| {
+        let found = index.and_then(|index| Some((index, self.snapshot.joined.files.get(index)?)));
+        let (index, file) = found.ok_or_else(|| {
             let text = format!("mailbox {} has no {message}", self.name);
             StoreError::new(ErrorKind::NotFound, text)
         })?;
-        let (file, size) = snapshot::open_message(&self.paths.mails, file)?;
-        Ok(MessageBody::from_file(file, size))
+        let OpenedMessage { file, size, path } = snapshot::open_message(&self.paths.mails, file)?;
+        let stored = FileRange::new(Arc::new(file), 0, size);
+        content::open(stored, self.snapshot.stated_size(index), &path)
     }
 
     fn save(&mut self, message: &MessageRecord, body: MessageBody) -> Result<SavedBody, StoreError> {
@@ -165,7 +190,7 @@ impl Mailbox for MaildirMailbox {
         changes.identity = changes.identity.or(self.identity);
         target.commit(&self.snapshot, &changes, &mut staged)?;
         if let Some(build) = self.build.take() {
-            self.paths = build.publish(&self.context, &self.name, &self.permissions)?;
+            self.paths = self.publish(build)?;
         }
         self.snapshot = snapshot::look(&self.paths, true)?;
         self.existed = true;

@@ -3,16 +3,13 @@
 //! * [`file_name`], [`uidlist`], [`keywords`], [`foreign`]: the formats, as bytes.
 //! * `scan`, `join`, `snapshot`: from the files to what clients see.
 //! * `staging`, `commit_plan`, `commit`: from wanted changes to the files.
-//! * `listing`, `tree_changes`, `build`: the tree of mailboxes.
+//! * `listing`, `tree_changes`: the tree of mailboxes.
 //! * [`MaildirStore`]: all of it behind the traits.
 
-mod build;
 mod commit;
 mod commit_plan;
-mod context;
 pub mod file_name;
 pub mod foreign;
-mod hidden;
 mod indexed;
 mod join;
 pub mod keywords;

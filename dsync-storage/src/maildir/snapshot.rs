@@ -11,6 +11,7 @@ use std::path::{Path, PathBuf};
 use dsync_core::model::{SyncPoint, Timestamp, Uid};
 use dsync_core::store::{ErrorKind, StoreError};
 
+use super::file_name::FileName;
 use super::foreign;
 use super::join::{self, FileTimes, IndexedMailbox, Joined, Sources};
 use super::keywords::KeywordSlots;
@@ -40,6 +41,20 @@ pub(super) struct Snapshot {
     pub(super) index: IndexHealth,
     /// Moments of agreement with other stores, from the index.
     pub(super) points: Vec<SyncPoint>,
+}
+
+impl Snapshot {
+    /// How many bytes the message at this place of the list has, if its file name or the uidlist says so. A compressed
+    /// file has another size.
+    pub(super) fn stated_size(&self, index: usize) -> Option<u64> {
+        let by_name = self.joined.files.get(index).and_then(|file| FileName::parse(&file.name).physical_size());
+        by_name.or_else(|| {
+            let uid = self.joined.messages.assigned().get(index)?.uid?;
+            let entries = &self.uidlist.entries;
+            let entry = entries.get(entries.binary_search_by_key(&uid, |entry| entry.uid).ok()?)?;
+            std::str::from_utf8(entry.field(b'S')?).ok()?.parse().ok()
+        })
+    }
 }
 
 /// What became of the index.
@@ -247,24 +262,30 @@ pub(super) fn identity(control: &Path) -> Result<dsync_core::model::MailboxIdent
     Ok(dsync_core::model::MailboxIdentity { guid: uidlist.guid, uid_validity: uidlist.uid_validity })
 }
 
-/// The bytes of a message; the file is looked for again if its flags were changed meanwhile.
+/// The file of a message, open.
+pub(super) struct OpenedMessage {
+    pub(super) file: fs::File,
+    /// How many bytes the file has, which is more or less than the message if it is compressed.
+    pub(super) size: u64,
+    pub(super) path: PathBuf,
+}
+
+/// Opens the file of a message; it is looked for again if its flags were changed meanwhile.
 ///
 /// # Errors
 /// [`ErrorKind::NotFound`] if it is gone.
-pub(super) fn open_message(mailbox: &Path, file: &FoundFile) -> Result<(fs::File, u64), StoreError> {
-    let path = file.path(mailbox);
-    let result = match read::open(&path) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => {
-            let base = super::file_name::base_of(&file.name);
-            match scan::scan(mailbox)?.files.get(base) {
-                Some(moved) => read::open(&moved.path(mailbox)),
-                None => Err(error),
-            }
+pub(super) fn open_message(mailbox: &Path, file: &FoundFile) -> Result<OpenedMessage, StoreError> {
+    let mut path = file.path(mailbox);
+    let mut result = read::open(&path);
+    if result.as_ref().is_err_and(|error| error.kind() == io::ErrorKind::NotFound) {
+        let base = super::file_name::base_of(&file.name);
+        if let Some(moved) = scan::scan(mailbox)?.files.get(base) {
+            path = moved.path(mailbox);
+            result = read::open(&path);
         }
-        result => result,
-    };
+    }
     match result {
-        Ok((file, metadata)) => Ok((file, metadata.len())),
+        Ok((file, metadata)) => Ok(OpenedMessage { file, size: metadata.len(), path }),
         Err(error) => {
             let kind = match error.kind() {
                 io::ErrorKind::NotFound => ErrorKind::NotFound,

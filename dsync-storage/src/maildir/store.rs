@@ -1,6 +1,5 @@
 //! A tree of Maildirs as a mail store.
 
-use std::os::unix::fs::MetadataExt;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -9,13 +8,15 @@ use dsync_core::model::{
 };
 use dsync_core::store::{Capabilities, ErrorKind, MailStore, Mailbox, StoreError};
 
-use super::build::Build;
-use super::context::{Context, invalid_name};
 use super::mailbox::MaildirMailbox;
-use super::{hidden, listing, snapshot, tree_changes};
+use super::{listing, snapshot, tree_changes};
 use crate::fs::{mutation, unique};
+use crate::list::build::Build;
+use crate::list::context::{Context, invalid_name};
 use crate::list::files::{allocate_uid_validity, read_changes};
+use crate::list::hidden::HiddenPlaces;
 use crate::list::layout::{Layout, MailboxPaths};
+use crate::list::{changes, hidden};
 use crate::location::{IndexPlace, Location};
 
 /// A Maildir store that was opened.
@@ -64,6 +65,7 @@ impl MaildirStore {
             naming,
             separators,
             subscriptions: location.subscriptions.clone().unwrap_or_else(|| "subscriptions".to_owned()),
+            hidden: HiddenPlaces::MAILDIR,
             read_only,
         };
         Self { context: Arc::new(context), cleaned: false }
@@ -139,13 +141,7 @@ impl MailStore for MaildirStore {
         if !self.context.read_only {
             self.prepare()?;
         }
-        // Not the name of the host: in a container it may be another one in every run.
-        let root = &self.context.roots.mails;
-        let root = root.canonicalize().unwrap_or_else(|_| root.clone());
-        // Of two disks that take turns at one place, each is a store of its own.
-        let disk = nix::sys::statvfs::statvfs(&root).map_or(0, |file_system| file_system.filesystem_id());
-        let inode = std::fs::metadata(&root).map_or(0, |metadata| metadata.ino());
-        Ok(format!("maildir {} {disk} {inode}", root.display()))
+        Ok(self.context.store_id("maildir"))
     }
 
     fn capabilities(&self) -> Capabilities {
@@ -169,7 +165,7 @@ impl MailStore for MaildirStore {
 
     fn note_deleted(&mut self, guid: MailboxGuid) -> Result<(), StoreError> {
         self.prepare()?;
-        tree_changes::note(&self.context, &[TreeChange::MailboxDeleted(guid)], &[])
+        changes::note(&self.context, &[TreeChange::MailboxDeleted(guid)], &[])
     }
 
     fn new_identity(&mut self) -> Result<MailboxIdentity, StoreError> {
@@ -191,7 +187,7 @@ impl MailStore for MaildirStore {
             return Err(StoreError::new(ErrorKind::Exists, text));
         }
         self.prepare()?;
-        let permissions = tree_changes::permissions_for(&self.context, name);
+        let permissions = changes::permissions_for(&self.context, name);
         let context = Arc::clone(&self.context);
         if name.is_inbox() {
             // INBOX is the root itself, so it cannot be built elsewhere.
@@ -218,7 +214,7 @@ impl MailStore for MaildirStore {
         refuse_inbox(from)?;
         refuse_inbox(to)?;
         self.prepare()?;
-        tree_changes::rename(&self.context, from, to)
+        changes::rename(&self.context, from, to, &|| listing::tree(&self.context))
     }
 
     fn create_directory(&mut self, name: &MailboxName) -> Result<(), StoreError> {
@@ -228,7 +224,7 @@ impl MailStore for MaildirStore {
         }
         let paths = self.paths(name)?;
         self.prepare()?;
-        tree_changes::create_directory(&self.context, &paths)
+        changes::create_directory(&self.context, &paths.mails)
     }
 
     fn delete_directory(&mut self, name: &MailboxName) -> Result<(), StoreError> {
@@ -243,7 +239,7 @@ impl MailStore for MaildirStore {
 
     fn set_subscribed(&mut self, name: &MailboxName, subscribed: bool) -> Result<(), StoreError> {
         self.prepare()?;
-        tree_changes::set_subscribed(&self.context, name, subscribed)
+        changes::set_subscribed(&self.context, name, subscribed)
     }
 }
 

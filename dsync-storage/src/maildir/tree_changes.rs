@@ -1,41 +1,22 @@
-//! Deleting, renaming and subscribing in a Maildir store.
+//! Deleting in a Maildir store.
 //!
 //! Each change is made under the lock of the list, then logged, then the list index (if there is one) is told to look at
 //! the directories again.
 
-use std::ffi::OsString;
 use std::io;
-use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
-use dsync_core::model::{MailboxGuid, MailboxName, NameHash, TreeChange};
+use dsync_core::model::{MailboxGuid, MailboxName, TreeChange};
 use dsync_core::store::{ErrorKind, StoreError};
 
-use super::context::{Context, invalid_name};
-use super::hidden::hidden_place;
-use super::{listing, scan};
-use crate::fs::permissions::Permissions;
+use super::scan;
 use crate::fs::read::EntryKind;
 use crate::fs::{FsError, mutation, read};
-use crate::list::files::{log_changes, set_subscribed as write_subscription};
+use crate::list::changes::{lock, named, note};
+use crate::list::context::Context;
+use crate::list::hidden::hidden_place;
 use crate::list::layout::{Layout, MailboxPaths};
-use crate::list::list_index::{self, Stale};
-use crate::list::lock::ListLock;
-
-/// What the files of a new mailbox look like: as those of its nearest parent mailbox, else as those of the root.
-pub(super) fn permissions_for(context: &Context, name: &MailboxName) -> Permissions {
-    let mut parent = name.parent();
-    while let Some(above) = parent {
-        let paths = context.roots.of_mailbox(context.naming, &above);
-        if let Ok(paths) = paths
-            && paths.mails.is_dir()
-        {
-            return Permissions::like(&paths.mails, &paths.mails);
-        }
-        parent = above.parent();
-    }
-    context.permissions()
-}
+use crate::list::list_index::Stale;
 
 /// Deletes a mailbox. What lies below it stays. With `at_most`, it comes back if it turns out to hold more messages.
 pub(super) fn delete(
@@ -46,7 +27,7 @@ pub(super) fn delete(
     at_most: Option<u32>,
 ) -> Result<(), StoreError> {
     let permissions = context.permissions();
-    let hidden = hidden_place(&context.roots.mails, &permissions)?;
+    let hidden = hidden_place(context, &context.roots.mails, &permissions)?;
     let lock = lock(context)?;
     let gone = match context.naming.layout {
         Layout::MaildirPlusPlus => {
@@ -57,7 +38,7 @@ pub(super) fn delete(
             }
             true
         }
-        Layout::Fs => {
+        Layout::Fs | Layout::Dbox => {
             mutation::create_directory(&hidden, &permissions)?;
             move_mails(&paths.mails, &hidden)?;
             if holds_more(&hidden, at_most)? {
@@ -131,109 +112,6 @@ fn separate_directories(paths: &MailboxPaths) -> impl Iterator<Item = &PathBuf> 
     std::iter::once(&paths.control).chain(index).filter(|path| **path != paths.mails)
 }
 
-/// Renames a mailbox or directory with everything below it.
-pub(super) fn rename(context: &Context, from: &MailboxName, to: &MailboxName) -> Result<(), StoreError> {
-    if to.is_below(from) {
-        let text = format!("{from} cannot be moved below itself");
-        return Err(StoreError::new(ErrorKind::InvalidName, text));
-    }
-    let directory = |name| context.naming.directory(name).map_err(|error| invalid_name(&error));
-    let (from_directory, to_directory) = (directory(from)?, directory(to)?);
-    let lock = lock(context)?;
-    let roots = &context.roots;
-    let mut moves = moves_in(context, &roots.mails, &from_directory, &to_directory)?;
-    if moves.is_empty() {
-        let text = format!("there is no mailbox {from} in {}", context.location);
-        return Err(StoreError::new(ErrorKind::NotFound, text));
-    }
-    if occupied(context, &to_directory)? {
-        let text = format!("{to} exists already in {}", context.location);
-        return Err(StoreError::new(ErrorKind::Exists, text));
-    }
-    for root in [Some(&roots.control), roots.index.as_ref()].into_iter().flatten() {
-        if *root != roots.mails && moves.iter().all(|(from, _)| !from.starts_with(root)) {
-            moves.extend(moves_in(context, root, &from_directory, &to_directory)?);
-        }
-    }
-    let permissions = permissions_for(context, to);
-    for (from, to) in &moves {
-        if let Some(parent) = to.parent() {
-            mutation::create_directories(parent, &permissions)?;
-        }
-        mutation::rename(from, to)?;
-    }
-    for directory in moves.iter().flat_map(|(from, to)| [from.parent(), to.parent()]).flatten() {
-        mutation::sync_directory(directory)?;
-    }
-    note(context, &named(context, to, TreeChange::Renamed), &stale_names(context, to)?)?;
-    drop(lock);
-    Ok(())
-}
-
-/// What a server's list index still shows under the old names, after something was renamed to `to`. It would go on listing
-/// them where there are mailboxes below.
-fn stale_names(context: &Context, to: &MailboxName) -> Result<Vec<Stale>, StoreError> {
-    if !context.roots.index.as_ref().is_some_and(|root| list_index::exists(root)) {
-        return Ok(Vec::new());
-    }
-    let tree = listing::tree(context)?;
-    let moved = tree.iter().filter(|(name, _)| *name == to || name.is_below(to));
-    Ok(moved.filter_map(|(_, node)| Some(Stale { guid: node.guid()?, deleted: true })).collect())
-}
-
-/// What has to be renamed to what in one root, the mailbox itself first.
-fn moves_in(context: &Context, root: &Path, from: &Path, to: &Path) -> Result<Vec<(PathBuf, PathBuf)>, FsError> {
-    match context.naming.layout {
-        Layout::Fs => {
-            let path = root.join(from);
-            Ok(if path.is_dir() { vec![(path, root.join(to))] } else { Vec::new() })
-        }
-        Layout::MaildirPlusPlus => {
-            let mut moves = Vec::new();
-            for name in names_at_or_below(root, from)? {
-                let rest = name.as_bytes().get(from.as_os_str().len()..).unwrap_or_default();
-                let mut target = to.as_os_str().to_owned();
-                target.push(std::ffi::OsStr::from_bytes(rest));
-                moves.push((root.join(&name), root.join(target)));
-            }
-            moves.sort();
-            Ok(moves)
-        }
-    }
-}
-
-fn occupied(context: &Context, directory: &Path) -> Result<bool, FsError> {
-    let root = &context.roots.mails;
-    match context.naming.layout {
-        Layout::Fs => Ok(root.join(directory).exists()),
-        Layout::MaildirPlusPlus => Ok(!names_at_or_below(root, directory)?.is_empty()),
-    }
-}
-
-/// The entries of a Maildir++ root that are this directory or belong to a mailbox below it.
-fn names_at_or_below(root: &Path, directory: &Path) -> Result<Vec<OsString>, FsError> {
-    let wanted = directory.as_os_str().as_bytes();
-    let entries = read::directory(root)?.unwrap_or_default().into_iter().map(|entry| entry.name);
-    Ok(entries
-        .filter(|name| {
-            let rest = name.as_bytes().strip_prefix(wanted);
-            rest.is_some_and(|rest| rest.is_empty() || rest.starts_with(b"."))
-        })
-        .collect())
-}
-
-/// Makes a level without mails.
-pub(super) fn create_directory(context: &Context, paths: &MailboxPaths) -> Result<(), StoreError> {
-    let lock = lock(context)?;
-    mutation::create_directories(&paths.mails, &context.permissions())?;
-    if let Some(parent) = paths.mails.parent() {
-        mutation::sync_directory(parent)?;
-    }
-    note(context, &[], &[])?;
-    drop(lock);
-    Ok(())
-}
-
 /// Removes a level without mails.
 pub(super) fn delete_directory(
     context: &Context,
@@ -254,47 +132,5 @@ pub(super) fn delete_directory(
     }
     note(context, &named(context, name, TreeChange::DirectoryDeleted), &[])?;
     drop(lock);
-    Ok(())
-}
-
-/// Subscribes to a name or cancels that.
-pub(super) fn set_subscribed(context: &Context, name: &MailboxName, subscribed: bool) -> Result<(), StoreError> {
-    let path = context.roots.control.join(&context.subscriptions);
-    let parts = context.naming.stored_parts(name);
-    let parts: Vec<&[u8]> = parts.iter().map(String::as_bytes).collect();
-    let separator = context.naming.layout.separator();
-    if write_subscription(&path, separator, &parts, subscribed, &context.permissions())? {
-        let change = if subscribed { TreeChange::Subscribed } else { TreeChange::Unsubscribed };
-        log(context, &named(context, name, change))?;
-    }
-    Ok(())
-}
-
-fn lock(context: &Context) -> Result<ListLock, FsError> {
-    let root = context.roots.index.as_ref().unwrap_or(&context.roots.mails);
-    ListLock::take(root, &context.permissions())
-}
-
-/// A change of a name, for each way in which a server may spell the name. Those that it does not know mean nothing to it.
-fn named(context: &Context, name: &MailboxName, change: fn(NameHash) -> TreeChange) -> Vec<TreeChange> {
-    let mut hashes: Vec<_> =
-        context.separators.iter().map(|separator| NameHash::of(&name.join(*separator))).collect();
-    hashes.dedup();
-    hashes.into_iter().map(change).collect()
-}
-
-/// Writes down what happened to the tree.
-pub(super) fn note(context: &Context, changes: &[TreeChange], stale: &[Stale]) -> Result<(), StoreError> {
-    log(context, changes)?;
-    match &context.roots.index {
-        Some(root) => list_index::request_refresh(root, stale),
-        None => Ok(()),
-    }
-}
-
-fn log(context: &Context, changes: &[TreeChange]) -> Result<(), StoreError> {
-    if let Some(root) = &context.roots.index {
-        log_changes(root, changes, &context.permissions())?;
-    }
     Ok(())
 }

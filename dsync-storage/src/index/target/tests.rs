@@ -26,6 +26,8 @@ pub(in crate::index) fn any_target() -> impl Strategy<Value = IndexTarget> {
             mirrored: false,
             removed: vec![],
             reuses_uids: false,
+            stale_in_cache: Vec::new(),
+            extensions: Vec::new(),
             messages,
         }
     })
@@ -57,6 +59,8 @@ fn a_change_that_counts_too_far_needs_a_new_log() {
         mirrored: false,
         removed: vec![],
         reuses_uids: false,
+        stale_in_cache: Vec::new(),
+        extensions: Vec::new(),
         messages: vec![message(3)],
     };
     let present = whole(&target).unwrap();
@@ -81,6 +85,8 @@ fn nothing_to_do_needs_no_record() {
         mirrored: false,
         removed: vec![],
         reuses_uids: false,
+        stale_in_cache: Vec::new(),
+        extensions: Vec::new(),
         messages: vec![],
     };
     let present = whole(&target).unwrap();
@@ -98,6 +104,8 @@ fn a_new_log_does_not_claim_history_that_it_lacks() {
         mirrored: false,
         removed: vec![],
         reuses_uids: false,
+        stale_in_cache: Vec::new(),
+        extensions: Vec::new(),
         messages,
     };
     let (_, initial) = whole_log(7, &target, &CachePlaces::default()).unwrap();

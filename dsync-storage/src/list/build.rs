@@ -11,21 +11,21 @@ use dsync_core::store::{ErrorKind, StoreError};
 
 use super::context::Context;
 use super::hidden::hidden_place;
-use super::listing;
+use super::layout::{Layout, MailboxPaths};
+use super::lock::ListLock;
 use crate::fs::permissions::Permissions;
 use crate::fs::read::EntryKind;
 use crate::fs::{FsError, mutation, read};
-use crate::list::layout::{Layout, MailboxPaths};
-use crate::list::lock::ListLock;
 
 /// A mailbox that is being built. Dropping it before it is published removes it.
 #[derive(Debug)]
-pub(super) struct Build {
+pub(crate) struct Build {
     /// Index and control files if they are kept apart, then the mails: the mailbox is there when they are.
     parts: Vec<Part>,
     paths: MailboxPaths,
     target: MailboxPaths,
     identity: MailboxIdentity,
+    layout: Layout,
 }
 
 /// One directory of the mailbox.
@@ -37,7 +37,7 @@ struct Part {
 
 impl Build {
     /// Starts building the mailbox that will be at `target`.
-    pub(super) fn start(
+    pub(crate) fn start(
         context: &Context,
         target: MailboxPaths,
         identity: MailboxIdentity,
@@ -54,7 +54,7 @@ impl Build {
             if let (Some(root), Some(place)) = (root, place)
                 && parts.iter().all(|part| part.target != *place)
             {
-                let hidden = hidden_place(root, permissions)?;
+                let hidden = hidden_place(context, root, permissions)?;
                 mutation::create_directory(&hidden, permissions)?;
                 parts.push(Part { hidden, target: place.clone() });
             }
@@ -68,42 +68,44 @@ impl Build {
             mails: hidden(&target.mails),
             control: hidden(&target.control),
             index: target.index.as_ref().map(hidden),
+            // Nothing is built there.
+            alt: None,
         };
-        Ok(Self { parts, paths, target, identity })
+        Ok(Self { parts, paths, target, identity, layout: context.naming.layout })
     }
 
     /// Where its files are now.
-    pub(super) fn paths(&self) -> &MailboxPaths {
+    pub(crate) fn paths(&self) -> &MailboxPaths {
         &self.paths
     }
 
     /// The identity it will have.
-    pub(super) fn identity(&self) -> MailboxIdentity {
+    pub(crate) fn identity(&self) -> MailboxIdentity {
         self.identity
     }
 
-    /// Makes everything durable and puts the mailbox into its place, which it returns.
-    pub(super) fn publish(
+    /// Makes everything durable that was built.
+    pub(crate) fn sync(&self) -> Result<(), FsError> {
+        self.parts.iter().try_for_each(|part| mutation::sync_file_system(&part.hidden))
+    }
+
+    /// Puts the mailbox into its place, which it returns. `is_taken` says whether a mailbox is there by now. It must have
+    /// been [synced](Self::sync).
+    pub(crate) fn publish(
         self,
-        context: &Context,
+        _lock: &ListLock,
         name: &MailboxName,
         permissions: &Permissions,
+        is_taken: &dyn Fn(&MailboxPaths) -> bool,
     ) -> Result<MailboxPaths, StoreError> {
-        if context.naming.layout == Layout::MaildirPlusPlus {
-            drop(mutation::create(&self.paths.mails.join("maildirfolder"), permissions)?);
-        }
-        for part in &self.parts {
-            mutation::sync_file_system(&part.hidden)?;
-        }
-        let _lock = ListLock::take(context.roots.index.as_ref().unwrap_or(&context.roots.mails), permissions)?;
-        if listing::is_mailbox(context.naming.layout, name, &self.target.mails) {
+        if is_taken(&self.target) {
             return Err(taken(name));
         }
         for part in &self.parts {
             if let Some(parent) = part.target.parent() {
                 mutation::create_directories(parent, permissions)?;
             }
-            match part.place() {
+            match part.place(self.layout) {
                 Err(error) if error.kind() == io::ErrorKind::DirectoryNotEmpty => return Err(taken(name)),
                 result => result?,
             }
@@ -111,7 +113,6 @@ impl Build {
                 mutation::sync_directory(parent)?;
             }
         }
-        super::tree_changes::note(context, &[], &[])?;
         Ok(self.target.clone())
     }
 }
@@ -122,7 +123,7 @@ fn taken(name: &MailboxName) -> StoreError {
 }
 
 impl Part {
-    fn place(&self) -> Result<(), FsError> {
+    fn place(&self, layout: Layout) -> Result<(), FsError> {
         if !self.target.exists() {
             return mutation::rename(&self.hidden, &self.target);
         }
@@ -132,7 +133,7 @@ impl Part {
             let path = self.target.join(&entry.name);
             let is_directory = entry.kind == EntryKind::Directory;
             match entry.name.as_bytes() {
-                b"cur" | b"new" | b"tmp" if is_directory => mutation::remove_tree(&path)?,
+                b"cur" | b"new" | b"tmp" if is_directory && layout != Layout::Dbox => mutation::remove_tree(&path)?,
                 // A directory of such a name is a mailbox of somebody who likes the name.
                 name if name.starts_with(b"dovecot") && !is_directory => mutation::remove_file(&path)?,
                 _ => {}

@@ -1,0 +1,175 @@
+//! What mdbox and sdbox keep in the index of a mailbox.
+//!
+//! | extension | header | record |
+//! |---|---|---|
+//! | `mdbox-hdr` | u32 UIDVALIDITY of the map, 16 bytes GUID of the mailbox, u8 marks, 3 zero bytes | - |
+//! | `dbox-hdr` (sdbox) | u32 count of rebuilds, then the same | - |
+//! | `mdbox` | - | u32 map UID, u32 saved date |
+//! | `guid` (mdbox) | - | 16 bytes: 128-bit form of the message's GUID |
+//! | `hdr-pop3-uidl` | u32 the highest UID that has a POP3 UIDL of its own | - |
+//!
+//! Marks: 1 = a message may have a POP3 UIDL of its own, 2 = a message may have a POP3 order. Without the mark servers do
+//! not look for it. Source: observation of Dovecot 2.3.
+#![deny(clippy::indexing_slicing, clippy::unwrap_used)]
+
+use dsync_core::model::MailboxGuid;
+
+use crate::index::bytes::Reader;
+use crate::index::target::TargetExtension;
+use crate::index::view::IndexView;
+
+/// Name of the extension with the header of an mdbox mailbox.
+pub const MDBOX_HEADER: &str = "mdbox-hdr";
+/// Name of the extension with the header of an sdbox mailbox.
+pub const SDBOX_HEADER: &str = "dbox-hdr";
+const MDBOX_RECORD: &str = "mdbox";
+const GUID_RECORD: &str = "guid";
+const POP3_UIDL: &str = "hdr-pop3-uidl";
+const HAS_POP3_UIDL: u8 = 1;
+const HAS_POP3_ORDER: u8 = 2;
+
+/// The header of a mailbox, in either format.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct DboxHeader {
+    /// mdbox: UIDVALIDITY of the map. sdbox: how often the index was rebuilt.
+    pub first: u32,
+    /// Who the mailbox is; `None` if it does not say.
+    pub guid: Option<MailboxGuid>,
+    /// A message may have a POP3 UIDL of its own.
+    pub has_pop3_uidl: bool,
+    /// A message may have a POP3 order.
+    pub has_pop3_order: bool,
+    /// The highest UID with a POP3 UIDL of its own; `None` if any message may have one.
+    pub highest_pop3_uidl: Option<u32>,
+}
+
+impl DboxHeader {
+    /// Reads it from an index; `None` if the index has none.
+    #[must_use]
+    pub fn of_view(view: &IndexView, name: &str) -> Option<Self> {
+        let mut header = Reader(&view.extension(name)?.header);
+        let first = header.u32()?;
+        let guid = header.array().and_then(MailboxGuid::new);
+        let marks = header.u8().unwrap_or(0);
+        Some(Self {
+            first,
+            guid,
+            has_pop3_uidl: marks & HAS_POP3_UIDL != 0,
+            has_pop3_order: marks & HAS_POP3_ORDER != 0,
+            highest_pop3_uidl: view.extension(POP3_UIDL).and_then(|extension| Reader(&extension.header).u32()),
+        })
+    }
+
+    /// Whether a POP3 UIDL that is stored with a message is shown.
+    #[must_use]
+    pub fn shows_pop3_uidl(&self, uid: u32) -> bool {
+        self.has_pop3_uidl && self.highest_pop3_uidl.is_none_or(|highest| uid <= highest)
+    }
+
+    /// The extensions that hold it.
+    #[must_use]
+    pub fn extensions(&self, name: &'static str) -> Vec<TargetExtension> {
+        let mut header = self.first.to_le_bytes().to_vec();
+        header.extend(self.guid.map_or([0; 16], |guid| *guid.as_bytes()));
+        let marks = [(self.has_pop3_uidl, HAS_POP3_UIDL), (self.has_pop3_order, HAS_POP3_ORDER)];
+        header.push(marks.iter().filter(|(set, _)| *set).map(|(_, mark)| mark).sum());
+        header.extend([0; 3]);
+        let mut extensions = vec![TargetExtension::header_only(name, header)];
+        if let Some(highest) = self.highest_pop3_uidl {
+            extensions.push(TargetExtension::header_only(POP3_UIDL, highest.to_le_bytes().to_vec()));
+        }
+        extensions
+    }
+}
+
+/// What the index of an mdbox mailbox says about where a message is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct MdboxRecord {
+    /// The number of the message in the map.
+    pub map_uid: u32,
+    /// When it was saved, in seconds since 1970.
+    pub saved: u32,
+    /// The 128-bit form of its GUID; all zero if it is not known.
+    pub guid: [u8; 16],
+}
+
+impl MdboxRecord {
+    /// That of the message at a place of the view. What is missing is 0.
+    #[must_use]
+    pub fn of_view(view: &IndexView, place: usize) -> Self {
+        let bytes = |name| view.extension(name).map(|extension| extension.record(place)).unwrap_or_default();
+        let mut record = Reader(bytes(MDBOX_RECORD));
+        Self {
+            map_uid: record.u32().unwrap_or(0),
+            saved: record.u32().unwrap_or(0),
+            guid: Reader(bytes(GUID_RECORD)).array().unwrap_or_default(),
+        }
+    }
+
+    /// The extensions that hold the records of all messages.
+    #[must_use]
+    pub fn extensions(records: &[Self]) -> [TargetExtension; 2] {
+        let places = records.iter().flat_map(|record| [record.map_uid, record.saved]);
+        [
+            TargetExtension {
+                name: MDBOX_RECORD,
+                header: Vec::new(),
+                record_size: 8,
+                record_align: 4,
+                records: places.flat_map(u32::to_le_bytes).collect(),
+            },
+            TargetExtension {
+                name: GUID_RECORD,
+                header: Vec::new(),
+                record_size: 16,
+                record_align: 1,
+                records: records.iter().flat_map(|record| record.guid).collect(),
+            },
+        ]
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::index::main_index::{Extension, MainIndex};
+
+    fn view(extensions: impl IntoIterator<Item = TargetExtension>) -> IndexView {
+        let mut index = MainIndex::new(7);
+        index.messages = vec![(3, 0)];
+        index.extensions = extensions
+            .into_iter()
+            .map(|extension| Extension {
+                name: extension.name.into(),
+                header: extension.header,
+                record_size: extension.record_size,
+                records: extension.records,
+                ..Extension::default()
+            })
+            .collect();
+        IndexView::of_snapshot(index, 1)
+    }
+
+    #[test]
+    fn headers_are_found_again() {
+        let header = DboxHeader {
+            first: 9,
+            guid: MailboxGuid::new([5; 16]),
+            has_pop3_uidl: true,
+            has_pop3_order: false,
+            highest_pop3_uidl: Some(3),
+        };
+        let view = view(header.extensions(MDBOX_HEADER));
+        assert_eq!(DboxHeader::of_view(&view, MDBOX_HEADER), Some(header));
+        assert_eq!(DboxHeader::of_view(&view, SDBOX_HEADER), None);
+        assert!(header.shows_pop3_uidl(3) && !header.shows_pop3_uidl(4));
+        assert!(DboxHeader { highest_pop3_uidl: None, ..header }.shows_pop3_uidl(4));
+    }
+
+    #[test]
+    fn records_are_found_again() {
+        let record = MdboxRecord { map_uid: 3, saved: 4, guid: [6; 16] };
+        assert_eq!(MdboxRecord::of_view(&view(MdboxRecord::extensions(&[record])), 0), record);
+        assert_eq!(MdboxRecord::of_view(&view([]), 0), MdboxRecord::default());
+    }
+}

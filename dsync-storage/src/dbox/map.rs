@@ -1,0 +1,274 @@
+//! The map of an mdbox: which message of all mailboxes is where in which file, and how many mailboxes refer to it.
+//!
+//! An index like any other, whose UIDs are the numbers of the messages in the storage (*map UIDs*).
+//!
+//! ```text
+//! extension  header                                       record
+//! map        u32 highest file id, u32 count of rebuilds   u32 file id, u32 offset, u32 size from the message's header to
+//!                                                         the end of its metadata; 0 = more than 4 GiB
+//! ref        -                                            u16 how many mailboxes refer to it; 0 = to be purged
+//! ```
+//!
+//! The UIDVALIDITY of the index is noted in every mailbox, so that a mailbox of another map is recognised. Source:
+//! observation of Dovecot 2.3.
+#![deny(clippy::indexing_slicing, clippy::unwrap_used)]
+
+use thiserror::Error;
+
+use crate::index::bytes::{Reader, length_u32, pad};
+use crate::index::log::{Change, ExtensionIntro, ExtensionTarget, LogRecord};
+use crate::index::main_index::offset;
+use crate::index::view::IndexView;
+
+const MAP: &str = "map";
+const REFERENCES: &str = "ref";
+const MAP_HEADER_SIZE: u32 = 8;
+const MAP_RECORD_SIZE: u16 = 12;
+const REFERENCES_SIZE: u16 = 2;
+
+/// No message may have as many references; servers refuse more.
+pub const MOST_REFERENCES: u16 = 32767;
+
+/// Where a message is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct MapPlace {
+    /// The number in the name of the file.
+    pub file_id: u32,
+    /// Where its header starts in the file.
+    pub offset: u32,
+    /// How many bytes it has from there to the end of its metadata; 0 if that is not known.
+    pub size: u32,
+}
+
+/// One message of the storage.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct MapEntry {
+    /// Its number.
+    pub map_uid: u32,
+    /// Where it is.
+    pub place: MapPlace,
+    /// How many messages of mailboxes it is.
+    pub references: u16,
+}
+
+/// A map that was read.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Map {
+    /// The UIDVALIDITY of the map; 0 if it is being made.
+    pub uid_validity: u32,
+    /// The number that the next message gets.
+    pub next_uid: u32,
+    /// The highest file id that was ever used.
+    pub highest_file_id: u32,
+    /// All messages, by ascending number.
+    pub entries: Vec<MapEntry>,
+}
+
+/// Why an index is no map.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+pub enum MapError {
+    /// An extension has another form.
+    #[error("its extension {0} has an impossible size")]
+    Extension(&'static str),
+    /// There are messages but nothing that says where they are.
+    #[error("it has messages, but its extension {0} is missing")]
+    Missing(&'static str),
+}
+
+impl Map {
+    /// The map that an index is.
+    ///
+    /// # Errors
+    /// If the index has not the form of a map.
+    pub fn of_view(view: &IndexView) -> Result<Self, MapError> {
+        let mut map = Self { uid_validity: view.uid_validity(), next_uid: view.next_uid(), ..Self::default() };
+        let (places, references) = (view.extension(MAP), view.extension(REFERENCES));
+        if let Some(places) = places {
+            map.highest_file_id = Reader(&places.header).u32().ok_or(MapError::Extension(MAP))?;
+        }
+        if view.messages().is_empty() {
+            return Ok(map);
+        }
+        let places = places.ok_or(MapError::Missing(MAP))?;
+        let references = references.ok_or(MapError::Missing(REFERENCES))?;
+        map.entries.reserve_exact(view.messages().len());
+        for (place, (map_uid, _)) in view.messages().iter().enumerate() {
+            let mut fields = Reader(places.record(place));
+            let (file_id, offset, size) = (fields.u32(), fields.u32(), fields.u32());
+            let (Some(file_id), Some(offset), Some(size)) = (file_id, offset, size) else {
+                return Err(MapError::Extension(MAP));
+            };
+            let references = Reader(references.record(place)).u16().ok_or(MapError::Extension(REFERENCES))?;
+            let place = MapPlace { file_id, offset, size };
+            map.entries.push(MapEntry { map_uid: *map_uid, place, references });
+        }
+        Ok(map)
+    }
+
+    /// The message with this number.
+    #[must_use]
+    pub fn get(&self, map_uid: u32) -> Option<&MapEntry> {
+        let index = self.entries.binary_search_by_key(&map_uid, |entry| entry.map_uid).ok()?;
+        self.entries.get(index)
+    }
+}
+
+/// The records that make a new map of an index.
+#[must_use]
+pub fn records_of_new_map(uid_validity: u32) -> Vec<LogRecord> {
+    let patch = vec![(offset::UID_VALIDITY, uid_validity.to_le_bytes().to_vec())];
+    vec![LogRecord::external(Change::HeaderUpdate(patch))]
+}
+
+/// The changes of one transaction.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct MapChanges {
+    /// The highest file id that was ever used, if it rises.
+    pub highest_file_id: Option<u32>,
+    /// New messages, by ascending number, all of them beyond those there are.
+    pub add: Vec<MapEntry>,
+    /// References that come or go: number and difference, each number once.
+    pub count: Vec<(u32, i32)>,
+    /// Messages that are elsewhere now, by ascending number.
+    pub moved: Vec<(u32, MapPlace)>,
+    /// Messages that are gone, by ascending number.
+    pub remove: Vec<u32>,
+}
+
+impl MapChanges {
+    /// Whether nothing changes.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        *self == Self::default()
+    }
+
+    /// The records of the transaction.
+    #[must_use]
+    pub fn records(&self) -> Vec<LogRecord> {
+        let mut changes = Vec::new();
+        if let Some(highest) = self.highest_file_id {
+            changes.push(intro_of_places());
+            changes.push(Change::ExtensionHeader(vec![(0, highest.to_le_bytes().to_vec())]));
+        }
+        if !self.add.is_empty() {
+            changes.push(Change::Append(self.add.iter().map(|entry| (entry.map_uid, 0, [0; 3])).collect()));
+        }
+        let added = self.add.iter().map(|entry| (entry.map_uid, entry.place));
+        let places: Vec<_> = added.chain(self.moved.iter().copied()).collect();
+        if !places.is_empty() {
+            changes.push(intro_of_places());
+            changes.push(Change::ExtensionRecords(encode_places(&places)));
+        }
+        if !self.add.is_empty() {
+            changes.push(intro_of_references());
+            changes.push(Change::ExtensionRecords(encode_references(&self.add)));
+        }
+        let count: Vec<_> = self.count.iter().copied().filter(|(_, difference)| *difference != 0).collect();
+        if !count.is_empty() {
+            changes.push(intro_of_references());
+            changes.push(Change::ExtensionIncrement(count));
+        }
+        if !self.remove.is_empty() {
+            changes.push(Change::ExpungeGuid(self.remove.iter().map(|map_uid| (*map_uid, [0; 16])).collect()));
+        }
+        changes.into_iter().map(LogRecord::external).collect()
+    }
+}
+
+/// The record that says that everything before `log_size` has been carried out. It is to follow there, and is 16 bytes
+/// long itself.
+#[must_use]
+pub fn record_of_end(log_size: u32) -> LogRecord {
+    const SIZE: u32 = 16;
+    let end = log_size.saturating_add(SIZE);
+    LogRecord::external(Change::HeaderUpdate(vec![(offset::LOG_TAIL, end.to_le_bytes().to_vec())]))
+}
+
+fn encode_places(places: &[(u32, MapPlace)]) -> Vec<u8> {
+    let mut bytes = Vec::with_capacity(places.len().saturating_mul(16));
+    for (map_uid, place) in places {
+        for value in [*map_uid, place.file_id, place.offset, place.size] {
+            bytes.extend(value.to_le_bytes());
+        }
+    }
+    bytes
+}
+
+fn encode_references(entries: &[MapEntry]) -> Vec<u8> {
+    let mut bytes = Vec::with_capacity(entries.len().saturating_mul(8));
+    for entry in entries {
+        bytes.extend(entry.map_uid.to_le_bytes());
+        bytes.extend(entry.references.to_le_bytes());
+        pad(&mut bytes, 4);
+    }
+    bytes
+}
+
+fn intro_of_places() -> Change {
+    intro(MAP, MAP_HEADER_SIZE, MAP_RECORD_SIZE, 4)
+}
+
+fn intro_of_references() -> Change {
+    intro(REFERENCES, 0, REFERENCES_SIZE, REFERENCES_SIZE)
+}
+
+fn intro(name: &str, header_size: u32, record_size: u16, record_align: u16) -> Change {
+    debug_assert!(length_u32(name.len()) < 64);
+    Change::ExtensionIntro(ExtensionIntro {
+        target: ExtensionTarget::Name(name.into()),
+        reset_id: 0,
+        header_size,
+        record_size,
+        record_align,
+        flags: 1,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn entry(map_uid: u32, file_id: u32, offset: u32, references: u16) -> MapEntry {
+        MapEntry { map_uid, place: MapPlace { file_id, offset, size: 100 }, references }
+    }
+
+    fn apply(view: &mut IndexView, records: &[LogRecord]) {
+        records.iter().for_each(|record| view.apply(record, 3).unwrap());
+    }
+
+    #[test]
+    fn changes_are_found_again() {
+        let mut view = IndexView::empty(7, 1);
+        assert_eq!(Map::of_view(&view).unwrap(), Map { next_uid: 1, ..Map::default() });
+        apply(&mut view, &records_of_new_map(99));
+        let add = vec![entry(1, 1, 16, 1), entry(2, 1, 116, 2), entry(5, 2, 16, 1)];
+        apply(&mut view, &MapChanges { highest_file_id: Some(2), add: add.clone(), ..MapChanges::default() }.records());
+        let map = Map::of_view(&view).unwrap();
+        assert_eq!((map.uid_validity, map.next_uid, map.highest_file_id), (99, 6, 2));
+        assert_eq!(map.entries, add);
+        let place = MapPlace { file_id: 3, offset: 16, size: 100 };
+        let changes = MapChanges {
+            highest_file_id: Some(3),
+            count: vec![(1, -1), (2, 1), (5, 0)],
+            moved: vec![(5, place)],
+            remove: vec![1],
+            ..MapChanges::default()
+        };
+        apply(&mut view, &changes.records());
+        let map = Map::of_view(&view).unwrap();
+        assert_eq!(map.get(1), None);
+        assert_eq!(map.get(2).unwrap().references, 3);
+        assert_eq!(map.get(5).unwrap().place, place);
+        assert_eq!(map.highest_file_id, 3);
+    }
+
+    #[test]
+    fn other_indexes_are_no_maps() {
+        let mut view = IndexView::empty(7, 1);
+        let append = Change::Append(vec![(1, 0, [0; 3])]);
+        view.apply(&LogRecord::external(append), 3).unwrap();
+        assert_eq!(Map::of_view(&view), Err(MapError::Missing(MAP)));
+        view.apply(&LogRecord::external(intro(MAP, 2, 4, 4)), 3).unwrap();
+        assert_eq!(Map::of_view(&view), Err(MapError::Extension(MAP)));
+    }
+}

@@ -1,0 +1,188 @@
+//! Changes of the tree that are the same in every store: renaming, subscribing, making a level, and writing down what was
+//! done.
+//!
+//! Each change is made under the lock of the list, then logged, then the list index (if there is one) is told to look at
+//! the directories again.
+
+use std::ffi::OsString;
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Path, PathBuf};
+
+use dsync_core::model::{MailboxName, MailboxTree, NameHash, TreeChange};
+use dsync_core::store::{ErrorKind, StoreError};
+
+use super::context::{Context, invalid_name};
+use super::files::{log_changes, set_subscribed as write_subscription};
+use super::layout::Layout;
+use super::list_index::{self, Stale};
+use super::lock::ListLock;
+use crate::fs::permissions::Permissions;
+use crate::fs::{FsError, mutation, read};
+
+/// What the files of a new mailbox look like: as those of its nearest parent mailbox, else as those of the root.
+pub(crate) fn permissions_for(context: &Context, name: &MailboxName) -> Permissions {
+    let mut parent = name.parent();
+    while let Some(above) = parent {
+        let paths = context.roots.of_mailbox(context.naming, &above);
+        if let Ok(paths) = paths
+            && paths.mails.is_dir()
+        {
+            return Permissions::like(&paths.mails, &paths.mails);
+        }
+        parent = above.parent();
+    }
+    context.permissions()
+}
+
+/// Renames a mailbox or directory with everything below it. `tree` lists the store.
+pub(crate) fn rename(
+    context: &Context,
+    from: &MailboxName,
+    to: &MailboxName,
+    tree: &dyn Fn() -> Result<MailboxTree, StoreError>,
+) -> Result<(), StoreError> {
+    if to.is_below(from) {
+        let text = format!("{from} cannot be moved below itself");
+        return Err(StoreError::new(ErrorKind::InvalidName, text));
+    }
+    let directory = |name| context.naming.directory(name).map_err(|error| invalid_name(&error));
+    let (from_directory, to_directory) = (directory(from)?, directory(to)?);
+    let lock = lock(context)?;
+    let trees = context.roots.trees(context.naming.layout);
+    let (mails, others) = trees.split_first().ok_or_else(|| StoreError::new(ErrorKind::Impossible, "no root"))?;
+    let mut moves = moves_in(context, mails, &from_directory, &to_directory)?;
+    if moves.is_empty() {
+        let text = format!("there is no mailbox {from} in {}", context.location);
+        return Err(StoreError::new(ErrorKind::NotFound, text));
+    }
+    if occupied(context, &to_directory)? {
+        let text = format!("{to} exists already in {}", context.location);
+        return Err(StoreError::new(ErrorKind::Exists, text));
+    }
+    for root in others {
+        moves.extend(moves_in(context, root, &from_directory, &to_directory)?);
+    }
+    let permissions = permissions_for(context, to);
+    for (from, to) in &moves {
+        if let Some(parent) = to.parent() {
+            mutation::create_directories(parent, &permissions)?;
+        }
+        mutation::rename(from, to)?;
+    }
+    for directory in moves.iter().flat_map(|(from, to)| [from.parent(), to.parent()]).flatten() {
+        mutation::sync_directory(directory)?;
+    }
+    note(context, &named(context, to, TreeChange::Renamed), &stale_names(context, to, tree)?)?;
+    drop(lock);
+    Ok(())
+}
+
+/// What a server's list index still shows under the old names, after something was renamed to `to`. It would go on listing
+/// them where there are mailboxes below.
+fn stale_names(
+    context: &Context,
+    to: &MailboxName,
+    tree: &dyn Fn() -> Result<MailboxTree, StoreError>,
+) -> Result<Vec<Stale>, StoreError> {
+    if !context.roots.index.as_ref().is_some_and(|root| list_index::exists(root)) {
+        return Ok(Vec::new());
+    }
+    let tree = tree()?;
+    let moved = tree.iter().filter(|(name, _)| *name == to || name.is_below(to));
+    Ok(moved.filter_map(|(_, node)| Some(Stale { guid: node.guid()?, deleted: true })).collect())
+}
+
+/// What has to be renamed to what in one root, the mailbox itself first.
+fn moves_in(context: &Context, root: &Path, from: &Path, to: &Path) -> Result<Vec<(PathBuf, PathBuf)>, FsError> {
+    match context.naming.layout {
+        Layout::Fs | Layout::Dbox => {
+            let path = root.join(from);
+            Ok(if path.is_dir() { vec![(path, root.join(to))] } else { Vec::new() })
+        }
+        Layout::MaildirPlusPlus => {
+            let mut moves = Vec::new();
+            for name in names_at_or_below(root, from)? {
+                let rest = name.as_bytes().get(from.as_os_str().len()..).unwrap_or_default();
+                let mut target = to.as_os_str().to_owned();
+                target.push(std::ffi::OsStr::from_bytes(rest));
+                moves.push((root.join(&name), root.join(target)));
+            }
+            moves.sort();
+            Ok(moves)
+        }
+    }
+}
+
+fn occupied(context: &Context, directory: &Path) -> Result<bool, FsError> {
+    let root = &context.naming.layout.tree(&context.roots.mails);
+    match context.naming.layout {
+        Layout::Fs | Layout::Dbox => Ok(root.join(directory).exists()),
+        Layout::MaildirPlusPlus => Ok(!names_at_or_below(root, directory)?.is_empty()),
+    }
+}
+
+/// The entries of a Maildir++ root that are this directory or belong to a mailbox below it.
+fn names_at_or_below(root: &Path, directory: &Path) -> Result<Vec<OsString>, FsError> {
+    let wanted = directory.as_os_str().as_bytes();
+    let entries = read::directory(root)?.unwrap_or_default().into_iter().map(|entry| entry.name);
+    Ok(entries
+        .filter(|name| {
+            let rest = name.as_bytes().strip_prefix(wanted);
+            rest.is_some_and(|rest| rest.is_empty() || rest.starts_with(b"."))
+        })
+        .collect())
+}
+
+/// Makes a level without mails.
+pub(crate) fn create_directory(context: &Context, directory: &Path) -> Result<(), StoreError> {
+    let lock = lock(context)?;
+    mutation::create_directories(directory, &context.permissions())?;
+    if let Some(parent) = directory.parent() {
+        mutation::sync_directory(parent)?;
+    }
+    note(context, &[], &[])?;
+    drop(lock);
+    Ok(())
+}
+
+/// Subscribes to a name or cancels that.
+pub(crate) fn set_subscribed(context: &Context, name: &MailboxName, subscribed: bool) -> Result<(), StoreError> {
+    let path = context.roots.control.join(&context.subscriptions);
+    let parts = context.naming.stored_parts(name);
+    let parts: Vec<&[u8]> = parts.iter().map(String::as_bytes).collect();
+    let separator = context.naming.layout.separator();
+    if write_subscription(&path, separator, &parts, subscribed, &context.permissions())? {
+        let change = if subscribed { TreeChange::Subscribed } else { TreeChange::Unsubscribed };
+        log(context, &named(context, name, change))?;
+    }
+    Ok(())
+}
+
+/// Takes the lock of the list.
+pub(crate) fn lock(context: &Context) -> Result<ListLock, FsError> {
+    ListLock::take(context.list_root(), &context.permissions())
+}
+
+/// A change of a name, for each way in which a server may spell the name. Those that it does not know mean nothing to it.
+pub(crate) fn named(context: &Context, name: &MailboxName, change: fn(NameHash) -> TreeChange) -> Vec<TreeChange> {
+    let mut hashes: Vec<_> =
+        context.separators.iter().map(|separator| NameHash::of(&name.join(*separator))).collect();
+    hashes.dedup();
+    hashes.into_iter().map(change).collect()
+}
+
+/// Writes down what happened to the tree.
+pub(crate) fn note(context: &Context, changes: &[TreeChange], stale: &[Stale]) -> Result<(), StoreError> {
+    log(context, changes)?;
+    match &context.roots.index {
+        Some(root) => list_index::request_refresh(root, stale),
+        None => Ok(()),
+    }
+}
+
+fn log(context: &Context, changes: &[TreeChange]) -> Result<(), StoreError> {
+    if let Some(root) = &context.roots.index {
+        log_changes(root, changes, &context.permissions())?;
+    }
+    Ok(())
+}

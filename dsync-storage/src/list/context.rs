@@ -1,0 +1,64 @@
+//! What all parts of one opened store share.
+
+use std::os::unix::fs::MetadataExt;
+use std::path::Path;
+
+use dsync_core::store::{ErrorKind, StoreError};
+
+use super::hidden::HiddenPlaces;
+use super::layout::{InvalidName, Naming, Roots};
+use crate::fs::permissions::Permissions;
+
+/// A store that was opened: where it is and what may be done to it.
+#[derive(Debug)]
+pub(crate) struct Context {
+    /// As the user wrote it.
+    pub(crate) location: String,
+    pub(crate) roots: Roots,
+    pub(crate) naming: Naming,
+    /// Separators that clients of the store may see.
+    pub(crate) separators: Vec<char>,
+    /// Name of the subscriptions file.
+    pub(crate) subscriptions: String,
+    /// Where things are built before they appear.
+    pub(crate) hidden: HiddenPlaces,
+    pub(crate) read_only: bool,
+}
+
+impl Context {
+    /// # Errors
+    /// If nothing may be changed.
+    pub(crate) fn refuse_if_read_only(&self) -> Result<(), StoreError> {
+        if self.read_only {
+            let text = format!("{} was opened for reading only", self.location);
+            return Err(StoreError::new(ErrorKind::ReadOnly, text));
+        }
+        Ok(())
+    }
+
+    /// A name for the store that stays the same and that no other has.
+    pub(crate) fn store_id(&self, driver: &str) -> String {
+        // Not the name of the host: in a container it may be another one in every run.
+        let root = &self.roots.mails;
+        let root = root.canonicalize().unwrap_or_else(|_| root.clone());
+        // Of two disks that take turns at one place, each is a store of its own.
+        let disk = nix::sys::statvfs::statvfs(&root).map_or(0, |file_system| file_system.filesystem_id());
+        let inode = std::fs::metadata(&root).map_or(0, |metadata| metadata.ino());
+        format!("{driver} {} {disk} {inode}", root.display())
+    }
+
+    /// The root that holds what servers keep about the tree of mailboxes.
+    pub(crate) fn list_root(&self) -> &Path {
+        self.roots.index.as_ref().unwrap_or(&self.roots.mails)
+    }
+
+    /// What new files in the root look like.
+    pub(crate) fn permissions(&self) -> Permissions {
+        Permissions::like(&self.roots.mails, &self.roots.mails)
+    }
+}
+
+/// A name that the store cannot hold.
+pub(crate) fn invalid_name(error: &InvalidName) -> StoreError {
+    StoreError::new(ErrorKind::InvalidName, error.to_string())
+}

@@ -1,0 +1,67 @@
+//! Hidden places, where things are built before they appear and taken apart after they vanished: somewhere in a root where
+//! servers look at nothing. What a crash leaves there is removed by a later run.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use nix::errno::Errno;
+use nix::sys::signal::kill;
+use nix::unistd::Pid;
+
+use super::context::Context;
+use crate::fs::permissions::Permissions;
+use crate::fs::{FsError, mutation, read, unique};
+
+/// A server removes old files from such places after the same time.
+const ABANDONED: Duration = Duration::from_secs(36 * 60 * 60);
+
+/// Where the hidden places of a store are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct HiddenPlaces {
+    /// The directory in the root; empty for the root itself.
+    pub(crate) directory: &'static str,
+    /// How their names begin.
+    pub(crate) prefix: &'static str,
+}
+
+impl HiddenPlaces {
+    /// In a Maildir: in `tmp`.
+    pub(crate) const MAILDIR: Self = Self { directory: "tmp", prefix: "dsync." };
+    /// In an mdbox or sdbox: in the root, under a name that servers take for a temporary one.
+    pub(crate) const DBOX: Self = Self { directory: "", prefix: ".temp.dsync." };
+}
+
+/// A path for something hidden, of which nothing exists yet.
+pub(crate) fn hidden_place(context: &Context, root: &Path, permissions: &Permissions) -> Result<PathBuf, FsError> {
+    let directory = root.join(context.hidden.directory);
+    mutation::create_directories(&directory, permissions)?;
+    Ok(directory.join(format!("{}{}", context.hidden.prefix, unique::file_name())))
+}
+
+/// Removes what crashed runs left.
+pub(crate) fn remove_abandoned(context: &Context) -> Result<(), FsError> {
+    let roots = &context.roots;
+    let all = [Some(&roots.mails), Some(&roots.control), roots.index.as_ref(), roots.alt.as_ref()];
+    for root in all.into_iter().flatten() {
+        let directory = root.join(context.hidden.directory);
+        for entry in read::directory(&directory)?.unwrap_or_default() {
+            let path = directory.join(&entry.name);
+            let name = entry.name.to_string_lossy();
+            if name.strip_prefix(context.hidden.prefix).is_some_and(|rest| is_abandoned(rest, &path)) {
+                mutation::remove_tree(&path)?;
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Whether the process that made the name is of this host and gone, or the place has not changed for long.
+pub(crate) fn is_abandoned(unique_name: &str, path: &Path) -> bool {
+    let here = unique_name.ends_with(&format!(".{}", unique::host_for_names()));
+    let pid = unique_name.split_once('P').and_then(|(_, rest)| rest.split_once('Q')).map(|(pid, _)| pid);
+    let pid: Option<i32> = pid.and_then(|pid| pid.parse().ok());
+    let dead = pid.is_some_and(|pid| kill(Pid::from_raw(pid), None) == Err(Errno::ESRCH));
+    let age = std::fs::metadata(path).and_then(|metadata| metadata.modified()).ok();
+    let old = age.and_then(|time| time.elapsed().ok()).is_some_and(|age| age > ABANDONED);
+    old || here && dead
+}
