@@ -21,6 +21,7 @@ fn back_up_and_compare(pair: &Pair) {
     pair.dovecot.backup(source, destination).assert_done();
     written.assert_unchanged(destination.path());
     before.assert_unchanged(source.path());
+    destination.assert_nothing_hidden();
     assert_equal(&Snapshot::of(source), &Snapshot::of(destination));
     source.assert_no_complaints();
     destination.assert_no_complaints();
@@ -99,6 +100,20 @@ fn stores_whose_parts_are_in_many_places() {
         back_up_and_compare(pair);
         build::a_day_of_work(&pair.destination, 2, "destination");
         build::maintain(&pair.destination);
+        back_up_and_compare(pair);
+    });
+}
+
+#[test]
+fn a_source_that_may_not_be_written() {
+    for_each_pair(|pair| {
+        build::small(&pair.source);
+        pair.source.allow_writing(false);
+        let before = Fingerprint::of(pair.source.path());
+        let run = pair.dovecot.backup(&pair.source, &pair.destination);
+        before.assert_unchanged(pair.source.path());
+        pair.source.allow_writing(true);
+        run.assert_done();
         back_up_and_compare(pair);
     });
 }

@@ -314,6 +314,23 @@ impl Store {
         }
     }
 
+    /// # Panics
+    /// If a run left something behind that only it can have put there.
+    pub fn assert_nothing_hidden(&self) {
+        let hidden: Vec<_> = files_below(&self.path)
+            .into_iter()
+            .filter(|path| path.strip_prefix(&self.path).unwrap().to_string_lossy().contains("dsync."))
+            .collect();
+        assert!(hidden.is_empty(), "left behind: {hidden:#?}");
+    }
+
+    /// Lets everybody write, or nobody.
+    pub fn allow_writing(&self, is_allowed: bool) {
+        let mode = if is_allowed { "u+w" } else { "a-w" };
+        let status = Command::new("chmod").args(["-R", mode]).arg(&self.path).status().unwrap();
+        assert!(status.success(), "chmod {mode} {} failed", self.path.display());
+    }
+
     /// Removes the store with all that is in it.
     pub fn remove(&self) {
         fs::remove_dir_all(&self.path).unwrap();
