@@ -6,7 +6,7 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
-use support::{Dovecot, Fingerprint, Run, Snapshot, Store, build, mail};
+use support::{Dovecot, Driver, Fingerprint, Run, Snapshot, Store, build, mail};
 
 /// A source and its backup, which has something to lose.
 fn backed_up(dovecot: &Dovecot) -> (Store, Store) {
@@ -53,6 +53,59 @@ fn assert_not_believed(spoil: impl FnOnce(&Path)) {
 #[test]
 fn a_missing_source_does_not_empty_the_destination() {
     assert_refused(&["-o", "mail_location=SOURCE-missing", "backup", "DESTINATION"], "source-missing");
+}
+
+#[test]
+fn a_dbox_that_is_missing_or_empty_is_no_source() {
+    for driver in [Driver::Mdbox, Driver::Sdbox] {
+        let dovecot = Dovecot::new();
+        let (_, destination) = backed_up(&dovecot);
+        let before = Fingerprint::of(destination.path());
+        let source = dovecot.store_of("nothing", driver);
+        dovecot.backup(&source, &destination).assert_refused("nothing");
+        fs::create_dir(source.path()).unwrap();
+        dovecot.backup(&source, &destination).assert_refused("nothing");
+        fs::create_dir(source.path().join("mailboxes")).unwrap();
+        dovecot.backup(&source, &destination).assert_refused("nothing");
+        before.assert_unchanged(destination.path());
+    }
+}
+
+#[test]
+fn a_store_of_another_format_is_no_source() {
+    let dovecot = Dovecot::new();
+    for driver in Driver::ALL {
+        build::small(&dovecot.store_of(driver.name(), driver));
+    }
+    let (_, destination) = backed_up(&dovecot);
+    let count = Snapshot::of(&destination).message_count();
+    for [there, claimed] in Driver::pairs().into_iter().filter(|[there, claimed]| there != claimed) {
+        let source = format!("mail_location={}:{}/{}", claimed.name(), dovecot.directory().display(), there.name());
+        let run = dovecot.dsync(&["-o", &source, "backup", &destination.location()]);
+        assert!(run.code.is_some_and(|code| ![0, 101].contains(&code)), "{there:?} as {claimed:?}: {run:#?}");
+        assert!(run.stderr.contains(there.name()), "{there:?} as {claimed:?}: {run:#?}");
+        assert_eq!(Snapshot::of(&destination).message_count(), count, "{there:?} as {claimed:?}");
+    }
+}
+
+#[test]
+fn stores_that_share_a_part_are_refused() {
+    for key in ["ALT", "INDEX", "CONTROL"] {
+        let dovecot = Dovecot::new();
+        let (source, _) = backed_up(&dovecot);
+        let shared = dovecot.directory().join("shared");
+        let parameter = format!(":{key}={}", shared.display());
+        let (first, second) = (
+            dovecot.store_of("first", Driver::Mdbox.with(&parameter)),
+            dovecot.store_of("second", Driver::Sdbox.with(&parameter)),
+        );
+        dovecot.backup(&source, &first).assert_done();
+        let before = (Fingerprint::of(first.path()), Fingerprint::of(&shared));
+        dovecot.backup(&first, &second).assert_refused("shared");
+        dovecot.mirror(&first, &second).assert_refused("shared");
+        before.0.assert_unchanged(first.path());
+        before.1.assert_unchanged(&shared);
+    }
 }
 
 #[test]

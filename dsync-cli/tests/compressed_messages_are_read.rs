@@ -8,7 +8,7 @@ use std::path::Path;
 use std::thread::sleep;
 use std::time::Duration;
 
-use support::{Dovecot, Fingerprint, Snapshot, Store, assert_equal, build, mail};
+use support::{Dovecot, Driver, Fingerprint, Snapshot, Store, assert_equal, build, mail};
 
 /// The algorithms with which Dovecot 2.3 saves, and how their data begins.
 const ALGORITHMS: [(&str, &[u8]); 4] =
@@ -16,8 +16,8 @@ const ALGORITHMS: [(&str, &[u8]); 4] =
 
 /// The store as a Dovecot serves it that compresses what it saves.
 fn compressing(dovecot: &Dovecot, algorithm: &str) -> Store {
-    let settings = format!("mail_plugins = zlib\nplugin {{\n  zlib_save = {algorithm}\n}}\n");
-    dovecot.store("source").configured(&settings)
+    let plugin = Driver::Maildir.setting("mail_plugins = zlib");
+    dovecot.store_of("source", plugin.setting(&format!("plugin {{\n  zlib_save = {algorithm}\n}}")))
 }
 
 /// The message files below a directory, and whether each begins with `magic`.

@@ -7,7 +7,8 @@ mod support;
 
 use std::time::Duration;
 
-use support::{Dovecot, Snapshot, Store, assert_equal, build};
+use support::dbox::assert_sound;
+use support::{Dovecot, Driver, Snapshot, Store, assert_equal, build};
 
 /// Starts runs and kills them after longer and longer times, then lets one finish.
 fn interrupt_and_finish(dovecot: &Dovecot, source: &Store, destination: &Store) {
@@ -17,19 +18,28 @@ fn interrupt_and_finish(dovecot: &Dovecot, source: &Store, destination: &Store) 
     dovecot.backup(source, destination).assert_done();
     assert_equal(&Snapshot::of(source), &Snapshot::of(destination));
     destination.assert_no_complaints();
-    assert_nothing_hidden(destination);
-}
-
-fn assert_nothing_hidden(store: &Store) {
-    let left = std::fs::read_dir(store.path().join("tmp")).unwrap().map(|entry| entry.unwrap().file_name());
-    let hidden: Vec<_> = left.filter(|name| name.to_string_lossy().starts_with("dsync.")).collect();
-    assert!(hidden.is_empty(), "{hidden:?}");
+    destination.assert_nothing_hidden();
+    assert_sound(destination);
 }
 
 #[test]
 fn a_first_backup_and_those_after_it() {
+    interrupt_backups(Driver::Maildir);
+}
+
+#[test]
+fn backups_into_an_mdbox() {
+    interrupt_backups(Driver::Mdbox);
+}
+
+#[test]
+fn backups_into_an_sdbox() {
+    interrupt_backups(Driver::Sdbox);
+}
+
+fn interrupt_backups(driver: Driver) {
     let dovecot = Dovecot::new();
-    let (source, destination) = (dovecot.store("source"), dovecot.store("destination"));
+    let (source, destination) = (dovecot.store("source"), dovecot.store_of("destination", driver));
     build::small(&source);
     interrupt_and_finish(&dovecot, &source, &destination);
 
@@ -68,14 +78,25 @@ fn interrupt_mirrors_and_finish(dovecot: &Dovecot, stores: [&Store; 2], count: u
         let messages = store.doveadm(&["-f", "flow", "fetch", "mailbox uid guid hdr.subject", "mailbox", "*"]);
         assert_eq!(messages.lines().count(), count, "{messages}");
         store.assert_no_complaints();
-        assert_nothing_hidden(store);
+        store.assert_nothing_hidden();
+        assert_sound(store);
     }
 }
 
 #[test]
 fn a_first_mirror_and_those_after_it() {
+    interrupt_mirrors([Driver::Maildir, Driver::Maildir]);
+}
+
+#[test]
+fn mirrors_of_other_formats() {
+    interrupt_mirrors([Driver::Mdbox, Driver::Sdbox]);
+    interrupt_mirrors([Driver::Maildir, Driver::Mdbox]);
+}
+
+fn interrupt_mirrors([first, second]: [Driver; 2]) {
     let dovecot = Dovecot::new();
-    let (first, second) = (dovecot.store("first"), dovecot.store("second"));
+    let (first, second) = (dovecot.store_of("first", first), dovecot.store_of("second", second));
     build::small(&first);
     // 12 in INBOX less 3, and 4, 1 and 12 in others.
     interrupt_mirrors_and_finish(&dovecot, [&first, &second], 26);

@@ -4,7 +4,11 @@ mod support;
 
 use std::fs;
 
-use support::{Difference, Dovecot, Fingerprint, Snapshot, Store, assert_equal, build, differences};
+use support::history::Tool;
+use support::{
+    Difference, Dovecot, Driver, Fingerprint, Setup, Snapshot, Store, assert_equal, build, dbox, differences,
+    for_each_pair,
+};
 
 fn built(dovecot: &Dovecot) -> Store {
     let store = dovecot.store("store");
@@ -18,9 +22,20 @@ fn fields(differences: &[Difference]) -> Vec<String> {
 
 #[test]
 fn a_copy_shows_no_difference() {
+    Driver::ALL.into_iter().map(Setup::from).for_each(a_copy_shows_no_difference_of);
+}
+
+#[test]
+fn a_copy_of_a_store_in_several_places_shows_no_difference() {
+    Driver::ALL.into_iter().map(Driver::spread).for_each(a_copy_shows_no_difference_of);
+}
+
+fn a_copy_shows_no_difference_of(setup: Setup) {
     let dovecot = Dovecot::new();
-    let store = dovecot.store("store");
+    let store = dovecot.store_of("store", setup);
     build::long_lived(&store);
+    store.move_to_alternative("uid 30:200");
+    dbox::assert_sound(&store);
     store.assert_no_complaints();
     let before = Fingerprint::of(store.path());
     let copy = Snapshot::of_copy(&store);
@@ -35,8 +50,12 @@ fn a_copy_shows_no_difference() {
 
 #[test]
 fn the_long_lived_store_has_what_it_promises() {
+    Driver::ALL.into_iter().for_each(the_long_lived_store_has_what_it_promises_as);
+}
+
+fn the_long_lived_store_has_what_it_promises_as(driver: Driver) {
     let dovecot = Dovecot::new();
-    let store = dovecot.store("store");
+    let store = dovecot.store_of("store", driver);
     build::long_lived(&store);
     let snapshot = Snapshot::of(&store);
     let every_flag = "\\Answered \\Deleted \\Draft \\Flagged \\Seen";
@@ -143,4 +162,42 @@ fn a_fingerprint_notices_a_touch() {
     let changes = before.changes(&Fingerprint::of(store.path()));
     assert!(changes.iter().any(|change| change.starts_with("cur: mtime")), "{changes:?}");
     assert!(changes.contains(&"stray: added".to_owned()), "{changes:?}");
+}
+
+#[test]
+fn the_work_of_the_tests_is_no_cause_for_complaint() {
+    for driver in Driver::ALL {
+        let dovecot = Dovecot::new();
+        let store = dovecot.store_of("store", driver);
+        build::long_lived(&store);
+        for round in 1..=2 {
+            build::a_day_of_work(&store, round, "somebody");
+            build::maintain(&store);
+        }
+        store.assert_no_complaints();
+        dbox::assert_sound(&store);
+        let before = Snapshot::of(&store);
+        store.force_resync();
+        store.assert_no_complaints();
+        // Checking everything makes it no other store, but that an mdbox then shows in all mailboxes the POP3 data that
+        // messages had where they were first.
+        let counted = ["modseq", "highestmodseq", "pop3.uidl", "pop3.order"];
+        assert_equal(&before.without(&counted), &Snapshot::of(&store).without(&counted));
+    }
+}
+
+/// What is the same in two formats looks the same.
+#[test]
+fn a_copy_by_dovecot_shows_no_difference_but_what_that_does_not_keep() {
+    for_each_pair(|pair| {
+        // There it makes mailboxes of mere levels, and gives copies the POP3 data of their originals.
+        if pair.destination.driver() == Driver::Maildir {
+            return;
+        }
+        build::long_lived(&pair.source);
+        pair.destination.doveadm(&["backup", "-R", &pair.source.location()]);
+        pair.forget_list_indexes();
+        let seen = |store: &Store| Snapshot::of(store).without(Tool::Doveadm.leaves_open());
+        assert_equal(&seen(&pair.source), &seen(&pair.destination));
+    });
 }

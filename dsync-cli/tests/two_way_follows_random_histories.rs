@@ -11,17 +11,21 @@ mod support;
 use std::sync::Mutex;
 
 use support::history::{Findings, Format, RealOutcome, Tool, assert_none, for_each_history};
-use support::{Dovecot, Store};
+use support::{Dovecot, Driver, Store};
 
 /// All are tried with all.
-const FORMATS: [Format; 2] = [
+const FORMATS: [Format; 4] = [
     Format { name: "Maildir", store: |dovecot, name| dovecot.store(name), maildir: Some(maildir_directory) },
     Format { name: "Maildir of nested directories", store: nested_maildir, maildir: Some(nested_directory) },
+    // Small files, so that there are many of them.
+    Format { name: "mdbox", store: small_mdbox, maildir: None },
+    Format { name: "sdbox", store: |dovecot, name| dovecot.store_of(name, Driver::Sdbox), maildir: None },
 ];
 
-const HISTORIES: u64 = 12;
+/// Each pair of formats three times.
+const HISTORIES: u64 = 48;
 /// Comparing takes as long again.
-const COMPARED_HISTORIES: u64 = 4;
+const COMPARED_HISTORIES: u64 = 16;
 const ROUNDS: usize = 3;
 
 /// The names of directories in the default layout.
@@ -36,6 +40,10 @@ fn nested_maildir(dovecot: &Dovecot, name: &str) -> Store {
 /// The names of directories in the nested layout.
 fn nested_directory(mailbox: &str) -> String {
     if mailbox == "INBOX" { String::new() } else { mailbox.to_owned() }
+}
+
+fn small_mdbox(dovecot: &Dovecot, name: &str) -> Store {
+    dovecot.store_of(name, Driver::Mdbox.setting("mdbox_rotate_size = 2k"))
 }
 
 #[test]

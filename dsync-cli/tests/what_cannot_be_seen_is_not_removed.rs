@@ -8,7 +8,7 @@ mod support;
 use std::fs;
 use std::os::unix::fs::{PermissionsExt, symlink};
 
-use support::{Dovecot, Fingerprint, Snapshot, Store, build};
+use support::{Dovecot, Driver, Fingerprint, Snapshot, Store, build};
 
 fn backed_up(layout: &str) -> (Dovecot, Store, Store) {
     let dovecot = Dovecot::new();
@@ -52,5 +52,46 @@ fn a_link_in_the_destination_does_not_lead_into_the_source() {
         let before = Fingerprint::of(source.path());
         dovecot.backup(&source, &destination).assert_done_but(&["leads out of the store"]);
         before.assert_unchanged(source.path());
+    }
+}
+
+#[test]
+fn a_mailbox_of_a_dbox_on_a_volume_that_is_not_mounted() {
+    for driver in [Driver::Mdbox, Driver::Sdbox] {
+        for directory in ["mailboxes/Work", "mailboxes/Work/dbox-Mails"] {
+            let dovecot = Dovecot::new();
+            let (source, destination) = (dovecot.store_of("source", driver), dovecot.store("destination"));
+            build::small(&source);
+            dovecot.backup(&source, &destination).assert_done();
+            let count = Snapshot::of(&destination).message_count();
+            let (here, away) = (source.path().join(directory), dovecot.directory().join("volume"));
+            fs::rename(&here, &away).unwrap();
+            symlink("/nonexistent/volume", &here).unwrap();
+            dovecot.backup(&source, &destination).assert_done_but(&["Work"]);
+            assert_eq!(Snapshot::of(&destination).message_count(), count, "{driver:?} {directory}");
+        }
+    }
+}
+
+#[test]
+fn a_storage_that_is_gone() {
+    let dovecot = Dovecot::new();
+    let (source, destination) = (dovecot.store_of("source", Driver::Mdbox), dovecot.store("destination"));
+    build::small(&source);
+    dovecot.backup(&source, &destination).assert_done();
+    let count = Snapshot::of(&destination).message_count();
+    let storage = source.path().join("storage");
+    fs::rename(&storage, dovecot.directory().join("volume")).unwrap();
+    // Whether the directory is there, as that of an unmounted file system is, or not.
+    for is_there in [false, true] {
+        if is_there {
+            fs::create_dir(&storage).unwrap();
+        }
+        let before = Fingerprint::of(destination.path());
+        let run = dovecot.backup(&source, &destination);
+        assert!(run.code.is_some_and(|code| ![0, 101].contains(&code)), "{run:#?}");
+        assert!(run.stderr.contains(&storage.display().to_string()), "{run:#?}");
+        before.assert_unchanged(destination.path());
+        assert_eq!(Snapshot::of(&destination).message_count(), count);
     }
 }

@@ -1,9 +1,11 @@
 //! Fills stores through real IMAP work.
 
 use std::fs;
+use std::ops::Range;
 use std::time::{Duration, SystemTime};
 
-use super::{Imap, Store, mail};
+use super::dovecot::files_below;
+use super::{Driver, Imap, Store, mail};
 
 /// How many messages go into INBOX before the work on it begins.
 const INBOX_MESSAGES: usize = 300;
@@ -11,16 +13,97 @@ const INBOX_MESSAGES: usize = 300;
 /// A store with everything that a long life leaves behind: nested and non-ASCII names, every flag, more keywords than
 /// file names can hold, gaps, copies, renames, missing parents, odd subscriptions, POP3 data, recent messages.
 pub fn long_lived(store: &Store) {
+    let migrated = if store.driver() == Driver::Maildir { 0 } else { migrate(store) };
     let mut imap = store.imap();
-    fill_inbox(&mut imap);
+    fill_inbox(&mut imap, migrated..INBOX_MESSAGES);
     make_tree(&mut imap);
     work(&mut imap);
     label(&mut imap);
     imap.logout();
     // Dovecot goes on listing "Gone" as a mailbox that can be selected until it builds its list anew.
     store.forget_list_index();
-    add_pop3_data(store);
+    if store.driver() == Driver::Maildir {
+        add_pop3_data(store);
+    }
     deliver_unseen(store);
+}
+
+/// Brings the first messages of INBOX with their POP3 data from a Maildir, which is the only way for these into a dbox.
+/// Says how many they are.
+fn migrate(store: &Store) -> usize {
+    let count = 20;
+    let maildir = store.sibling("before", Driver::Maildir);
+    let mut imap = maildir.imap();
+    fill_inbox(&mut imap, 0..count);
+    imap.logout();
+    add_pop3_data(&maildir);
+    store.doveadm(&["backup", "-R", &maildir.location()]);
+    maildir.assert_no_complaints();
+    count
+}
+
+/// What users do with a long-lived store from one run to the next. Each round does as much; the text says who.
+pub fn a_day_of_work(store: &Store, round: usize, who: &str) {
+    let mut imap = store.imap();
+    for number in 0..8 {
+        let mail = mail::message(2000 + 100 * round + number);
+        imap.append("INBOX", &mail.attributes, &mail.bytes);
+        imap.append("Labels", "(Keyword31 Unheard)", &mail::plain(&format!("{who} {round}.{number}")));
+    }
+    imap.select("INBOX");
+    let at = |first: usize, last: usize| format!("{}:{}", first + 15 * round, last + 15 * round);
+    imap.store(&at(111, 119), "+FLAGS", &format!("(\\Flagged red {who}{round})"));
+    imap.store(&at(112, 115), "-FLAGS", "(\\Seen red)");
+    imap.store(&at(116, 117), "FLAGS", "()");
+    imap.expunge(&at(118, 120));
+    // A copy of what was there, one of what is new, and one beside its original.
+    imap.copy(&at(111, 113), "Empty");
+    imap.copy("302:312", "Work");
+    imap.copy(&at(114, 115), "INBOX");
+    imap.move_to(&at(121, 123), "Work");
+    let uid = imap.append("INBOX", "", &mail::plain("short-lived"));
+    imap.expunge(&uid.to_string());
+    imap.select("Work");
+    imap.expunge(&at(1, 4));
+    imap.command("UNSELECT");
+    let old_name = if round == 1 { "New name".to_owned() } else { format!("Name {}", round - 1) };
+    imap.rename(&old_name, &format!("Name {round}"));
+    imap.create(&format!("Fresh {round}/Below"));
+    imap.append(&format!("Fresh {round}/Below"), "(\\Seen)", &mail::plain(who));
+    imap.delete(&if round == 1 { "R&-D and more".to_owned() } else { format!("Fresh {}/Below", round - 1) });
+    imap.subscribe(&format!("Fresh {round}/Below"));
+    imap.unsubscribe("Lost");
+    imap.logout();
+    store.forget_list_index();
+}
+
+/// Lets Dovecot free what is not used any more, write its indexes anew and begin new logs.
+pub fn maintain(store: &Store) {
+    store.doveadm(&["purge"]);
+    store.age_logs();
+    let mut imap = store.imap();
+    imap.select("INBOX");
+    // Neighbours would be written down together.
+    let every_second = imap.uids().into_iter().step_by(2).map(|uid| uid.to_string()).collect::<Vec<_>>().join(",");
+    for _ in 0..20 {
+        imap.store(&every_second, "+FLAGS", "(rotated)");
+        imap.store(&every_second, "-FLAGS", "(rotated)");
+    }
+    for _ in 0..15 {
+        imap.copy(&every_second, "Empty");
+        imap.command("UNSELECT");
+        imap.select("Empty");
+        imap.expunge("1:*");
+        imap.select("INBOX");
+    }
+    imap.logout();
+    let rotated =
+        if store.driver() == Driver::Mdbox { &["index.log.2", "map.index.log.2"][..] } else { &["index.log.2"] };
+    let files = files_below(&store.root_by("INDEX"));
+    for name in rotated {
+        let name = format!("dovecot.{name}");
+        assert!(files.iter().any(|path| path.ends_with(&name)), "there is no {name}");
+    }
 }
 
 /// A few messages in a few mailboxes, for tests that do not need more.
@@ -47,8 +130,8 @@ pub fn small(store: &Store) {
     imap.logout();
 }
 
-fn fill_inbox(imap: &mut Imap) {
-    for number in 0..INBOX_MESSAGES {
+fn fill_inbox(imap: &mut Imap, numbers: Range<usize>) {
+    for number in numbers {
         let mail = mail::message(number);
         imap.append("INBOX", &mail.attributes, &mail.bytes);
     }
@@ -142,7 +225,10 @@ fn deliver_unseen(store: &Store) {
 /// POP3 UIDLs and orders as a migration from another server leaves them. Only such a migration writes them, so the
 /// uidlist is edited as it would have been.
 fn add_pop3_data(store: &Store) {
-    let path = store.path().join("dovecot-uidlist");
+    let control = store.root_by("CONTROL");
+    // Away from the mails INBOX has a directory like any other mailbox.
+    let directory = if control == store.root() { control } else { control.join(".INBOX") };
+    let path = directory.join("dovecot-uidlist");
     let text = fs::read_to_string(&path).unwrap();
     let mut edited = String::new();
     for (index, line) in text.lines().enumerate() {

@@ -1,7 +1,8 @@
 //! A Dovecot without a running server: its programs, each called with a configuration of our own.
 
 use std::fs::{self, File, OpenOptions};
-use std::os::unix::fs::PermissionsExt;
+use std::io::{Read, Seek, SeekFrom, Write};
+use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -9,6 +10,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use tempfile::TempDir;
 
 use super::imap::Imap;
+use super::setup::{Driver, Setup};
 use super::user::MailUser;
 
 /// A place with stores that Dovecot can open. Everything in it goes when it is dropped.
@@ -23,13 +25,14 @@ pub struct Store {
     name: String,
     place: PathBuf,
     path: PathBuf,
-    options: String,
-    /// More lines of configuration.
-    settings: String,
+    setup: Setup,
     /// The store for which this one stands in: what Dovecot says about a copy, it says about the original.
     log: PathBuf,
     user: MailUser,
 }
+
+/// By what a line shows that Dovecot found fault with something, or repaired it.
+const COMPLAINTS: [&str; 7] = ["warning:", "error:", "fatal:", "panic:", "rebuild", "fsck", "corrupt"];
 
 /// Numbers copies, so that no two share a directory.
 static COPIES: AtomicUsize = AtomicUsize::new(0);
@@ -72,14 +75,18 @@ impl Dovecot {
 
     /// The Maildir `name` with options of a mail location: `:LAYOUT=fs`.
     pub fn store_with(&self, name: &str, options: &str) -> Store {
+        self.store_of(name, Driver::Maildir.with(options))
+    }
+
+    /// The store `name` of any kind. It need not exist yet.
+    pub fn store_of(&self, name: &str, setup: impl Into<Setup>) -> Store {
         let place = self.directory.path().to_owned();
         let store = Store {
             name: name.to_owned(),
             path: place.join(name),
             log: place.join(format!("{name}.log")),
             place,
-            options: options.to_owned(),
-            settings: String::new(),
+            setup: setup.into(),
             user: self.user,
         };
         store.write_configuration();
@@ -88,22 +95,45 @@ impl Dovecot {
 }
 
 impl Store {
-    /// Its root directory.
+    /// The directory with all that belongs to it.
     pub fn path(&self) -> &Path {
         &self.path
     }
 
-    /// Its mail location.
-    pub fn location(&self) -> String {
-        format!("maildir:{}{}", self.path.display(), self.options)
+    /// The root of its mails. Unless something is kept beside them, that is all of it.
+    pub fn root(&self) -> PathBuf {
+        if self.setup.is_spread() { self.path.join("mail") } else { self.path.clone() }
     }
 
-    /// The same store, opened by a Dovecot that is configured with these lines as well.
-    #[must_use]
-    pub fn configured(mut self, settings: &str) -> Self {
-        self.settings.push_str(settings);
-        self.write_configuration();
-        self
+    /// Where a parameter of its location says that something is, else the root of its mails.
+    pub fn root_by(&self, key: &str) -> PathBuf {
+        let parameters = self.expanded(&self.setup.parameters);
+        let mut values = parameters.split(':').filter_map(|it| it.strip_prefix(key)?.strip_prefix('='));
+        values.next().map_or_else(|| self.root(), PathBuf::from)
+    }
+
+    pub fn driver(&self) -> Driver {
+        self.setup.driver
+    }
+
+    /// Its mail location.
+    pub fn location(&self) -> String {
+        let parameters = self.expanded(&self.setup.parameters);
+        format!("{}:{}{parameters}", self.setup.driver.name(), self.root().display())
+    }
+
+    fn expanded(&self, text: &str) -> String {
+        text.replace("{dir}", &self.path.display().to_string())
+    }
+
+    /// Another store beside this one.
+    pub fn sibling(&self, suffix: &str, setup: impl Into<Setup>) -> Self {
+        let name = format!("{}-{suffix}", self.name);
+        let path = self.place.join(&name);
+        let log = self.place.join(format!("{name}.log"));
+        let sibling = Self { name, path, log, setup: setup.into(), ..self.clone() };
+        sibling.write_configuration();
+        sibling
     }
 
     fn configuration(&self) -> PathBuf {
@@ -128,13 +158,13 @@ impl Store {
              # Tests do not survive power cuts.\n\
              mail_fsync = never\n\
              namespace inbox {{\n  inbox = yes\n  separator = /\n}}\n\
-             {settings}",
+             {settings}\n",
             place = self.place.display(),
             log = self.log.display(),
             location = self.location(),
             uid = self.user.uid,
             gid = self.user.gid,
-            settings = self.settings,
+            settings = self.expanded(&self.setup.settings.join("\n")),
         );
         fs::write(self.configuration(), text).unwrap();
     }
@@ -167,6 +197,65 @@ impl Store {
         String::from_utf8(output.stdout).unwrap()
     }
 
+    /// Lets Dovecot build all indexes anew from the mails. That it says so is no complaint; what else it says is.
+    pub fn force_resync(&self) {
+        self.user.adopt(&self.path);
+        let output = self.command(&["force-resync", "*"]).stderr(Stdio::piped()).output().unwrap();
+        let said = String::from_utf8_lossy(&output.stderr);
+        let announced = ["fscking index file", "rebuilding indexes", "Rebuilding index"];
+        for line in said.lines().filter(|line| announced.iter().all(|it| !line.contains(it))) {
+            writeln!(self.log_file(), "{line}").unwrap();
+        }
+        assert!(output.status.success(), "force-resync failed: {}\n{said}", output.status);
+    }
+
+    /// Lets Dovecot repair what it can, and forgets all that it has said about the store. It finds some of it only when it
+    /// reads. Says whether it can read everything now.
+    pub fn heal(&self) -> bool {
+        self.user.adopt(&self.path);
+        let mut is_readable = false;
+        for _ in 0..5 {
+            self.command(&["force-resync", "*"]).output().unwrap();
+            let said = self.log().len();
+            let read = self.command(&["fetch", "guid text", "mailbox", "*"]).output().unwrap();
+            is_readable = read.status.success();
+            if self.log().len() == said {
+                break;
+            }
+        }
+        let _ = fs::remove_file(&self.log);
+        is_readable
+    }
+
+    /// Puts everything back that is in a copy.
+    pub fn restore(&self, copy: &Self) {
+        self.remove();
+        let status = Command::new("cp").arg("-a").arg(&copy.path).arg(&self.path).status().unwrap();
+        assert!(status.success(), "copying {} failed", copy.path.display());
+        self.point_at_alternative();
+    }
+
+    /// Moves those messages of INBOX into the alternative storage that a query finds, if there is such a storage.
+    pub fn move_to_alternative(&self, query: &str) {
+        if self.root_by("ALT") != self.root() {
+            let query: Vec<_> = query.split(' ').collect();
+            self.doveadm(&[&["altmove", "mailbox", "INBOX"][..], &query].concat());
+        }
+    }
+
+    /// Makes all transaction logs an hour older, so that Dovecot rotates those that are big enough when it next writes.
+    pub fn age_logs(&self) {
+        for path in files_below(&self.path).into_iter().filter(|path| is_log(path)) {
+            let mut log = File::options().read(true).write(true).open(&path).unwrap();
+            // The header of a log has the time at which it was begun.
+            let mut stamp = [0; 4];
+            log.seek(SeekFrom::Start(20)).unwrap();
+            log.read_exact(&mut stamp).unwrap();
+            log.seek(SeekFrom::Start(20)).unwrap();
+            log.write_all(&(u32::from_le_bytes(stamp) - 3600).to_le_bytes()).unwrap();
+        }
+    }
+
     /// Opens an IMAP session.
     pub fn imap(&self) -> Imap {
         self.user.adopt(&self.path);
@@ -180,8 +269,10 @@ impl Store {
 
     /// All lines by which Dovecot found fault with this store.
     pub fn complaints(&self) -> Vec<String> {
-        let is_complaint =
-            |line: &&str| ["Warning:", "Error:", "Fatal:", "Panic:"].iter().any(|it| line.contains(it));
+        let is_complaint = |line: &&str| {
+            let line = line.to_ascii_lowercase();
+            COMPLAINTS.iter().any(|it| line.contains(it))
+        };
         self.log().lines().filter(is_complaint).map(str::to_owned).collect()
     }
 
@@ -208,8 +299,36 @@ impl Store {
         let copy = Self { path: self.place.join(&name), log: log(&name), name, ..self.clone() };
         let status = Command::new("cp").arg("-a").arg(&self.path).arg(&copy.path).status().unwrap();
         assert!(status.success(), "copying {} failed", self.path.display());
+        copy.point_at_alternative();
         copy.write_configuration();
         copy
+    }
+
+    /// A dbox knows by a link where its alternative storage was when it was last used.
+    fn point_at_alternative(&self) {
+        let link = self.root().join("dbox-alt-root");
+        if fs::symlink_metadata(&link).is_ok() {
+            fs::remove_file(&link).unwrap();
+            symlink(self.root_by("ALT"), &link).unwrap();
+            self.user.adopt(&link);
+        }
+    }
+
+    /// # Panics
+    /// If a run left something behind that only it can have put there.
+    pub fn assert_nothing_hidden(&self) {
+        let hidden: Vec<_> = files_below(&self.path)
+            .into_iter()
+            .filter(|path| path.strip_prefix(&self.path).unwrap().to_string_lossy().contains("dsync."))
+            .collect();
+        assert!(hidden.is_empty(), "left behind: {hidden:#?}");
+    }
+
+    /// Lets everybody write, or nobody.
+    pub fn allow_writing(&self, is_allowed: bool) {
+        let mode = if is_allowed { "u+w" } else { "a-w" };
+        let status = Command::new("chmod").args(["-R", mode]).arg(&self.path).status().unwrap();
+        assert!(status.success(), "chmod {mode} {} failed", self.path.display());
     }
 
     /// Removes the store with all that is in it.
@@ -237,7 +356,7 @@ impl Store {
     /// Removes Dovecot's index of the mailbox list, which it will build anew.
     pub fn forget_list_index(&self) {
         for suffix in ["", ".log", ".log.2"] {
-            let _ = fs::remove_file(self.path.join(format!("dovecot.list.index{suffix}")));
+            let _ = fs::remove_file(self.root_by("INDEX").join(format!("dovecot.list.index{suffix}")));
         }
     }
 
@@ -245,4 +364,23 @@ impl Store {
     pub fn adopt(&self) {
         self.user.adopt(&self.path);
     }
+}
+
+/// All files in a directory and in those below it.
+pub fn files_below(directory: &Path) -> Vec<PathBuf> {
+    let mut files = Vec::new();
+    for entry in fs::read_dir(directory).unwrap_or_else(|error| panic!("{}: {error}", directory.display())) {
+        let path = entry.unwrap().path();
+        if path.is_dir() && !path.is_symlink() {
+            files.extend(files_below(&path));
+        } else {
+            files.push(path);
+        }
+    }
+    files.sort();
+    files
+}
+
+fn is_log(path: &Path) -> bool {
+    path.file_name().is_some_and(|name| name.to_string_lossy().ends_with("index.log"))
 }

@@ -9,19 +9,25 @@
 #![allow(clippy::unwrap_used)]
 
 pub mod build;
+pub mod damage;
+pub mod dbox;
 pub mod dovecot;
 pub mod history;
 pub mod imap;
 pub mod mail;
 pub mod mutf7;
+pub mod pairs;
 pub mod pop3;
 pub mod program;
+pub mod setup;
 pub mod snapshot;
 pub mod untouched;
 pub mod user;
 
 pub use dovecot::{Dovecot, Store};
 pub use imap::Imap;
+pub use pairs::{Pair, for_each_pair, for_each_pair_of};
 pub use program::Run;
+pub use setup::{Driver, Setup};
 pub use snapshot::{Difference, Snapshot, assert_equal, differences};
 pub use untouched::Fingerprint;

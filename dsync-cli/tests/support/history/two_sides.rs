@@ -4,7 +4,8 @@ use std::collections::BTreeSet;
 use std::thread;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use crate::support::{Dovecot, Fingerprint, Snapshot, Store, assert_equal};
+use crate::support::dbox::assert_sound;
+use crate::support::{Dovecot, Driver, Fingerprint, Snapshot, Store, assert_equal};
 
 use super::file_worker::{Directory, FileWorker};
 use super::generator::Phase;
@@ -99,6 +100,10 @@ impl History {
             if let Some(directory) = directory {
                 FileWorker { name, store, directory }.work(random, in_files, side, &mut self.journal);
             }
+            if store.driver() == Driver::Mdbox && random.one_in(3) {
+                self.journal.note(format_args!("{name}: purge"));
+                store.doveadm(&["purge"]);
+            }
             check_account(store, side, &mut self.own_faults);
         }
         Worked { base: self.base.clone(), sides }
@@ -121,6 +126,9 @@ impl History {
             self.assert_no_new_complaints();
         }
         self.base = View::of(&self.left);
+        if tool == Tool::Dsync {
+            [&self.left, &self.right].into_iter().for_each(assert_sound);
+        }
     }
 
     /// Another run finds nothing to do.
