@@ -139,7 +139,7 @@ impl CommitPlan {
             let is_stored_otherwise = old.received != new.received || pop3_differs;
             // What is stored but hidden must not come to light with the data of others.
             let comes_to_light =
-                stored.hides_pop3 && (self.header.shows_pop3_uidl(uid) || self.header.has_pop3_order);
+                stored.hides_pop3 && (self.header.shows_pop3_uidl(uid) || self.header.shows_pop3_order(uid));
             // The names of their files depend on both.
             let loses_attachments = stored.has_attachments && (new.uid != old.uid || moves_house);
             if is_stored_otherwise || comes_to_light || loses_attachments {
@@ -156,7 +156,8 @@ impl CommitPlan {
 /// The header of the mailbox: servers look for POP3 data only where it says that there are some.
 fn header(before: &Snapshot, messages: &[Planned], lost: &[Lost], identity: MailboxIdentity) -> DboxHeader {
     let old = before.header;
-    let highest = messages.iter().filter(|message| message.record.pop3_uidl.is_some()).filter_map(|m| m.record.uid);
+    let has_pop3 = |message: &&Planned| message.record.pop3_uidl.is_some() || message.record.pop3_order.is_some();
+    let highest = messages.iter().filter(has_pop3).filter_map(|message| message.record.uid);
     let highest = highest.max().map(Uid::get);
     // What the lost ones have is not known.
     let keep = !lost.is_empty();
@@ -164,7 +165,7 @@ fn header(before: &Snapshot, messages: &[Planned], lost: &[Lost], identity: Mail
     DboxHeader {
         first: old.first,
         guid: identity.guid,
-        has_pop3_uidl: highest.is_some() || keep && old.has_pop3_uidl,
+        has_pop3_uidl: messages.iter().any(|m| m.record.pop3_uidl.is_some()) || keep && old.has_pop3_uidl,
         has_pop3_order: messages.iter().any(|m| m.record.pop3_order.is_some()) || keep && old.has_pop3_order,
         highest_pop3_uidl: match highest {
             _ if unlimited => None,

@@ -6,7 +6,7 @@
 //! | `dbox-hdr` (sdbox) | u32 count of rebuilds, then the same | - |
 //! | `mdbox` | - | u32 map UID, u32 saved date |
 //! | `guid` (mdbox) | - | 16 bytes: 128-bit form of the message's GUID |
-//! | `hdr-pop3-uidl` | u32 the highest UID that has a POP3 UIDL of its own | - |
+//! | `hdr-pop3-uidl` | u32 the highest UID that has a POP3 UIDL or order of its own | - |
 //!
 //! Marks: 1 = a message may have a POP3 UIDL of its own, 2 = a message may have a POP3 order. Without the mark servers do
 //! not look for it. Source: observation of Dovecot 2.3.
@@ -39,7 +39,7 @@ pub struct DboxHeader {
     pub has_pop3_uidl: bool,
     /// A message may have a POP3 order.
     pub has_pop3_order: bool,
-    /// The highest UID with a POP3 UIDL of its own; `None` if any message may have one.
+    /// The highest UID with a POP3 UIDL or order of its own; `None` if any message may have one.
     pub highest_pop3_uidl: Option<u32>,
 }
 
@@ -64,6 +64,12 @@ impl DboxHeader {
     #[must_use]
     pub fn shows_pop3_uidl(&self, uid: u32) -> bool {
         self.has_pop3_uidl && self.highest_pop3_uidl.is_none_or(|highest| uid <= highest)
+    }
+
+    /// Whether a POP3 order that is stored with a message is shown.
+    #[must_use]
+    pub fn shows_pop3_order(&self, uid: u32) -> bool {
+        self.has_pop3_order && self.highest_pop3_uidl.is_none_or(|highest| uid <= highest)
     }
 
     /// The extensions that hold it.
