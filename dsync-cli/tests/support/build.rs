@@ -70,7 +70,10 @@ pub fn a_day_of_work(store: &Store, round: usize, who: &str) {
     imap.rename(&old_name, &format!("Name {round}"));
     imap.create(&format!("Fresh {round}/Below"));
     imap.append(&format!("Fresh {round}/Below"), "(\\Seen)", &mail::plain(who));
-    imap.delete(&if round == 1 { "R&-D and more".to_owned() } else { format!("Fresh {}/Below", round - 1) });
+    imap.create(&format!("Brief {round}"));
+    imap.append(&format!("Brief {round}"), "", &mail::plain(who));
+    // Not one that leaves an empty level behind: not every format can keep that.
+    imap.delete(&if round == 1 { "R&-D and more".to_owned() } else { format!("Brief {}", round - 1) });
     imap.subscribe(&format!("Fresh {round}/Below"));
     imap.unsubscribe("Lost");
     imap.logout();
