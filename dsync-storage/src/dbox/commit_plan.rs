@@ -139,7 +139,7 @@ impl CommitPlan {
             let is_stored_otherwise = old.received != new.received || pop3_differs;
             // What is stored but hidden must not come to light with the data of others.
             let comes_to_light =
-                stored.hides_pop3 && (self.header.shows_pop3_uidl(uid) || self.header.has_pop3_order);
+                stored.hides_pop3 && (self.header.shows_pop3_uidl(uid) || self.header.shows_pop3_order(uid));
             // The names of their files depend on both.
             let loses_attachments = stored.has_attachments && (new.uid != old.uid || moves_house);
             if is_stored_otherwise || comes_to_light || loses_attachments {
@@ -156,21 +156,24 @@ impl CommitPlan {
 /// The header of the mailbox: servers look for POP3 data only where it says that there are some.
 fn header(before: &Snapshot, messages: &[Planned], lost: &[Lost], identity: MailboxIdentity) -> DboxHeader {
     let old = before.header;
-    let highest = messages.iter().filter(|message| message.record.pop3_uidl.is_some()).filter_map(|m| m.record.uid);
+    let has_uidl = messages.iter().any(|message| message.record.pop3_uidl.is_some());
+    let has_order = messages.iter().any(|message| message.record.pop3_order.is_some());
+    let has_any = |record: &&MessageRecord| record.pop3_uidl.is_some() || record.pop3_order.is_some();
+    let highest = messages.iter().map(|message| &message.record).filter(has_any).filter_map(|record| record.uid);
     let highest = highest.max().map(Uid::get);
     // What the lost ones have is not known.
     let keep = !lost.is_empty();
-    let unlimited = keep && old.has_pop3_uidl && old.highest_pop3_uidl.is_none();
+    let unlimited = keep && (old.has_pop3_uidl || old.has_pop3_order) && old.highest_pop3.is_none();
     DboxHeader {
         first: old.first,
         guid: identity.guid,
-        has_pop3_uidl: highest.is_some() || keep && old.has_pop3_uidl,
-        has_pop3_order: messages.iter().any(|m| m.record.pop3_order.is_some()) || keep && old.has_pop3_order,
-        highest_pop3_uidl: match highest {
+        has_pop3_uidl: has_uidl || keep && old.has_pop3_uidl,
+        has_pop3_order: has_order || keep && old.has_pop3_order,
+        highest_pop3: match highest {
             _ if unlimited => None,
-            Some(highest) if keep => Some(old.highest_pop3_uidl.unwrap_or(0).max(highest)),
+            Some(highest) if keep => Some(old.highest_pop3.unwrap_or(0).max(highest)),
             Some(highest) => Some(highest),
-            None => old.highest_pop3_uidl,
+            None => old.highest_pop3,
         },
     }
 }

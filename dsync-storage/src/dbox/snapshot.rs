@@ -344,7 +344,7 @@ impl Looker<'_> {
         let guid = guid(metadata, record)
             .ok_or_else(|| corrupt(&format!("{} has a message without a GUID", lossy(&located.file.path))))?;
         let uidl = metadata.pop3_uidl().filter(|_| self.header.shows_pop3_uidl(uid.get()));
-        let order = metadata.pop3_order().filter(|_| self.header.has_pop3_order);
+        let order = metadata.pop3_order().filter(|_| self.header.shows_pop3_order(uid.get()));
         let saved = match &self.bodies {
             Bodies::Multi(..) => Some(Timestamp(record.saved.into())),
             Bodies::Single(_) => indexed.saved.or_else(|| changed(located)),
