@@ -76,12 +76,6 @@ impl DboxHeader {
         self.highest_pop3.is_none_or(|highest| uid <= highest)
     }
 
-    /// Whether a POP3 order that is stored with a message is shown.
-    #[must_use]
-    pub fn shows_pop3_order(&self, uid: u32) -> bool {
-        self.has_pop3_order && self.highest_pop3_uidl.is_none_or(|highest| uid <= highest)
-    }
-
     /// The extensions that hold it.
     #[must_use]
     pub fn extensions(&self, name: &'static str) -> Vec<TargetExtension> {
