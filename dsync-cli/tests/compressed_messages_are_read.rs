@@ -1,5 +1,5 @@
 //! Messages that Dovecot's plugin `zlib` compressed are copied as clients see them, to where a Dovecot without the plugin
-//! serves them.
+//! serves them. Those that `mail_crypt` encrypted are named and left out.
 
 mod support;
 
@@ -82,4 +82,42 @@ fn what_is_damaged_is_named_and_left_out() {
     dovecot.backup(&source, &destination).assert_done_but(&[name]);
     let count = fs::read_dir(destination.path().join("cur")).unwrap().count();
     assert_eq!(count, files.len() - 1);
+}
+
+/// Made for this test with `openssl ecparam -name prime256v1 -genkey`.
+const PRIVATE_KEY: &str = "-----BEGIN PRIVATE KEY-----
+MIGHAgEAMBMGByqGSM49AgEGCCqGSM49AwEHBG0wawIBAQQgCechZWAiw5xLzhoe
+3RuqIfOyBI00ZBgiWGXZ4SSPmu6hRANCAAQTyd6Ps79H679yVs0MaDKNjMPagqaR
+bCJjLMBTlPjN3GfTAOvZv6DZ36a135pLZ2vWeXXuABG6Usub4uWkumiI
+-----END PRIVATE KEY-----
+";
+const PUBLIC_KEY: &str = "-----BEGIN PUBLIC KEY-----
+MFkwEwYHKoZIzj0CAQYIKoZIzj0DAQcDQgAEE8nej7O/R+u/clbNDGgyjYzD2oKm
+kWwiYyzAU5T4zdxn0wDr2b+g2d+mtd+aS2dr1nl17gARulLLm+LlpLpoiA==
+-----END PUBLIC KEY-----
+";
+
+#[test]
+fn what_is_encrypted_is_named_and_left_out() {
+    let dovecot = Dovecot::new();
+    let mut settings =
+        "mail_plugins = zlib mail_crypt\nplugin {\n  zlib_save = gz\n  mail_crypt_save_version = 2\n".to_owned();
+    for (kind, key) in [("private", PRIVATE_KEY), ("public", PUBLIC_KEY)] {
+        let path = dovecot.directory().join(format!("{kind}.pem"));
+        fs::write(&path, key).unwrap();
+        settings.push_str(&format!("  mail_crypt_global_{kind}_key = <{}\n", path.display()));
+    }
+    let source = dovecot.store("source");
+    let mut imap = source.imap();
+    imap.append("INBOX", "(\\Seen)", &mail::plain("everybody may read this"));
+    imap.logout();
+    let encrypting = source.clone().configured(&(settings + "}\n"));
+    let mut imap = encrypting.imap();
+    let uid = imap.append("INBOX", "(\\Seen)", &mail::plain("a secret"));
+    imap.logout();
+    source.assert_no_complaints();
+    let destination = dovecot.store("destination");
+    dovecot.backup(&source, &destination).assert_done_but(&["encrypted", "mail_crypt_save_version = 0"]);
+    assert_eq!(Snapshot::of(&destination).uids("INBOX"), [uid - 1]);
+    destination.assert_no_complaints();
 }

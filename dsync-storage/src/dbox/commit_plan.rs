@@ -156,22 +156,24 @@ impl CommitPlan {
 /// The header of the mailbox: servers look for POP3 data only where it says that there are some.
 fn header(before: &Snapshot, messages: &[Planned], lost: &[Lost], identity: MailboxIdentity) -> DboxHeader {
     let old = before.header;
-    let has_pop3 = |message: &&Planned| message.record.pop3_uidl.is_some() || message.record.pop3_order.is_some();
-    let highest = messages.iter().filter(has_pop3).filter_map(|message| message.record.uid);
+    let has_uidl = messages.iter().any(|message| message.record.pop3_uidl.is_some());
+    let has_order = messages.iter().any(|message| message.record.pop3_order.is_some());
+    let has_any = |record: &&MessageRecord| record.pop3_uidl.is_some() || record.pop3_order.is_some();
+    let highest = messages.iter().map(|message| &message.record).filter(has_any).filter_map(|record| record.uid);
     let highest = highest.max().map(Uid::get);
     // What the lost ones have is not known.
     let keep = !lost.is_empty();
-    let unlimited = keep && old.has_pop3_uidl && old.highest_pop3_uidl.is_none();
+    let unlimited = keep && (old.has_pop3_uidl || old.has_pop3_order) && old.highest_pop3.is_none();
     DboxHeader {
         first: old.first,
         guid: identity.guid,
-        has_pop3_uidl: messages.iter().any(|m| m.record.pop3_uidl.is_some()) || keep && old.has_pop3_uidl,
-        has_pop3_order: messages.iter().any(|m| m.record.pop3_order.is_some()) || keep && old.has_pop3_order,
-        highest_pop3_uidl: match highest {
+        has_pop3_uidl: has_uidl || keep && old.has_pop3_uidl,
+        has_pop3_order: has_order || keep && old.has_pop3_order,
+        highest_pop3: match highest {
             _ if unlimited => None,
-            Some(highest) if keep => Some(old.highest_pop3_uidl.unwrap_or(0).max(highest)),
+            Some(highest) if keep => Some(old.highest_pop3.unwrap_or(0).max(highest)),
             Some(highest) => Some(highest),
-            None => old.highest_pop3_uidl,
+            None => old.highest_pop3,
         },
     }
 }

@@ -39,8 +39,8 @@ pub struct DboxHeader {
     pub has_pop3_uidl: bool,
     /// A message may have a POP3 order.
     pub has_pop3_order: bool,
-    /// The highest UID with a POP3 UIDL or order of its own; `None` if any message may have one.
-    pub highest_pop3_uidl: Option<u32>,
+    /// No message with a higher UID shows POP3 data of its own; `None` if any may.
+    pub highest_pop3: Option<u32>,
 }
 
 impl DboxHeader {
@@ -56,20 +56,24 @@ impl DboxHeader {
             guid,
             has_pop3_uidl: marks & HAS_POP3_UIDL != 0,
             has_pop3_order: marks & HAS_POP3_ORDER != 0,
-            highest_pop3_uidl: view.extension(POP3_UIDL).and_then(|extension| Reader(&extension.header).u32()),
+            highest_pop3: view.extension(POP3_UIDL).and_then(|extension| Reader(&extension.header).u32()),
         })
     }
 
     /// Whether a POP3 UIDL that is stored with a message is shown.
     #[must_use]
     pub fn shows_pop3_uidl(&self, uid: u32) -> bool {
-        self.has_pop3_uidl && self.highest_pop3_uidl.is_none_or(|highest| uid <= highest)
+        self.has_pop3_uidl && self.may_have_pop3(uid)
     }
 
     /// Whether a POP3 order that is stored with a message is shown.
     #[must_use]
     pub fn shows_pop3_order(&self, uid: u32) -> bool {
-        self.has_pop3_order && self.highest_pop3_uidl.is_none_or(|highest| uid <= highest)
+        self.has_pop3_order && self.may_have_pop3(uid)
+    }
+
+    fn may_have_pop3(&self, uid: u32) -> bool {
+        self.highest_pop3.is_none_or(|highest| uid <= highest)
     }
 
     /// The extensions that hold it.
@@ -81,7 +85,7 @@ impl DboxHeader {
         header.push(marks.iter().filter(|(set, _)| *set).map(|(_, mark)| mark).sum());
         header.extend([0; 3]);
         let mut extensions = vec![TargetExtension::header_only(name, header)];
-        if let Some(highest) = self.highest_pop3_uidl {
+        if let Some(highest) = self.highest_pop3 {
             extensions.push(TargetExtension::header_only(POP3_UIDL, highest.to_le_bytes().to_vec()));
         }
         extensions
@@ -163,13 +167,13 @@ mod tests {
             guid: MailboxGuid::new([5; 16]),
             has_pop3_uidl: true,
             has_pop3_order: false,
-            highest_pop3_uidl: Some(3),
+            highest_pop3: Some(3),
         };
         let view = view(header.extensions(MDBOX_HEADER));
         assert_eq!(DboxHeader::of_view(&view, MDBOX_HEADER), Some(header));
         assert_eq!(DboxHeader::of_view(&view, SDBOX_HEADER), None);
-        assert!(header.shows_pop3_uidl(3) && !header.shows_pop3_uidl(4));
-        assert!(DboxHeader { highest_pop3_uidl: None, ..header }.shows_pop3_uidl(4));
+        assert!(header.shows_pop3_uidl(3) && !header.shows_pop3_uidl(4) && !header.shows_pop3_order(3));
+        assert!(DboxHeader { highest_pop3: None, ..header }.shows_pop3_uidl(4));
     }
 
     #[test]

@@ -130,7 +130,7 @@ impl Metadata {
         lines.find_map(|line| line.split_first().filter(|(first, _)| **first == key)).map(|(_, value)| value)
     }
 
-    /// The received date; 1970 if there is none.
+    /// The received date; 1970 if there is none, or none that can be understood.
     #[must_use]
     pub fn received(&self) -> Timestamp {
         Timestamp(self.value(b'R').and_then(hexadecimal).unwrap_or(0).cast_signed())
