@@ -34,7 +34,7 @@ Exit status:
 
 #[derive(Debug, Args)]
 struct Common {
-    /// Override a setting; may be given several times. This version knows mail_location.
+    /// Override a setting; may be given several times. This version knows mail_location, mdbox_rotate_size and mail_attachment_dir.
     #[arg(short = 'o', value_name = "SETTING=VALUE", global = true, value_parser = parse_setting)]
     settings: Vec<(String, String)>,
 
@@ -53,6 +53,9 @@ pub(crate) enum Command {
     Mirror(Mirror),
     /// Make location2 an exact copy of the default mail location; changes made in location2 are discarded
     Backup(Run),
+    /// Free the space of messages in the default mail location that were expunged from all mailboxes; only an mdbox keeps
+    /// them until then
+    Purge,
 }
 
 #[derive(Debug, Args)]
@@ -66,7 +69,7 @@ pub(crate) struct Mirror {
     pub(crate) run: Run,
 }
 
-/// What both commands know.
+/// What all commands between two stores know.
 #[derive(Debug, Args)]
 pub(crate) struct Run {
     /// Reverse the direction: from location2 to the default mail location. (A mirror without -1 has none.)
@@ -84,16 +87,6 @@ pub(crate) struct Run {
     /// The other store: driver:path, for example maildir:/backup/user/Maildir
     #[arg(required = true, trailing_var_arg = true, value_name = "LOCATION2")]
     pub(crate) location: Vec<String>,
-}
-
-impl Command {
-    /// What it has in common with the others.
-    pub(crate) fn run(&self) -> &Run {
-        match self {
-            Self::Mirror(mirror) => &mirror.run,
-            Self::Backup(run) => run,
-        }
-    }
 }
 
 impl Run {
@@ -164,15 +157,16 @@ mod tests {
             let arguments = parse(words).unwrap();
             assert_eq!(arguments.setting("mail_location"), Some("maildir:/a"), "{words}");
             assert_eq!(arguments.verbosity(), Verbosity::Verbose, "{words}");
-            assert_eq!(arguments.command.run().location, ["maildir:/b"], "{words}");
+            let Command::Backup(run) = &arguments.command else { panic!("{words}") };
+            assert_eq!(run.location, ["maildir:/b"], "{words}");
         }
     }
 
     #[test]
     fn commands_take_options_of_their_own() {
         let arguments = parse("dsync mirror -1 -Rf -m a/% maildir:/b").unwrap();
-        let run = arguments.command.run();
-        assert!(matches!(&arguments.command, Command::Mirror(Mirror { one_way: true, .. })) && run.reverse);
+        let Command::Mirror(Mirror { one_way: true, run }) = &arguments.command else { panic!("no mirror") };
+        assert!(run.reverse);
         assert_eq!(run.options(), SyncOptions { full: true, mailboxes: MailboxSelection::matching("a/%") });
         assert!(parse("dsync backup -1 maildir:/b").is_err(), "a backup has one direction only");
     }
@@ -186,7 +180,15 @@ mod tests {
 
     #[test]
     fn what_is_incomplete_is_refused() {
-        for words in ["dsync", "dsync backup", "dsync -o nothing backup a", "dsync -Z backup a", "dsync nonsense a"] {
+        assert!(parse("dsync purge").is_ok());
+        for words in [
+            "dsync",
+            "dsync purge mdbox:/a",
+            "dsync backup",
+            "dsync -o nothing backup a",
+            "dsync -Z backup a",
+            "dsync nonsense a",
+        ] {
             assert!(parse(words).is_err(), "{words}");
         }
     }

@@ -6,6 +6,8 @@ use thiserror::Error;
 
 /// Everything was done.
 pub(crate) const SUCCESS: u8 = 0;
+/// Done, but for some things that were named.
+pub(crate) const INCOMPLETE: u8 = 2;
 /// The command line is wrong (EX_USAGE).
 pub(crate) const USAGE: u8 = 64;
 /// An operation is not possible with what is stored (EX_DATAERR).

@@ -11,8 +11,11 @@ mod stores;
 
 use std::process::ExitCode;
 
-use arguments::{Arguments, Command};
+use arguments::{Arguments, Command, Run};
 use dsync_core::model::MailboxSelection;
+use dsync_core::report::{Observer, Report};
+use dsync_core::session::{SessionError, SyncOptions};
+use dsync_core::store::MailStore;
 use dsync_core::sync;
 use exit::Failure;
 
@@ -31,20 +34,45 @@ fn main() -> ExitCode {
 }
 
 fn run(arguments: &Arguments) -> Result<u8, Failure> {
+    match &arguments.command {
+        Command::Purge => purge(arguments),
+        Command::Mirror(mirror) if mirror.one_way => synchronise(arguments, &mirror.run, &ONE_WAY),
+        Command::Mirror(mirror) => synchronise(arguments, &mirror.run, &MIRROR),
+        Command::Backup(run) => synchronise(arguments, run, &BACKUP),
+    }
+}
+
+/// Makes two stores equal.
+type Synchronisation =
+    fn(&mut dyn MailStore, &mut dyn MailStore, &SyncOptions, &mut dyn Observer) -> Result<Report, SessionError>;
+
+/// A way to make two stores equal, and what is to be expected of it.
+struct Way {
+    run: Synchronisation,
+    /// Both stores are changed.
+    both_ways: bool,
+    /// Afterwards both are the same.
+    makes_equal: bool,
+}
+
+const BACKUP: Way = Way { run: sync::backup, both_ways: false, makes_equal: true };
+const MIRROR: Way = Way { run: sync::mirror, both_ways: true, makes_equal: true };
+const ONE_WAY: Way = Way { run: sync::merge_one_way, both_ways: false, makes_equal: false };
+
+fn synchronise(arguments: &Arguments, run: &Run, way: &Way) -> Result<u8, Failure> {
     let mut progress = progress::Progress::new(arguments.verbosity());
-    let options = arguments.command.run().options();
-    let both_ways = matches!(&arguments.command, Command::Mirror(mirror) if !mirror.one_way);
-    let (mut first, mut second) = match both_ways {
-        true => stores::open_both(arguments)?,
-        false => stores::open_source_and_destination(arguments)?,
+    let options = run.options();
+    let (mut first, mut second) = match way.both_ways {
+        true => stores::open_both(arguments, run)?,
+        false => stores::open_source_and_destination(arguments, run)?,
     };
-    let run = match &arguments.command {
-        Command::Backup(_) => sync::backup,
-        Command::Mirror(mirror) if mirror.one_way => sync::merge_one_way,
-        Command::Mirror(_) => sync::mirror,
-    };
-    let report = run(&mut *first, &mut *second, &options, &mut progress)?;
+    let report = (way.run)(&mut *first, &mut *second, &options, &mut progress)?;
     let all = options.mailboxes == MailboxSelection::All;
-    progress.summary(&report, all && (both_ways || matches!(&arguments.command, Command::Backup(_))));
+    progress.summary(&report, all && way.makes_equal);
     Ok(report.exit_status())
+}
+
+fn purge(arguments: &Arguments) -> Result<u8, Failure> {
+    let report = stores::open_dbox(arguments)?.purge()?;
+    Ok(progress::Progress::new(arguments.verbosity()).purged(&report))
 }

@@ -3,6 +3,9 @@
 use dsync_core::model::MailboxName;
 use dsync_core::report::{Event, Observer, Report};
 use dsync_core::tree::TreeAction;
+use dsync_storage::dbox::PurgeReport;
+
+use crate::exit;
 
 /// How much to say.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -51,6 +54,18 @@ impl Progress {
                 many => format!("{many} problems"),
             }
         );
+    }
+
+    /// What a purge did, for those who asked, and what it could not do. The exit status that it means.
+    pub(crate) fn purged(&self, report: &PurgeReport) -> u8 {
+        for problem in &report.problems {
+            eprintln!("dsync: Warning: {problem}");
+        }
+        self.say(Verbosity::Verbose, || {
+            let freed = bytes(report.bytes);
+            format!("messages purged: {}, files replaced: {}, {freed} freed", report.messages, report.files)
+        });
+        if report.problems.is_empty() { exit::SUCCESS } else { exit::INCOMPLETE }
     }
 
     fn say(&self, from: Verbosity, text: impl FnOnce() -> String) {

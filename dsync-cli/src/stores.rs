@@ -3,35 +3,53 @@
 use std::path::{Path, PathBuf};
 
 use dsync_core::store::MailStore;
+use dsync_storage::dbox::DboxStore;
 use dsync_storage::location::{Driver, Location};
 use dsync_storage::settings::Settings;
 
-use crate::arguments::Arguments;
+use crate::arguments::{Arguments, Run};
 use crate::exit::Failure;
 
 /// The two stores of a run.
 pub(crate) type Pair = (Box<dyn MailStore>, Box<dyn MailStore>);
 
 /// Opens source and destination. Nothing is written yet.
-pub(crate) fn open_source_and_destination(arguments: &Arguments) -> Result<Pair, Failure> {
-    let (first, second) = locations(arguments)?;
-    let reverse = arguments.command.run().reverse;
-    let (source, destination) = if reverse { (second, first) } else { (first, second) };
+pub(crate) fn open_source_and_destination(arguments: &Arguments, run: &Run) -> Result<Pair, Failure> {
+    let (first, second) = locations(arguments, run)?;
+    let (source, destination) = if run.reverse { (second, first) } else { (first, second) };
     let settings = settings(arguments)?;
     Ok((open_source(&source, &settings)?, dsync_storage::open(&destination, &settings)?))
 }
 
 /// Opens two stores that both may be changed. Nothing is written yet.
-pub(crate) fn open_both(arguments: &Arguments) -> Result<Pair, Failure> {
-    let (first, second) = locations(arguments)?;
+pub(crate) fn open_both(arguments: &Arguments, run: &Run) -> Result<Pair, Failure> {
+    let (first, second) = locations(arguments, run)?;
     let settings = settings(arguments)?;
     Ok((dsync_storage::open(&first, &settings)?, dsync_storage::open(&second, &settings)?))
 }
 
-fn locations(arguments: &Arguments) -> Result<(Location, Location), Failure> {
-    let home = std::env::var_os("HOME").map(PathBuf::from).filter(|home| home.is_absolute());
+/// Opens the store that is to be purged.
+pub(crate) fn open_dbox(arguments: &Arguments) -> Result<DboxStore, Failure> {
+    let location = first_location(arguments, home().as_deref())?;
+    if location.driver != Driver::Mdbox {
+        return Err(Failure::Configuration(format!(
+            "{location} needs no purge: only an mdbox keeps messages after they were expunged"
+        )));
+    }
+    if !location.root.is_dir() {
+        return Err(Failure::Configuration(format!("{location} does not exist; check the path")));
+    }
+    Ok(DboxStore::open(&location, settings(arguments)?)?)
+}
+
+fn home() -> Option<PathBuf> {
+    std::env::var_os("HOME").map(PathBuf::from).filter(|home| home.is_absolute())
+}
+
+fn locations(arguments: &Arguments, run: &Run) -> Result<(Location, Location), Failure> {
+    let home = home();
     let first = first_location(arguments, home.as_deref())?;
-    let second = second_location(&arguments.command.run().location, home.as_deref())?;
+    let second = second_location(&run.location, home.as_deref())?;
     if let Some(path) = first.overlap(&second) {
         return Err(Failure::Configuration(format!(
             "the two stores overlap: {first} and {second} both use {}; a store cannot be synchronised with itself",

@@ -111,7 +111,7 @@ fn what_is_encrypted_is_named_and_left_out() {
     let mut imap = source.imap();
     imap.append("INBOX", "(\\Seen)", &mail::plain("everybody may read this"));
     imap.logout();
-    let encrypting = source.clone().configured(&(settings + "}\n"));
+    let encrypting = source.configured(&(settings + "}\n"));
     let mut imap = encrypting.imap();
     let uid = imap.append("INBOX", "(\\Seen)", &mail::plain("a secret"));
     imap.logout();

@@ -126,6 +126,15 @@ impl Store {
         text.replace("{dir}", &self.path.display().to_string())
     }
 
+    /// The same store, as a Dovecot sees it that has more lines in its configuration.
+    #[must_use]
+    pub fn configured(&self, lines: &str) -> Self {
+        let name = format!("{}-configured", self.name);
+        let configured = Self { name, setup: self.setup.clone().setting(lines), ..self.clone() };
+        configured.write_configuration();
+        configured
+    }
+
     /// Another store beside this one.
     pub fn sibling(&self, suffix: &str, setup: impl Into<Setup>) -> Self {
         let name = format!("{}-{suffix}", self.name);

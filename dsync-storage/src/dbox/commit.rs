@@ -136,7 +136,7 @@ impl Target<'_> {
         let numbers = match &mut map {
             Some(map) => {
                 refuse_if_purged(map, staging)?;
-                map.begin(staging)?
+                map.begin(staging, self.shared.settings.rotate_size)?
             }
             None => Vec::new(),
         };

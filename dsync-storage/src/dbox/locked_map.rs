@@ -8,10 +8,9 @@
 //! After a crash in between, whoever locks the map next counts the references of all mailboxes, whatever they are. Nothing is
 //! ever referred to and thought to be garbage; new messages that no mailbox refers to are.
 
-use std::path::Path;
-
 use dsync_core::store::{ErrorKind, StoreError};
 
+use super::growth::{self, Growing};
 use super::map::{Map, MapChanges, MapEntry, MapPlace, record_of_work, records_of_new_map};
 use super::shared::corrupt;
 use super::staging::{StagedFile, StagedMessage, Staging};
@@ -79,21 +78,19 @@ impl<'a> LockedMap<'a> {
     /// Also says which number each has got.
     ///
     /// # Errors
-    /// As the system.
-    pub(super) fn begin(&mut self, staging: &mut Staging) -> Result<Vec<u32>, StoreError> {
-        let plan = self.plan(staging)?;
+    /// As the system; nothing was entered then.
+    pub(super) fn begin(&mut self, staging: &mut Staging, rotate_size: u64) -> Result<Vec<u32>, StoreError> {
+        let plan = self.plan(staging, rotate_size)?;
         let mut records = plan.changes.records();
         if records.is_empty() {
             records.push(record_of_work());
         }
         self.index.append_records(&records)?;
-        for (file_id, file) in plan.file_ids.iter().zip(staging.files_mut()) {
-            if let Some(file_id) = file_id {
-                place(file, self.storage.primary(), *file_id)?;
-            }
-        }
-        if plan.file_ids.iter().any(Option::is_some) {
-            mutation::sync_directory(self.storage.primary())?;
+        if let Err(error) = self.place_files(&plan, staging) {
+            let remove = plan.changes.add.iter().map(|entry| entry.map_uid).collect();
+            let changes = MapChanges { remove, ..MapChanges::default() };
+            self.index.append_last_records(&changes.records())?;
+            return Err(error);
         }
         self.map.highest_file_id = plan.changes.highest_file_id.unwrap_or(self.map.highest_file_id);
         self.map.entries.extend(plan.changes.add);
@@ -108,36 +105,56 @@ impl<'a> LockedMap<'a> {
         Ok(self.index.append_records(&[record_of_work()])?)
     }
 
-    fn plan(&self, staging: &mut Staging) -> Result<Plan, StoreError> {
-        let mut next_file = self.map.highest_file_id;
+    /// The same, and takes file ids up to `highest`.
+    ///
+    /// # Errors
+    /// As the system.
+    pub(super) fn begin_with_file_ids(&mut self, highest: Option<u32>) -> Result<(), StoreError> {
+        let changes = MapChanges { highest_file_id: highest, ..MapChanges::default() };
+        let records = if changes.is_empty() { vec![record_of_work()] } else { changes.records() };
+        Ok(self.index.append_records(&records)?)
+    }
+
+    fn place_files(&self, plan: &Plan, staging: &mut Staging) -> Result<(), StoreError> {
+        let mut is_new = false;
+        for (home, file) in plan.homes.iter().zip(staging.files_mut()) {
+            match home {
+                Home::None => {}
+                Home::New(file_id) => {
+                    file.place(&self.storage.primary().join(format!("m.{file_id}")))?;
+                    is_new = true;
+                }
+                Home::In(growing) => growing.add(&growth::open_staged(file.path())?, file.first_message())?,
+            }
+        }
+        if is_new {
+            mutation::sync_directory(self.storage.primary())?;
+        }
+        Ok(())
+    }
+
+    fn plan(&self, staging: &mut Staging, rotate_size: u64) -> Result<Plan, StoreError> {
         let mut next_uid = self.map.next_uid;
         let mut plan = Plan::default();
-        for file in staging.files_mut() {
-            if file.is_empty() {
-                plan.file_ids.push(None);
-                continue;
-            }
-            loop {
-                next_file = next_file.checked_add(1).ok_or_else(|| full("file ids"))?;
-                if self.storage.paths(next_file).all(|path| !path.exists()) {
-                    break;
-                }
-            }
-            plan.file_ids.push(Some(next_file));
-            plan.changes.highest_file_id = Some(next_file);
-        }
+        self.find_homes(staging, rotate_size, &mut plan)?;
         for message in staging.messages() {
             match *message {
                 StagedMessage::Known { map_uid } => plan.numbers.push(map_uid),
                 StagedMessage::New { file, offset, size } => {
-                    let file_id = plan.file_ids.get(file).copied().flatten().ok_or_else(|| full("files"))?;
+                    let first = staging.files().get(file).map_or(0, StagedFile::first_message);
+                    let (file_id, offset) = match plan.homes.get(file) {
+                        Some(Home::New(file_id)) => (*file_id, offset),
+                        Some(Home::In(growing)) => {
+                            (growing.file_id, growing.end.saturating_add(offset.saturating_sub(first)))
+                        }
+                        _ => return Err(full("files")),
+                    };
                     let (Ok(offset), Ok(size)) = (u32::try_from(offset), u32::try_from(size)) else {
                         let text = "an mdbox cannot keep a message of 4 GiB or more";
                         return Err(StoreError::new(ErrorKind::Impossible, text));
                     };
-                    let entry =
-                        MapEntry { map_uid: next_uid, place: MapPlace { file_id, offset, size }, references: 0 };
-                    plan.changes.add.push(entry);
+                    let place = MapPlace { file_id, offset, size };
+                    plan.changes.add.push(MapEntry { map_uid: next_uid, place, references: 0 });
                     plan.numbers.push(next_uid);
                     next_uid = next_uid.checked_add(1).ok_or_else(|| full("numbers"))?;
                 }
@@ -146,11 +163,54 @@ impl<'a> LockedMap<'a> {
         Ok(plan)
     }
 
+    /// Decides where each staged file goes.
+    fn find_homes(&self, staging: &Staging, rotate_size: u64, plan: &mut Plan) -> Result<(), StoreError> {
+        let mut next_file = self.map.highest_file_id;
+        let filled = staging.files().iter().filter(|file| !file.is_empty()).count();
+        for file in staging.files() {
+            if file.is_empty() {
+                plan.homes.push(Home::None);
+                continue;
+            }
+            let size = file.length().saturating_sub(file.first_message());
+            if filled == 1
+                && size <= growth::MOST
+                && let Some(growing) = growth::find(self.storage, &self.map, size, rotate_size)?
+            {
+                plan.homes.push(Home::In(growing));
+                continue;
+            }
+            next_file = self.free_file_id(next_file)?;
+            plan.homes.push(Home::New(next_file));
+            plan.changes.highest_file_id = Some(next_file);
+        }
+        Ok(())
+    }
+
+    /// The number of a file that nobody has, above `last`.
+    pub(super) fn free_file_id(&self, last: u32) -> Result<u32, StoreError> {
+        let mut file_id = last;
+        loop {
+            file_id = file_id.checked_add(1).ok_or_else(|| full("file ids"))?;
+            if self.storage.paths(file_id).all(|path| !path.exists()) {
+                return Ok(file_id);
+            }
+        }
+    }
+
     /// Carries out `changes`, and says that all is done.
     ///
     /// # Errors
     /// As the system.
     pub(super) fn finish(mut self, changes: &MapChanges) -> Result<(), StoreError> {
+        self.carry_out(changes)
+    }
+
+    /// The same; the lock is kept, but the map under it is the one of before.
+    ///
+    /// # Errors
+    /// As the system.
+    pub(super) fn carry_out(&mut self, changes: &MapChanges) -> Result<(), StoreError> {
         Ok(self.index.append_last_records(&changes.records())?)
     }
 
@@ -178,14 +238,21 @@ impl<'a> LockedMap<'a> {
 #[derive(Debug, Default)]
 struct Plan {
     changes: MapChanges,
-    /// The number in the name that each file gets; `None` if it holds nothing.
-    file_ids: Vec<Option<u32>>,
+    /// Where each staged file goes.
+    homes: Vec<Home>,
     /// The number in the map of each message.
     numbers: Vec<u32>,
 }
 
-fn place(file: &mut StagedFile, directory: &Path, file_id: u32) -> Result<(), StoreError> {
-    Ok(file.place(&directory.join(format!("m.{file_id}")))?)
+/// Where the messages of a staged file go.
+#[derive(Debug)]
+enum Home {
+    /// Nowhere: it has none.
+    None,
+    /// It becomes the file with this number.
+    New(u32),
+    /// They are added to a file that is there.
+    In(Growing),
 }
 
 fn full(what: &str) -> StoreError {

@@ -2,13 +2,14 @@
 //!
 //! * [`message_file`], [`map`], [`header`]: the formats, as bytes.
 //! * `storage`, `single`: where the messages of an mdbox and of an sdbox are. `snapshot`: from there to what clients see.
-//! * `staging`, `commit_plan`, `commit`: from wanted changes to the files. `locked_map` changes the map of an mdbox,
-//!   `references` puts it right after a crash, `known` finds messages that are there already.
-//! * `listing`, `removal`: the tree of mailboxes.
+//! * `staging`, `commit_plan`, `commit`: from wanted changes to the files. `locked_map` changes the map of an mdbox, `growth`
+//!   adds to its files, `references` puts it right after a crash, `known` finds messages that are there already.
+//! * `listing`, `removal`: the tree of mailboxes. `purge`: freeing what is no longer used.
 //! * [`DboxStore`]: all of it behind the traits.
 
 mod commit;
 mod commit_plan;
+mod growth;
 pub mod header;
 mod known;
 mod listing;
@@ -16,6 +17,7 @@ mod locked_map;
 mod mailbox;
 pub mod map;
 pub mod message_file;
+mod purge;
 mod references;
 mod removal;
 mod shared;
@@ -25,4 +27,5 @@ mod staging;
 mod storage;
 mod store;
 
+pub use purge::PurgeReport;
 pub use store::DboxStore;

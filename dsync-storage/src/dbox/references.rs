@@ -5,14 +5,16 @@ use std::collections::{BTreeMap, BTreeSet};
 use dsync_core::model::NodeKind;
 use dsync_core::store::{ErrorKind, StoreError};
 
+use super::growth;
 use super::header::MdboxRecord;
 use super::listing;
 use super::locked_map::LockedMap;
-use super::map::{MOST_REFERENCES, MapChanges};
+use super::map::{MOST_REFERENCES, MapChanges, MapEntry};
 use super::shared::{Shared, corrupt};
 use super::snapshot;
 use super::storage::Storage;
 use crate::index::log::Change;
+use crate::text::lossy;
 
 /// How often each message of the storage is referred to, by its number in the map.
 pub(super) type References = BTreeMap<u32, u32>;
@@ -69,22 +71,44 @@ pub(super) fn settle(shared: &Shared, storage: &Storage, map: LockedMap<'_>) -> 
     let actual = count(shared)?;
     let work = Work::of(&map)?;
     let mut changes = MapChanges::default();
+    // Places in files from which on nothing is whole.
+    let mut cut: BTreeMap<u32, u64> = BTreeMap::new();
+    storage.forget_files();
     for entry in &map.map().entries {
         let wanted = actual.get(&entry.map_uid).copied().unwrap_or(0).min(MOST_REFERENCES.into());
         let wanted = u16::try_from(wanted).unwrap_or(MOST_REFERENCES);
-        let is_unsaved = wanted == 0 && entry.references > 0 && work.added.contains(&entry.map_uid);
-        if is_unsaved {
+        let was_added = work.added.contains(&entry.map_uid);
+        if wanted == 0 && entry.references > 0 && was_added {
             let text = "a server crashed while it was saving a message, and only it can finish that";
             return Err(corrupt(text));
         }
-        if wanted == 0 && entry.references == 0 && storage.paths(entry.place.file_id).all(|path| !path.exists()) {
-            // The crash came before its file got its name.
+        if wanted == 0 && was_added && !is_whole(storage, entry) {
+            // The crash came before its file got its name, or all of it.
             changes.remove.push(entry.map_uid);
+            let place = cut.entry(entry.place.file_id).or_insert(u64::MAX);
+            *place = (*place).min(entry.place.offset.into());
         } else if wanted > entry.references || wanted < entry.references && work.counted.contains(&entry.map_uid) {
             changes.count.push((entry.map_uid, i32::from(wanted).saturating_sub(entry.references.into())));
         }
     }
+    for (file_id, end) in cut {
+        // If any message of the map lies behind, it is not the one that we think it is.
+        let is_last = map.map().entries.iter().all(|entry| {
+            entry.place.file_id != file_id
+                || u64::from(entry.place.offset) < end
+                || changes.remove.binary_search(&entry.map_uid).is_ok()
+        });
+        if !(is_last && growth::take_back(storage, file_id, end)?) {
+            let text = format!("m.{file_id} in {} is not whole", lossy(storage.primary()));
+            return Err(corrupt(&text));
+        }
+    }
     map.finish(&changes)
+}
+
+/// Whether all of a message is where the map says.
+fn is_whole(storage: &Storage, entry: &MapEntry) -> bool {
+    storage.locate(entry.place).is_ok_and(|located| located.message.size == u64::from(entry.place.size))
 }
 
 /// What was being done at a crash.

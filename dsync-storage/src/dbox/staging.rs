@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use dsync_core::model::MessageRecord;
-use dsync_core::store::{ErrorKind, MessageBody, StoreError};
+use dsync_core::store::{ErrorKind, FileRange, MessageBody, StoreError};
 
 use super::message_file::{FileHeader, MESSAGE_HEADER_SIZE, Metadata, NewMetadata, encode_message_header};
 use super::storage::{Located, MessageFile};
@@ -36,7 +36,10 @@ pub(super) struct Staging {
 #[derive(Debug)]
 pub(super) struct StagedFile {
     path: PathBuf,
-    file: Option<Arc<File>>,
+    file: Option<File>,
+    /// Where the first message begins.
+    first: u64,
+    /// Where the last message ends.
     length: u64,
     placed: bool,
 }
@@ -87,6 +90,35 @@ impl Staging {
         Ok(self.messages.len().saturating_sub(1))
     }
 
+    /// Takes over a message as it is stored elsewhere: the same bytes, and the same that is written about it.
+    ///
+    /// # Errors
+    /// If it cannot be read or written.
+    pub(super) fn copy(&mut self, from: &Located) -> Result<usize, StoreError> {
+        mutation::create_directories(&self.directory, &self.permissions)?;
+        let number = self.file_for(Some(from.message.body_size))?;
+        let staged = self.files.get_mut(number).ok_or_else(no_file)?;
+        let offset = staged.length;
+        let message = &from.message;
+        let body = FileRange::new(from.file.file.clone(), message.body_offset, message.body_size);
+        let body = MessageBody::from_range(body);
+        let size = staged.write_with(body, &|_| message.metadata.encode())?;
+        staged.length = offset.saturating_add(size);
+        self.messages.push(StagedMessage::New { file: number, offset, size });
+        Ok(self.messages.len().saturating_sub(1))
+    }
+
+    /// The file of a new message, where it is in it, and how many bytes it takes.
+    ///
+    /// # Errors
+    /// If it is no new one.
+    pub(super) fn place_of(&self, number: usize) -> Result<(usize, u64, u64), StoreError> {
+        match self.messages.get(number) {
+            Some(StagedMessage::New { file, offset, size }) => Ok((*file, *offset, *size)),
+            _ => Err(no_file()),
+        }
+    }
+
     /// The file for a message of about this size.
     fn file_for(&mut self, size: Option<u64>) -> Result<usize, StoreError> {
         if let (Some(most), Some(size), Some(last)) = (self.rotate_size, size, self.files.last())
@@ -107,6 +139,10 @@ impl Staging {
     /// All messages that wait, in the order of their numbers.
     pub(super) fn messages(&self) -> &[StagedMessage] {
         &self.messages
+    }
+
+    pub(super) fn files(&self) -> &[StagedFile] {
+        &self.files
     }
 
     pub(super) fn files_mut(&mut self) -> &mut [StagedFile] {
@@ -150,7 +186,7 @@ impl Staging {
             return Ok(false);
         }
         let Some(last) = self.files.last_mut() else { return Ok(false) };
-        let mut linked = StagedFile { path: link, file: None, length: last.length, placed: false };
+        let mut linked = StagedFile { path: link, file: None, first: last.first, length: last.length, placed: false };
         std::mem::swap(last, &mut linked);
         Ok(true)
     }
@@ -185,16 +221,32 @@ impl StagedFile {
         let path = temporary_path(directory);
         let file = mutation::create(&path, permissions)?;
         let header = FileHeader::encode(now().as_u32());
-        let staged = Self { path, file: Some(Arc::new(file)), length: header.len() as u64, placed: false };
+        let first = header.len() as u64;
+        let staged = Self { path, file: Some(file), first, length: first, placed: false };
         if let Some(file) = &staged.file {
             mutation::write_at(file, &staged.path, &header, 0)?;
         }
         Ok(staged)
     }
 
-    /// Whether there is any message in it.
+    /// Where it is now.
+    pub(super) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Where its first message begins.
+    pub(super) fn first_message(&self) -> u64 {
+        self.first
+    }
+
+    /// Where its last message ends.
+    pub(super) fn length(&self) -> u64 {
+        self.length
+    }
+
+    /// Whether there is no message in it.
     pub(super) fn is_empty(&self) -> bool {
-        self.length <= FileHeader::encode(now().as_u32()).len() as u64
+        self.length <= self.first
     }
 
     /// Gives the file its final name.
@@ -211,8 +263,7 @@ impl StagedFile {
         body: MessageBody,
         first_mailbox: Option<&[u8]>,
     ) -> Result<u64, StoreError> {
-        let file = self.file.as_ref().ok_or_else(no_file)?;
-        let metadata = |sizes: Sizes| {
+        self.write_with(body, &|sizes| {
             let new = NewMetadata {
                 received: record.received,
                 virtual_size: sizes.virtual_size,
@@ -222,7 +273,12 @@ impl StagedFile {
                 first_mailbox,
             };
             Metadata::new(&new).encode()
-        };
+        })
+    }
+
+    /// Writes a message, with the metadata that its sizes lead to.
+    fn write_with(&self, body: MessageBody, metadata: &dyn Fn(Sizes) -> Vec<u8>) -> Result<u64, StoreError> {
+        let file = self.file.as_ref().ok_or_else(no_file)?;
         if body.size.is_some_and(|size| size <= SMALL) {
             let mut bytes = vec![0; MESSAGE_HEADER_SIZE];
             let sizes = incoming::copy(body, |piece| {

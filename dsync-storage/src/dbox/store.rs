@@ -9,6 +9,7 @@ use dsync_core::model::{
 use dsync_core::store::{Capabilities, ErrorKind, MailStore, Mailbox, StoreError};
 
 use super::mailbox::DboxMailbox;
+use super::purge::{self, PurgeReport};
 use super::shared::Shared;
 use super::storage::Storage;
 use super::{listing, removal};
@@ -78,6 +79,20 @@ impl DboxStore {
             read_only,
         };
         Ok(Self { shared: Arc::new(Shared::new(context, settings, storage)), cleaned: false })
+    }
+
+    /// Frees the space of messages that no mailbox refers to any more. Only an mdbox keeps such; in an sdbox there is nothing
+    /// to do. Everything else stays as it is.
+    ///
+    /// # Errors
+    /// [`ErrorKind::ReadOnly`], [`ErrorKind::Corrupt`] if a mailbox cannot be read so that it is not known what it uses, or as
+    /// the system. A file that is damaged or in use is left as it is, which the report says.
+    pub fn purge(&mut self) -> Result<PurgeReport, StoreError> {
+        self.prepare()?;
+        match &self.shared.storage {
+            Some(storage) => purge::purge(&self.shared, storage),
+            None => Ok(PurgeReport::default()),
+        }
     }
 
     fn context(&self) -> &Context {

@@ -11,7 +11,7 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use nix::errno::Errno;
-use nix::fcntl::{FcntlArg, fcntl};
+use nix::fcntl::{FcntlArg, Flock, FlockArg, fcntl};
 use nix::libc;
 
 use super::FsError;
@@ -51,8 +51,7 @@ impl FileLock {
     /// Whether the locked file is still the one with this name.
     #[must_use]
     pub fn is_at(&self, path: &Path) -> bool {
-        let (Ok(held), Ok(named)) = (self.file.metadata(), std::fs::symlink_metadata(path)) else { return false };
-        (held.dev(), held.ino()) == (named.dev(), named.ino())
+        is_same_file(&self.file, path)
     }
 
     /// The locked file.
@@ -60,6 +59,43 @@ impl FileLock {
     pub fn file(&self) -> &File {
         &self.file
     }
+}
+
+/// A lock on a whole file by flock(2), of which other programs make use for files that grow.
+#[derive(Debug)]
+pub struct GrowthLock {
+    file: Flock<File>,
+}
+
+impl GrowthLock {
+    /// Locks `file`; `None` if somebody else holds the lock. It is never waited for.
+    ///
+    /// # Errors
+    /// As the system.
+    pub fn try_exclusive(file: File, path: &Path) -> Result<Option<Self>, FsError> {
+        match Flock::lock(file, FlockArg::LockExclusiveNonblock) {
+            Ok(file) => Ok(Some(Self { file })),
+            Err((_, Errno::EAGAIN | Errno::EINTR)) => Ok(None),
+            Err((_, error)) => Err(FsError::new("lock", path, error.into())),
+        }
+    }
+
+    /// Whether the locked file is still the one with this name.
+    #[must_use]
+    pub fn is_at(&self, path: &Path) -> bool {
+        is_same_file(&self.file, path)
+    }
+
+    /// The locked file.
+    #[must_use]
+    pub fn file(&self) -> &File {
+        &self.file
+    }
+}
+
+fn is_same_file(held: &File, path: &Path) -> bool {
+    let (Ok(held), Ok(named)) = (held.metadata(), std::fs::symlink_metadata(path)) else { return false };
+    (held.dev(), held.ino()) == (named.dev(), named.ino())
 }
 
 fn try_lock(file: BorrowedFd<'_>) -> Result<(), Errno> {
