@@ -319,11 +319,12 @@ impl Target<'_> {
             if path.symlink_metadata().is_err() {
                 continue;
             }
-            let mut aside = path.with_file_name(format!("u.{uid}.broken"));
+            // Servers complain about names that begin with `u.` and are none of theirs.
+            let mut aside = path.with_file_name(format!("broken-u.{uid}"));
             let mut number = 1u32;
             while aside.symlink_metadata().is_ok() {
                 number = number.saturating_add(1);
-                aside = path.with_file_name(format!("u.{uid}.broken-{number}"));
+                aside = path.with_file_name(format!("broken-u.{uid}-{number}"));
             }
             mutation::rename(&path, &aside)?;
         }

@@ -24,13 +24,14 @@ pub(super) struct KnownNumbers {
 }
 
 impl KnownNumbers {
-    /// All messages that the mailboxes of a store refer to.
+    /// All messages that the mailboxes of a store refer to, as far as they can be read.
     ///
     /// # Errors
-    /// If a mailbox cannot be read.
+    /// If the mailboxes cannot be listed.
     pub(super) fn read(shared: &Shared) -> Result<Self, StoreError> {
         let mut found = Vec::new();
-        for_each_record(shared, &mut |record| found.push((record.guid, record.map_uid)))?;
+        // Of a mailbox that cannot be read nothing is shared, that is all.
+        let _ = for_each_record(shared, &mut |record| found.push((record.guid, record.map_uid)))?;
         found.sort_unstable();
         found.dedup();
         Ok(Self { found, added: HashMap::new() })

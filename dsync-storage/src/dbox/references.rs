@@ -19,44 +19,56 @@ use crate::text::lossy;
 /// How often each message of the storage is referred to, by its number in the map.
 pub(super) type References = BTreeMap<u32, u32>;
 
-/// Calls `each` with what every mailbox says about each of its messages.
+/// Calls `each` with what every mailbox says about each of its messages. What cannot be read is left out, and returned.
 ///
 /// # Errors
-/// If a mailbox cannot be read: what it refers to is not known then.
-pub(super) fn for_each_record(shared: &Shared, each: &mut dyn FnMut(MdboxRecord)) -> Result<(), StoreError> {
+/// If the mailboxes cannot be listed.
+pub(super) fn for_each_record(
+    shared: &Shared,
+    each: &mut dyn FnMut(MdboxRecord),
+) -> Result<Option<StoreError>, StoreError> {
+    let mut unreadable = None;
     for (name, node) in &listing::tree(shared)? {
         match &node.kind {
             NodeKind::Unreadable(reason) => {
-                return Err(StoreError::new(ErrorKind::Corrupt, format!("mailbox {name} cannot be read: {reason}")));
+                let text = format!("mailbox {name} cannot be read: {reason}");
+                unreadable = Some(StoreError::new(ErrorKind::Corrupt, text));
+                continue;
             }
             NodeKind::Mailbox { .. } => {}
             _ => continue,
         }
         let paths = shared.context.roots.of_mailbox(shared.context.naming, name);
         let paths = paths.map_err(|error| crate::list::context::invalid_name(&error))?;
-        let (state, _) = match snapshot::read(shared, &snapshot::index_files(&paths)?) {
+        let state = snapshot::index_files(&paths).and_then(|files| snapshot::read(shared, &files));
+        match state {
+            Ok((state, _)) => {
+                for place in 0..state.view.messages().len() {
+                    each(MdboxRecord::of_view(&state.view, place));
+                }
+            }
             // It was deleted just now.
-            Err(error) if error.kind() == ErrorKind::NotFound => continue,
-            result => result?,
-        };
-        for place in 0..state.view.messages().len() {
-            each(MdboxRecord::of_view(&state.view, place));
+            Err(error) if error.kind() == ErrorKind::NotFound => {}
+            Err(error) => unreadable = Some(error),
         }
     }
-    Ok(())
+    Ok(unreadable)
 }
 
 /// Counts the references of all mailboxes.
 ///
 /// # Errors
-/// If a mailbox cannot be read.
+/// If a mailbox cannot be read: what it refers to is not known then.
 pub(super) fn count(shared: &Shared) -> Result<References, StoreError> {
     let mut references = References::new();
-    for_each_record(shared, &mut |record| {
+    let unreadable = for_each_record(shared, &mut |record| {
         let count = references.entry(record.map_uid).or_default();
         *count = count.saturating_add(1);
     })?;
-    Ok(references)
+    match unreadable {
+        Some(error) => Err(error),
+        None => Ok(references),
+    }
 }
 
 /// Puts the map right after somebody crashed while changing it: a message has as many references as mailboxes refer to it.

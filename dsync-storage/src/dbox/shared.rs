@@ -44,7 +44,7 @@ impl Shared {
     /// The numbers in the map of the messages with this GUID.
     ///
     /// # Errors
-    /// If a mailbox cannot be read.
+    /// If the mailboxes cannot be listed.
     pub(super) fn known_numbers(&self, guid: [u8; 16]) -> Result<Vec<u32>, StoreError> {
         let mut known = self.known();
         let numbers = match known.numbers.take() {
