@@ -211,7 +211,8 @@ impl Store {
         self.user.adopt(&self.path);
         let output = self.command(&["force-resync", "*"]).stderr(Stdio::piped()).output().unwrap();
         let said = String::from_utf8_lossy(&output.stderr);
-        let announced = ["fscking index file", "rebuilding indexes", "Rebuilding index"];
+        // Nor that it made a file of that name in an earlier repair.
+        let announced = ["fscking index file", "rebuilding indexes", "Rebuilding index", ".broken"];
         for line in said.lines().filter(|line| announced.iter().all(|it| !line.contains(it))) {
             writeln!(self.log_file(), "{line}").unwrap();
         }
@@ -227,7 +228,7 @@ impl Store {
             self.command(&["force-resync", "*"]).output().unwrap();
             let said = self.log().len();
             let read = self.command(&["fetch", "guid text", "mailbox", "*"]).output().unwrap();
-            is_readable = read.status.success();
+            is_readable = read.status.success() && !self.log().contains("Failed to fix");
             if self.log().len() == said {
                 break;
             }
