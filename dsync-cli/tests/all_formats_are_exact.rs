@@ -131,6 +131,27 @@ fn a_store_with_nothing_but_an_empty_inbox() {
     });
 }
 
+/// Until then servers did not look for POP3 data in the copies beside them.
+#[test]
+fn pop3_data_of_a_late_message() {
+    for driver in [Driver::Mdbox, Driver::Sdbox] {
+        let pair = Pair::of(driver, Driver::Maildir);
+        let mirror = || {
+            pair.dovecot.mirror(&pair.source, &pair.destination).assert_done();
+            assert_equal(&Snapshot::of(&pair.source), &Snapshot::of(&pair.destination));
+            pair.source.assert_no_complaints();
+            pair.destination.assert_no_complaints();
+        };
+        build::long_lived(&pair.source);
+        mirror();
+        let mut imap = pair.destination.imap();
+        imap.append("INBOX", "", &mail::plain("late"));
+        imap.logout();
+        build::add_late_pop3_data(&pair.destination);
+        mirror();
+    }
+}
+
 #[test]
 fn a_client_that_knows_the_source_resumes_at_the_destination() {
     for_each_pair(|pair| {

@@ -70,7 +70,10 @@ pub fn a_day_of_work(store: &Store, round: usize, who: &str) {
     imap.rename(&old_name, &format!("Name {round}"));
     imap.create(&format!("Fresh {round}/Below"));
     imap.append(&format!("Fresh {round}/Below"), "(\\Seen)", &mail::plain(who));
-    imap.delete(&if round == 1 { "R&-D and more".to_owned() } else { format!("Fresh {}/Below", round - 1) });
+    imap.create(&format!("Brief {round}"));
+    imap.append(&format!("Brief {round}"), "", &mail::plain(who));
+    // Not one that leaves an empty level behind: not every format can keep that.
+    imap.delete(&if round == 1 { "R&-D and more".to_owned() } else { format!("Brief {}", round - 1) });
     imap.subscribe(&format!("Fresh {round}/Below"));
     imap.unsubscribe("Lost");
     imap.logout();
@@ -222,25 +225,34 @@ fn deliver_unseen(store: &Store) {
     imap.logout();
 }
 
-/// POP3 UIDLs and orders as a migration from another server leaves them. Only such a migration writes them, so the
-/// uidlist is edited as it would have been.
+/// POP3 UIDLs and orders as a migration from another server leaves them.
 fn add_pop3_data(store: &Store) {
+    edit_uidlist(store, |index, _| match index {
+        1..=6 => Some(format!("Pold-server-{index} O{}", 50 - index)),
+        7 => Some("P".to_owned()),
+        8..=12 => Some(format!("PUID{index}-77")),
+        13..=14 => Some(format!("O{}", 60 + index)),
+        _ => None,
+    });
+}
+
+/// Gives the last message of a Maildir's INBOX POP3 data.
+pub fn add_late_pop3_data(store: &Store) {
+    edit_uidlist(store, |index, count| (index == count).then(|| "Plate O77".to_owned()));
+}
+
+/// Adds fields to messages in the uidlist of a Maildir's INBOX, as a migration would have: nothing else writes them. `fields`
+/// is told which message it is, counted from one, and how many there are.
+fn edit_uidlist(store: &Store, fields: impl Fn(usize, usize) -> Option<String>) {
     let control = store.root_by("CONTROL");
     // Away from the mails INBOX has a directory like any other mailbox.
     let directory = if control == store.root() { control } else { control.join(".INBOX") };
     let path = directory.join("dovecot-uidlist");
     let text = fs::read_to_string(&path).unwrap();
+    let count = text.lines().count() - 1;
     let mut edited = String::new();
     for (index, line) in text.lines().enumerate() {
-        let fields = match index {
-            0 => None,
-            1..=6 => Some(format!("Pold-server-{index} O{}", 50 - index)),
-            7 => Some("P".to_owned()),
-            8..=12 => Some(format!("PUID{index}-77")),
-            13..=14 => Some(format!("O{}", 60 + index)),
-            _ => None,
-        };
-        match (fields, line.split_once(' ')) {
+        match (fields(index, count).filter(|_| index > 0), line.split_once(' ')) {
             (Some(fields), Some((uid, rest))) => edited.push_str(&format!("{uid} {fields} {rest}\n")),
             _ => edited.push_str(&format!("{line}\n")),
         }

@@ -130,6 +130,7 @@ impl CommitPlan {
 
     fn find_rewrites(&mut self, before: &Snapshot) {
         let moves_house = before.header.guid != self.header.guid;
+        let header = self.header;
         for (place, message) in self.messages.iter().enumerate() {
             let Source::Kept(old_uid, stored) = message.source else { continue };
             let Some(old) = before.messages.get(old_uid) else { continue };
@@ -146,7 +147,10 @@ impl CommitPlan {
                 self.rewrite.push(place);
                 self.released.push((old_uid.get(), stored.map_uid));
             }
-            if new.uid == old.uid && (is_stored_otherwise || old.saved != new.saved) {
+            // When a server copies a message, it copies what the cache has about it, also where it does not show that.
+            let appears = |shows: fn(&DboxHeader, u32) -> bool| shows(&header, uid) && !shows(&before.header, uid);
+            let is_first_shown = appears(DboxHeader::shows_pop3_uidl) || appears(DboxHeader::shows_pop3_order);
+            if new.uid == old.uid && (is_stored_otherwise || is_first_shown || old.saved != new.saved) {
                 self.stale.push(uid);
             }
         }

@@ -23,6 +23,7 @@ use crate::fs::permissions::Permissions;
 use crate::index;
 use crate::list::build::Build;
 use crate::list::changes as list_changes;
+use crate::list::hidden::{self, HiddenPlaces};
 use crate::list::layout::MailboxPaths;
 use crate::text::lossy;
 
@@ -45,6 +46,10 @@ impl DboxMailbox {
         let snapshot = snapshot::look(&shared, &paths)?;
         if !shared.context.read_only {
             shared.note_files(&paths, &snapshot);
+            if shared.storage.is_none() {
+                // The storage of an mdbox was cleaned with the roots.
+                hidden::remove_abandoned_in(&paths.mails, HiddenPlaces::DBOX.prefix)?;
+            }
         }
         Ok(Self { shared, name, paths, permissions, snapshot, staging: None, build: None })
     }

@@ -151,13 +151,21 @@ impl DboxStore {
         for root in [Some(&tree), Some(&roots.control), roots.index.as_ref()].into_iter().flatten() {
             mutation::create_directories(root, &permissions)?;
         }
-        hidden::remove_abandoned(self.context())?;
+        self.remove_abandoned()?;
         if let Some(storage) = &self.shared.storage {
             // By this directory everybody knows that it is an mdbox.
             mutation::create_directories(storage.primary(), &permissions)?;
-            hidden::remove_abandoned_in(storage.primary(), HiddenPlaces::DBOX.prefix)?;
         }
         self.cleaned = true;
+        Ok(())
+    }
+
+    /// Removes what crashed runs left, but in the mailboxes of an sdbox.
+    fn remove_abandoned(&self) -> Result<(), StoreError> {
+        hidden::remove_abandoned(self.context())?;
+        if let Some(storage) = &self.shared.storage {
+            hidden::remove_abandoned_in(storage.primary(), HiddenPlaces::DBOX.prefix)?;
+        }
         Ok(())
     }
 }
@@ -180,7 +188,7 @@ impl MailStore for DboxStore {
 
     fn tree(&mut self) -> Result<MailboxTree, StoreError> {
         if !self.context().read_only && !self.cleaned {
-            hidden::remove_abandoned(self.context())?;
+            self.remove_abandoned()?;
         }
         listing::tree(&self.shared)
     }

@@ -10,6 +10,7 @@ use nix::unistd::Pid;
 
 use super::context::Context;
 use crate::fs::permissions::Permissions;
+use crate::fs::read::EntryKind;
 use crate::fs::{FsError, mutation, read, unique};
 
 /// A server removes old files from such places after the same time.
@@ -53,8 +54,13 @@ pub(crate) fn remove_abandoned_in(directory: &Path, prefix: &str) -> Result<(), 
     for entry in read::directory(directory)?.unwrap_or_default() {
         let path = directory.join(&entry.name);
         let name = entry.name.to_string_lossy();
-        if name.strip_prefix(prefix).is_some_and(|rest| is_abandoned(rest, &path)) {
+        if !name.strip_prefix(prefix).is_some_and(|rest| is_abandoned(rest, &path)) {
+            continue;
+        }
+        if entry.kind == EntryKind::Directory {
             mutation::remove_tree(&path)?;
+        } else {
+            mutation::remove_file(&path)?;
         }
     }
     Ok(())

@@ -139,8 +139,11 @@ impl<'a> Walk<'a> {
             parts.push(name.to_vec());
             let below = path.join(&entry.name);
             let borrowed: Vec<&[u8]> = parts.iter().map(Vec::as_slice).collect();
-            let unreachable =
-                |path: &Path| fs::metadata(path).is_err_and(|error| error.kind() != std::io::ErrorKind::NotFound);
+            // A link that leads nowhere just now is no missing mark.
+            let unreachable = |path: &Path| {
+                fs::metadata(path)
+                    .is_err_and(|error| error.kind() != std::io::ErrorKind::NotFound || path.is_symlink())
+            };
             if self.marks.iter().any(|mark| unreachable(&below.join(mark))) || !below.exists() {
                 if let Ok(name) = self.context.naming.name_of_directory(&borrowed) {
                     put(tree, name, NodeKind::Unreadable(format!("{} cannot be reached", lossy(&below))));
