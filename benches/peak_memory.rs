@@ -1,0 +1,129 @@
+//! How much memory a run takes for each message of one large mailbox.
+//!
+//!     cargo run --release -p dsync-benches --bin peak_memory -- [MESSAGES] [DIRECTORY]
+//!
+//! Every step is a process of its own, so that its peak is its own.
+#![allow(clippy::print_stdout, reason = "the figures are what was asked for")]
+
+use std::error::Error;
+use std::process::Command;
+use std::time::Instant;
+
+use dsync_core::model::{
+    Flags, Keywords, MailboxIdentity, MailboxName, MessageGuid, MessageRecord, ModSeq, Timestamp, Uid,
+};
+use dsync_core::report::Unobserved;
+use dsync_core::session::SyncOptions;
+use dsync_core::store::{MailboxChanges, MessageBody, Origin};
+use dsync_storage::location::Location;
+use dsync_storage::settings::Settings;
+
+/// A step: what it does, its name as an argument, and its two locations below the directory.
+const STEPS: [(&str, &str, &str, &str); 10] = [
+    ("make an mdbox", "make", "mdbox:source", ""),
+    ("mdbox to mdbox", "backup", "mdbox:source", "mdbox:mdbox"),
+    ("nothing to do", "backup", "mdbox:source", "mdbox:mdbox"),
+    ("mirror, nothing to do", "mirror", "mdbox:source", "mdbox:mdbox"),
+    ("mdbox to sdbox", "backup", "mdbox:source", "sdbox:sdbox"),
+    ("nothing to do", "backup", "mdbox:source", "sdbox:sdbox"),
+    ("sdbox to mdbox", "backup", "sdbox:sdbox", "mdbox:second"),
+    ("mdbox to Maildir", "backup", "mdbox:source", "maildir:maildir"),
+    ("nothing to do", "backup", "mdbox:source", "maildir:maildir"),
+    ("Maildir to mdbox", "backup", "maildir:maildir", "mdbox:third"),
+];
+
+fn main() -> Result<(), Box<dyn Error>> {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    if let [step, messages, first, second] = arguments.as_slice() {
+        return run(step, messages.parse()?, first, second);
+    }
+    let messages: u32 = arguments.first().map_or(Ok(100_000), |text| text.parse())?;
+    let place = arguments.get(1).map_or_else(std::env::temp_dir, Into::into);
+    let directory = tempfile::tempdir_in(place)?;
+    println!("one mailbox of {messages} messages; the peak of each process, less that of one without messages");
+    let mut empty = 0;
+    for messages in [0, messages] {
+        let root = directory.path().join(messages.to_string());
+        std::fs::create_dir(&root)?;
+        for (what, step, first, second) in STEPS {
+            let at = |location: &str| location.replace(':', &format!(":{}/", root.display()));
+            let count = messages.to_string();
+            let started = Instant::now();
+            let output = Command::new(std::env::current_exe()?).args([step, &count, &at(first), &at(second)]).output()?;
+            if !output.status.success() {
+                return Err(format!("{what}: {}", String::from_utf8_lossy(&output.stderr)).into());
+            }
+            let peak: u64 = String::from_utf8(output.stdout)?.trim().parse()?;
+            if messages == 0 {
+                empty = empty.max(peak);
+                continue;
+            }
+            let own = peak.saturating_sub(empty);
+            println!(
+                "{what:24} {:>7.2?} {:>8} KiB {:>6} bytes a message",
+                started.elapsed(),
+                own / 1024,
+                own / u64::from(messages)
+            );
+        }
+    }
+    Ok(())
+}
+
+/// Does a step and prints the peak of the process in bytes.
+fn run(step: &str, messages: u32, first: &str, second: &str) -> Result<(), Box<dyn Error>> {
+    let settings = Settings::default();
+    if step == "make" {
+        make(&Location::parse(first, None)?, messages)?;
+    } else {
+        let mut source = dsync_storage::open(&Location::parse(first, None)?, &settings)?;
+        let mut destination = dsync_storage::open(&Location::parse(second, None)?, &settings)?;
+        let options = SyncOptions::default();
+        let report = match step {
+            "mirror" => dsync_core::sync::mirror(&mut *source, &mut *destination, &options, &mut Unobserved)?,
+            _ => dsync_core::sync::backup(&mut *source, &mut *destination, &options, &mut Unobserved)?,
+        };
+        if let Some(problem) = report.problems.first() {
+            return Err(problem.to_string().into());
+        }
+    }
+    let status = std::fs::read_to_string("/proc/self/status")?;
+    let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).ok_or("no VmHWM in /proc/self/status")?;
+    let kilobytes: u64 = peak.trim().trim_end_matches(" kB").parse()?;
+    println!("{}", kilobytes * 1024);
+    Ok(())
+}
+
+fn make(location: &Location, messages: u32) -> Result<(), Box<dyn Error>> {
+    let mut store = dsync_storage::open(location, &Settings::default())?;
+    let mut mailbox = store.create(&MailboxName::inbox(), MailboxIdentity::UNDECIDED)?;
+    let mut add = Vec::new();
+    for number in 1..=messages {
+        let record = MessageRecord {
+            uid: Uid::new(number),
+            guid: MessageGuid::new(format!("{number:032x}").as_bytes()).ok_or("no GUID")?,
+            flags: if number % 3 == 0 { Flags::SEEN } else { Flags::NONE },
+            keywords: Keywords::none(),
+            modseq: Some(ModSeq(u64::from(number))),
+            received: Timestamp(1_700_000_000 + i64::from(number)),
+            saved: Some(Timestamp(1_700_000_000)),
+            pop3_uidl: None,
+            pop3_order: None,
+        };
+        let body = format!("Subject: message {number}\n\n{}\n", "text ".repeat(60));
+        let saved = mailbox.save(&record, MessageBody::from_bytes(body.into_bytes()))?;
+        add.push((saved, record));
+    }
+    mailbox.commit(MailboxChanges {
+        origin: Origin::Local,
+        identity: MailboxIdentity::UNDECIDED,
+        remove: Vec::new(),
+        renumber: Vec::new(),
+        update: Vec::new(),
+        add,
+        uid_next: Uid::new(messages + 1).ok_or("too many messages")?,
+        highest_modseq: ModSeq(u64::from(messages) + 10),
+        first_recent_uid: Uid::FIRST,
+    })?;
+    Ok(())
+}
