@@ -133,10 +133,11 @@ impl Target<'_> {
             false => None,
         };
         let index = self.lock_index(work, build.is_some())?;
+        let released: Vec<u32> = work.plan.released.iter().map(|(_, map_uid)| *map_uid).collect();
         let numbers = match &mut map {
             Some(map) => {
                 refuse_if_purged(map, staging)?;
-                map.begin(staging, self.shared.settings.rotate_size)?
+                map.begin(staging, self.shared.settings.rotate_size, &released)?
             }
             None => Vec::new(),
         };
@@ -157,7 +158,6 @@ impl Target<'_> {
         self.write_index(index, work, &header, &stored)?;
         let paths = self.publish(build)?;
         if let Some(map) = map {
-            let released: Vec<u32> = work.plan.released.iter().map(|(_, map_uid)| *map_uid).collect();
             let changes = map.counted(&added, &released);
             map.finish(&changes)?;
         }

@@ -1,7 +1,7 @@
 //! Changing the map of an mdbox, in the order that survives a crash at any point.
 //!
-//! 1. [`begin`](LockedMap::begin): new messages are entered, with no references yet, and the log does not say that this has
-//!    been carried out. From here on everybody knows that somebody is at work, or crashed.
+//! 1. [`begin`](LockedMap::begin): new messages are entered, with no references yet, and those are named that will lose some;
+//!    the log does not say that this has been carried out. From here on everybody knows that somebody is at work, or crashed.
 //! 2. Files of messages get their names, then the mailbox is changed.
 //! 3. [`finish`](LockedMap::finish): references are counted, and in the same write the log says that all is done.
 //!
@@ -11,7 +11,7 @@
 use dsync_core::store::{ErrorKind, StoreError};
 
 use super::growth::{self, Growing};
-use super::map::{Map, MapChanges, MapEntry, MapPlace, record_of_work, records_of_new_map};
+use super::map::{Map, MapChanges, MapEntry, MapPlace, records_of_new_map, records_of_work};
 use super::shared::corrupt;
 use super::staging::{StagedFile, StagedMessage, Staging};
 use super::storage::Storage;
@@ -75,15 +75,20 @@ impl<'a> LockedMap<'a> {
     }
 
     /// Enters the messages that wait, with no references yet, gives their files their names, and makes both durable.
-    /// Also says which number each has got.
+    /// Also says which number each has got. The messages `released` are about to lose references.
     ///
     /// # Errors
     /// As the system; nothing was entered then.
-    pub(super) fn begin(&mut self, staging: &mut Staging, rotate_size: u64) -> Result<Vec<u32>, StoreError> {
+    pub(super) fn begin(
+        &mut self,
+        staging: &mut Staging,
+        rotate_size: u64,
+        released: &[u32],
+    ) -> Result<Vec<u32>, StoreError> {
         let plan = self.plan(staging, rotate_size)?;
         let mut records = plan.changes.records();
-        if records.is_empty() {
-            records.push(record_of_work());
+        if records.is_empty() || !released.is_empty() {
+            records.extend(self.records_of_work(released));
         }
         self.index.append_records(&records)?;
         if let Err(error) = self.place_files(&plan, staging) {
@@ -101,8 +106,17 @@ impl<'a> LockedMap<'a> {
     ///
     /// # Errors
     /// As the system.
-    pub(super) fn begin_without_messages(&mut self) -> Result<(), StoreError> {
-        Ok(self.index.append_records(&[record_of_work()])?)
+    pub(super) fn begin_without_messages(&mut self, released: &[u32]) -> Result<(), StoreError> {
+        let records = self.records_of_work(released);
+        Ok(self.index.append_records(&records)?)
+    }
+
+    fn records_of_work(&self, released: &[u32]) -> Vec<LogRecord> {
+        let mut known: Vec<u32> =
+            released.iter().copied().filter(|map_uid| self.map.get(*map_uid).is_some()).collect();
+        known.sort_unstable();
+        known.dedup();
+        records_of_work(&known)
     }
 
     /// The same, and takes file ids up to `highest`.
@@ -111,7 +125,7 @@ impl<'a> LockedMap<'a> {
     /// As the system.
     pub(super) fn begin_with_file_ids(&mut self, highest: Option<u32>) -> Result<(), StoreError> {
         let changes = MapChanges { highest_file_id: highest, ..MapChanges::default() };
-        let records = if changes.is_empty() { vec![record_of_work()] } else { changes.records() };
+        let records = if changes.is_empty() { records_of_work(&[]) } else { changes.records() };
         Ok(self.index.append_records(&records)?)
     }
 

@@ -175,11 +175,15 @@ impl MapChanges {
     }
 }
 
-/// A record that changes nothing. While the log does not say that it has been carried out, everybody knows that somebody is
-/// at work, or crashed.
+/// Records that change nothing. While the log does not say that they have been carried out, everybody knows that somebody is
+/// at work, or crashed, and which messages may have lost references by it: each of `released` changes by nothing.
 #[must_use]
-pub fn record_of_work() -> LogRecord {
-    LogRecord::external(intro_of_references())
+pub fn records_of_work(released: &[u32]) -> Vec<LogRecord> {
+    let mut changes = vec![intro_of_references()];
+    if !released.is_empty() {
+        changes.push(Change::ExtensionIncrement(released.iter().map(|map_uid| (*map_uid, 0)).collect()));
+    }
+    changes.into_iter().map(LogRecord::external).collect()
 }
 
 fn encode_places(places: &[(u32, MapPlace)]) -> Vec<u8> {

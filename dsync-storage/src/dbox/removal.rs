@@ -42,7 +42,7 @@ pub(super) fn delete(
         return Err(StoreError::new(ErrorKind::Changed, text));
     }
     if let Some(map) = &mut map {
-        map.begin_without_messages()?;
+        map.begin_without_messages(&all_numbers(&snapshot))?;
     }
     // Sessions that have the mailbox open see it, and stop using it.
     index.append_records(&[LogRecord::external(Change::IndexDeleted)])?;

@@ -8,6 +8,7 @@ use dsync_core::model::{
 };
 use dsync_core::store::{Capabilities, ErrorKind, MailStore, Mailbox, StoreError};
 
+use super::commit::lock_map;
 use super::mailbox::DboxMailbox;
 use super::purge::{self, PurgeReport};
 use super::shared::Shared;
@@ -15,6 +16,7 @@ use super::storage::Storage;
 use super::{listing, removal};
 use crate::fs::mutation;
 use crate::fs::unique;
+use crate::index::files::read_index;
 use crate::list::build::Build;
 use crate::list::changes;
 use crate::list::context::{Context, invalid_name, refuse_inbox};
@@ -170,6 +172,19 @@ impl DboxStore {
     }
 }
 
+impl DboxStore {
+    /// Finishes or takes back what somebody was about to do to the map and crashed, also if nothing is to be changed: else a
+    /// server finds it out, and rebuilds all. What stands in the way is named when the map is needed.
+    fn settle_map(&self) {
+        let Some(storage) = &self.shared.storage else { return };
+        if let Ok(Some(state)) = read_index(storage.map_files())
+            && state.log_tail != state.log_end
+        {
+            let _ = lock_map(&self.shared, storage, &self.context().permissions());
+        }
+    }
+}
+
 impl MailStore for DboxStore {
     fn location(&self) -> String {
         self.context().location.clone()
@@ -189,6 +204,7 @@ impl MailStore for DboxStore {
     fn tree(&mut self) -> Result<MailboxTree, StoreError> {
         if !self.context().read_only && !self.cleaned {
             self.remove_abandoned()?;
+            self.settle_map();
         }
         listing::tree(&self.shared)
     }
