@@ -49,7 +49,8 @@ fn main() -> Result<(), Box<dyn Error>> {
             let at = |location: &str| location.replace(':', &format!(":{}/", root.display()));
             let count = messages.to_string();
             let started = Instant::now();
-            let output = Command::new(std::env::current_exe()?).args([step, &count, &at(first), &at(second)]).output()?;
+            let output =
+                Command::new(std::env::current_exe()?).args([step, &count, &at(first), &at(second)]).output()?;
             if !output.status.success() {
                 return Err(format!("{what}: {}", String::from_utf8_lossy(&output.stderr)).into());
             }

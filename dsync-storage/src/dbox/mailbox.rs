@@ -223,9 +223,10 @@ impl Mailbox for DboxMailbox {
         let committed = target.commit(&work, &mut staging, self.build.take())?;
         self.paths = committed.paths;
         list_changes::note_identity(&self.shared.context, identity_before, identity)?;
-        let records = plan.records();
         let problems = if plan.lost.is_empty() { Vec::new() } else { std::mem::take(&mut self.snapshot.problems) };
         self.shared.note_saved(&plan, &committed.stored, &self.paths);
+        drop(changes);
+        let records = plan.messages.into_iter().map(|message| message.record).collect();
         self.snapshot = Snapshot::after(&self.shared, &self.paths, records, committed.stored, plan.lost, problems)?;
         Ok(())
     }
