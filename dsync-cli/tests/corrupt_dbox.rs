@@ -22,14 +22,32 @@ fn places(store: &Store) -> Places {
     table.lines().skip(1).map(place).collect()
 }
 
-/// A store that has been in use, with an index in each place and something in each log.
-fn worn(dovecot: &Dovecot, driver: Driver) -> Store {
-    let store = dovecot.store_of("worn", driver.setting("mdbox_rotate_size = 20k"));
-    build::long_lived(&store);
-    build::maintain(&store);
-    build::a_day_of_work(&store, 1, "somebody");
-    store.assert_no_complaints();
-    store
+/// Stores that have been in use, with an index in each place and something in each log; to be copied.
+struct Worn {
+    mdbox: Store,
+    sdbox: Store,
+    // After the stores in it.
+    _dovecot: Dovecot,
+}
+
+impl Worn {
+    fn new() -> Self {
+        let dovecot = Dovecot::new();
+        let [mdbox, sdbox] = [Driver::Mdbox, Driver::Sdbox].map(|driver| {
+            let store = dovecot.store_of(driver.name(), driver.setting("mdbox_rotate_size = 20k"));
+            build::long_lived(&store);
+            build::maintain(&store);
+            build::a_day_of_work(&store, 1, "somebody");
+            store.assert_no_complaints();
+            store
+        });
+        Self { mdbox, sdbox, _dovecot: dovecot }
+    }
+
+    fn copy(&self, dovecot: &Dovecot, driver: Driver) -> Store {
+        let original = if driver == Driver::Mdbox { &self.mdbox } else { &self.sdbox };
+        dovecot.copy_of(original, "worn")
+    }
 }
 
 /// New mail, a flag, an expunge. Returns the place of what was expunged.
@@ -61,9 +79,10 @@ fn assert_named(run: &Run, harm: &Harm) {
 
 #[test]
 fn what_can_be_read_arrives_in_an_empty_place() {
+    let worn = Worn::new();
     for_each_damage(|damage| {
         let dovecot = Dovecot::new();
-        let source = worn(&dovecot, damage.driver);
+        let source = worn.copy(&dovecot, damage.driver);
         let destination = dovecot.store("destination");
         let all = places(&source);
         let (intact, harm) = (source.copy_apart(), (damage.spoil)(&source));
@@ -86,10 +105,11 @@ fn what_can_be_read_arrives_in_an_empty_place() {
 
 #[test]
 fn what_cannot_be_read_is_not_removed_from_a_backup() {
+    let worn = Worn::new();
     for_each_damage(|damage| {
         for driver in [Driver::Maildir, damage.driver] {
             let dovecot = Dovecot::new();
-            let (source, destination) = (worn(&dovecot, damage.driver), dovecot.store_of("destination", driver));
+            let (source, destination) = (worn.copy(&dovecot, damage.driver), dovecot.store_of("destination", driver));
             dovecot.backup(&source, &destination).assert_done();
             let mut kept = places(&destination);
             kept.remove(&change(&source));
@@ -114,9 +134,10 @@ fn what_cannot_be_read_is_not_removed_from_a_backup() {
 
 #[test]
 fn a_damaged_side_of_a_mirror_gets_back_what_it_lost() {
+    let worn = Worn::new();
     for_each_damage(|damage| {
         let dovecot = Dovecot::new();
-        let (damaged, other) = (worn(&dovecot, damage.driver), dovecot.store("other"));
+        let (damaged, other) = (worn.copy(&dovecot, damage.driver), dovecot.store("other"));
         dovecot.mirror(&damaged, &other).assert_done();
         let gone = change(&other);
         let all = places(&other);
@@ -128,8 +149,7 @@ fn a_damaged_side_of_a_mirror_gets_back_what_it_lost() {
         assert_still_repairable(&damaged, repairable, &gone);
         heal(&damaged, &harm);
         run_until_done(&dovecot, &["mirror"], &damaged, &other);
-        let seen = Snapshot::of(&damaged);
-        assert_equal(&seen, &Snapshot::of(&other));
+        assert_equal_but_repaired(&damaged, &other, &harm);
         assert_has(&places(&damaged), &all, "in the end");
         for store in [&damaged, &other] {
             store.assert_no_complaints();
@@ -140,9 +160,10 @@ fn a_damaged_side_of_a_mirror_gets_back_what_it_lost() {
 
 #[test]
 fn a_damaged_destination_loses_nothing_that_can_be_repaired() {
+    let worn = Worn::new();
     for_each_damage(|damage| {
         let dovecot = Dovecot::new();
-        let (destination, source) = (worn(&dovecot, damage.driver), dovecot.store("source"));
+        let (destination, source) = (worn.copy(&dovecot, damage.driver), dovecot.store("source"));
         dovecot.backup(&destination, &source).assert_done();
         let gone = change(&source);
         let harm = (damage.spoil)(&destination);
@@ -151,7 +172,7 @@ fn a_damaged_destination_loses_nothing_that_can_be_repaired() {
         assert_still_repairable(&destination, repairable, &gone);
         heal(&destination, &harm);
         run_until_done(&dovecot, &["backup"], &source, &destination);
-        assert_equal(&Snapshot::of(&source), &Snapshot::of(&destination));
+        assert_equal_but_repaired(&source, &destination, &harm);
         destination.assert_no_complaints();
         assert_sound(&destination);
     });
@@ -180,6 +201,12 @@ fn assert_still_repairable(store: &Store, mut before: BTreeSet<String>, expunged
     let after = repaired(store);
     let lost: Vec<_> = before.difference(&after).collect();
     assert!(lost.is_empty(), "Dovecot would have got these back: {lost:#?}");
+}
+
+/// What Dovecot makes of the rest of a message is what it takes for that message.
+fn assert_equal_but_repaired(left: &Store, right: &Store, harm: &Harm) {
+    let seen = |store| Snapshot::of(store).without_content_of(&harm.remade);
+    assert_equal(&seen(left), &seen(right));
 }
 
 /// What Dovecot did when it repaired something may take a second run.

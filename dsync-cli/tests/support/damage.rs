@@ -25,6 +25,8 @@ pub struct Harm {
     /// What a message about it has to name.
     pub named: PathBuf,
     pub cost: Cost,
+    /// GUIDs of messages of which a repair may make others, from what is left.
+    pub remade: BTreeSet<String>,
 }
 
 /// What cannot be read any more.
@@ -129,9 +131,14 @@ fn chosen_file(store: &Store) -> Vec<Stored> {
 
 fn harm<'a>(messages: impl IntoIterator<Item = &'a Stored>) -> Harm {
     let messages: Vec<_> = messages.into_iter().collect();
-    Harm {
-        named: messages[0].path.clone(),
-        cost: Cost::Messages(messages.iter().map(|it| it.guid.clone()).collect()),
+    let guids: BTreeSet<_> = messages.iter().map(|it| it.guid.clone()).collect();
+    Harm { named: messages[0].path.clone(), cost: Cost::Messages(guids.clone()), remade: guids }
+}
+
+impl Harm {
+    /// In an index.
+    fn beside(named: PathBuf, cost: Cost) -> Self {
+        Self { named, cost, remade: BTreeSet::new() }
     }
 }
 
@@ -200,7 +207,10 @@ fn spoil_metadata(store: &Store) -> Harm {
         let metadata = message.windows(4).rposition(|it| it == b"\n\x01\x03\n").unwrap();
         message[metadata..].fill(0xa5);
     });
-    harm([chosen])
+    let mut harm = harm([chosen]);
+    // Dovecot goes on to the next metadata that it finds.
+    harm.remade.extend(messages.get(2).map(|next| next.guid.clone()));
+    harm
 }
 
 /// The map UIDs of messages that mailboxes show.
@@ -224,7 +234,7 @@ fn move_a_place(store: &Store) -> Harm {
 fn set_counts(store: &Store, count: u16) -> Harm {
     let counts: Vec<_> = used(store).into_iter().step_by(3).map(|it| (it, count.to_le_bytes().to_vec())).collect();
     dbox::append_to_map(store, "ref", &counts, true);
-    Harm { named: map_index(store), cost: Cost::Nothing }
+    Harm::beside(map_index(store), Cost::Nothing)
 }
 
 fn lower_counts(store: &Store) -> Harm {
@@ -239,7 +249,7 @@ fn leave_the_tail(store: &Store) -> Harm {
     let (map_uid, record) = dbox::map(store).into_iter().find(|(_, it)| it.references == 1).unwrap();
     let count = u16::try_from(record.references).unwrap().to_le_bytes().to_vec();
     dbox::append_to_map(store, "ref", &[(map_uid, count)], false);
-    Harm { named: map_index(store), cost: Cost::Nothing }
+    Harm::beside(map_index(store), Cost::Nothing)
 }
 
 fn map_index(store: &Store) -> PathBuf {
@@ -256,7 +266,7 @@ fn log_of(index: &Path) -> PathBuf {
 
 fn spoil_index(store: &Store, index: &Path, cost: Cost) -> Harm {
     change(store, index, |bytes| bytes.fill(0xa5));
-    Harm { named: index.to_owned(), cost }
+    Harm::beside(index.to_owned(), cost)
 }
 
 fn spoil_log(store: &Store, index: &Path, cost: Cost) -> Harm {
@@ -267,12 +277,12 @@ fn spoil_log(store: &Store, index: &Path, cost: Cost) -> Harm {
         bytes[60..middle].fill(0xa5);
     });
     // It may be that the index has what was there.
-    Harm { named: index.to_owned(), cost }
+    Harm::beside(index.to_owned(), cost)
 }
 
 fn cut_log(store: &Store, index: &Path, cost: Cost) -> Harm {
     change(store, &log_of(index), |bytes| bytes.truncate(20));
-    Harm { named: index.to_owned(), cost }
+    Harm::beside(index.to_owned(), cost)
 }
 
 fn remove_index(index: &Path, cost: Cost) -> Harm {
@@ -282,5 +292,5 @@ fn remove_index(index: &Path, cost: Cost) -> Harm {
             fs::remove_file(entry.path()).unwrap();
         }
     }
-    Harm { named: index.parent().unwrap().to_owned(), cost }
+    Harm::beside(index.parent().unwrap().to_owned(), cost)
 }

@@ -78,6 +78,13 @@ impl Dovecot {
         self.store_of(name, Driver::Maildir.with(options))
     }
 
+    /// An exact copy of a store, also of one of another Dovecot, under a name of its own.
+    pub fn copy_of(&self, original: &Store, name: &str) -> Store {
+        let copy = self.store_of(name, original.setup.clone());
+        copy.fill_from(original);
+        copy
+    }
+
     /// The store `name` of any kind. It need not exist yet.
     pub fn store_of(&self, name: &str, setup: impl Into<Setup>) -> Store {
         let place = self.directory.path().to_owned();
@@ -211,7 +218,8 @@ impl Store {
         self.user.adopt(&self.path);
         let output = self.command(&["force-resync", "*"]).stderr(Stdio::piped()).output().unwrap();
         let said = String::from_utf8_lossy(&output.stderr);
-        let announced = ["fscking index file", "rebuilding indexes", "Rebuilding index"];
+        // Nor that it made a file of that name in an earlier repair.
+        let announced = ["fscking index file", "rebuilding indexes", "Rebuilding index", ".broken"];
         for line in said.lines().filter(|line| announced.iter().all(|it| !line.contains(it))) {
             writeln!(self.log_file(), "{line}").unwrap();
         }
@@ -227,7 +235,7 @@ impl Store {
             self.command(&["force-resync", "*"]).output().unwrap();
             let said = self.log().len();
             let read = self.command(&["fetch", "guid text", "mailbox", "*"]).output().unwrap();
-            is_readable = read.status.success();
+            is_readable = read.status.success() && !self.log().contains("Failed to fix");
             if self.log().len() == said {
                 break;
             }
@@ -239,9 +247,7 @@ impl Store {
     /// Puts everything back that is in a copy.
     pub fn restore(&self, copy: &Self) {
         self.remove();
-        let status = Command::new("cp").arg("-a").arg(&copy.path).arg(&self.path).status().unwrap();
-        assert!(status.success(), "copying {} failed", copy.path.display());
-        self.point_at_alternative();
+        self.fill_from(copy);
     }
 
     /// Moves those messages of INBOX into the alternative storage that a query finds, if there is such a storage.
@@ -306,11 +312,15 @@ impl Store {
         let number = COPIES.fetch_add(1, Ordering::Relaxed);
         let name = format!("{}-copy-{number}", self.name);
         let copy = Self { path: self.place.join(&name), log: log(&name), name, ..self.clone() };
-        let status = Command::new("cp").arg("-a").arg(&self.path).arg(&copy.path).status().unwrap();
-        assert!(status.success(), "copying {} failed", self.path.display());
-        copy.point_at_alternative();
+        copy.fill_from(self);
         copy.write_configuration();
         copy
+    }
+
+    fn fill_from(&self, original: &Self) {
+        let status = Command::new("cp").arg("-a").arg(&original.path).arg(&self.path).status().unwrap();
+        assert!(status.success(), "copying {} failed", original.path.display());
+        self.point_at_alternative();
     }
 
     /// A dbox knows by a link where its alternative storage was when it was last used.

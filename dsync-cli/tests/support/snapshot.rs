@@ -1,6 +1,6 @@
 //! Everything that clients of a store can see, as plain facts that can be compared.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 use super::imap::listed;
@@ -79,6 +79,21 @@ impl Snapshot {
     pub fn without(mut self, fields: &[&str]) -> Self {
         for facts in self.subjects.values_mut() {
             facts.retain(|field, _| !fields.contains(&field.as_str()));
+        }
+        self
+    }
+
+    /// The same without the content of the messages with these GUIDs, and without what is counted from it.
+    #[must_use]
+    pub fn without_content_of(mut self, guids: &BTreeSet<String>) -> Self {
+        if guids.is_empty() {
+            return self;
+        }
+        for facts in self.subjects.values_mut() {
+            let is_one = facts.get("guid").is_some_and(|guid| guids.contains(&*String::from_utf8_lossy(guid)));
+            let is_content =
+                |field: &str| ["BODY[]", "RFC822.SIZE", "size.physical", "size.virtual"].contains(&field);
+            facts.retain(|field, _| !(["vsize", "LIST"].contains(&field.as_str()) || is_one && is_content(field)));
         }
         self
     }
