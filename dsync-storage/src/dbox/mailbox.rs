@@ -61,6 +61,16 @@ impl DboxMailbox {
         Self { shared, name, paths, permissions, snapshot, staging: None, build: Some(build) }
     }
 
+    /// What crashed runs left in the mailbox of an sdbox, where new messages wait too.
+    fn remove_abandoned(&self) -> Result<(), StoreError> {
+        if self.shared.storage.is_none() && self.staging.is_none() && self.build.is_none() {
+            for directory in [Some(&self.paths.mails), self.paths.alt.as_ref()].into_iter().flatten() {
+                hidden::remove_abandoned_in(directory, HiddenPlaces::DBOX.prefix)?;
+            }
+        }
+        Ok(())
+    }
+
     fn staging(&mut self) -> &mut Staging {
         let (directory, rotate_size) = match &self.shared.storage {
             Some(storage) => (storage.primary().to_owned(), Some(self.shared.settings.rotate_size)),
@@ -198,6 +208,7 @@ impl Mailbox for DboxMailbox {
             Some(_) => Some(self.shared.context.naming.stored_parts(&self.name).join("/")),
             None => None,
         };
+        self.remove_abandoned()?;
         let number = self.staging().add(message, body, name.as_deref().map(str::as_bytes))?;
         self.share_last(message)?;
         Ok(SavedBody(number))
