@@ -113,11 +113,17 @@ impl Target<'_> {
             Some(_) => Some(list_changes::lock(&self.shared.context)?),
             None => None,
         };
+        let is_new = build.is_some();
         let build = build.zip(list_lock);
-        match &self.shared.storage {
-            Some(storage) => self.commit_multi(storage, work, staging, build),
-            None => self.commit_single(work, staging, build),
+        let committed = match &self.shared.storage {
+            Some(storage) => self.commit_multi(storage, work, staging, build)?,
+            None => self.commit_single(work, staging, build)?,
+        };
+        if is_new {
+            // A server may hold the lock of its list index while it waits for one of those that are released by now.
+            list_changes::note(&self.shared.context, &[], &[])?;
         }
+        Ok(committed)
     }
 
     fn commit_multi(
@@ -263,9 +269,7 @@ impl Target<'_> {
         let Some((build, lock)) = build else { return Ok(self.paths.clone()) };
         build.sync()?;
         let is_taken = |target: &MailboxPaths| is_mailbox(&target.mails);
-        let paths = build.publish(&lock, self.name, self.permissions, &is_taken)?;
-        list_changes::note(&self.shared.context, &[], &[])?;
-        Ok(paths)
+        build.publish(&lock, self.name, self.permissions, &is_taken)
     }
 
     /// Gives the files of an sdbox their names. No message loses its own before the index says so.
