@@ -215,12 +215,13 @@ impl Mailbox for DboxMailbox {
     }
 
     fn commit(&mut self, changes: MailboxChanges) -> Result<(), StoreError> {
+        let mut changes = changes;
         self.shared.context.refuse_if_read_only()?;
         let identity_before = self.snapshot.status.identity;
         let wanted = changes.identity.or(identity_before);
         let identity: MailboxIdentity =
             list_changes::decide_identity(&self.shared.context, wanted, &self.permissions)?;
-        let mut plan = commit_plan::plan(&self.snapshot, &changes, identity)?;
+        let mut plan = commit_plan::plan(&self.snapshot, &mut changes, identity)?;
         for message in &mut plan.messages {
             message.record.saved.get_or_insert_with(now);
         }
