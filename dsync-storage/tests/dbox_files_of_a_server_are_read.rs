@@ -95,7 +95,7 @@ fn check(name: &str, shown: impl Fn(&Path, &Row) -> bool, suffix: impl Fn(&Path)
             let files = AttachmentFiles { directory: Some(&attachments), suffix: &suffix(&path) };
             let body = content::open_message(range, &message.metadata, &files, &path).unwrap().read_all().unwrap();
             let guid = message.metadata.guid().unwrap();
-            let same = |row: &&Row| row["guid"].as_bytes() == guid.as_bytes() && shown(&path, row);
+            let same = |row: &&Row| row["guid"].as_bytes() == &*guid.text() && shown(&path, row);
             let rows: Vec<_> = rows.iter().filter(same).collect();
             if !rows.is_empty() {
                 assert_as_shown(&message, &body, &rows, &path);

@@ -1,6 +1,8 @@
 //! Globally unique identifiers of mailboxes and of messages.
 
+use std::cmp::Ordering;
 use std::fmt;
+use std::ops::Deref;
 
 use sha1::{Digest, Sha1};
 
@@ -45,21 +47,66 @@ impl fmt::Debug for MailboxGuid {
 ///
 /// The dbox formats use 32 hexadecimal digits, Maildir the base name of the first file that held the message.
 /// Never empty and never holding NUL, LF or CR. The bytes need not be UTF-8.
-#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct MessageGuid(Box<[u8]>);
+#[derive(Clone, PartialEq, Eq, Hash)]
+pub struct MessageGuid(Form);
+
+/// There may be millions in memory, and nearly all of a dbox are of the short form.
+#[derive(Clone, PartialEq, Eq, Hash)]
+enum Form {
+    /// 32 lower-case hexadecimal digits.
+    Short([u8; 16]),
+    /// Anything else.
+    Long(Box<[u8]>),
+}
+
+/// The bytes of a [`MessageGuid`].
+#[derive(Clone, Copy, Debug)]
+pub struct GuidText<'a>(Text<'a>);
+
+#[derive(Clone, Copy, Debug)]
+enum Text<'a> {
+    Short([u8; 32]),
+    Long(&'a [u8]),
+}
+
+impl Deref for GuidText<'_> {
+    type Target = [u8];
+    fn deref(&self) -> &[u8] {
+        match &self.0 {
+            Text::Short(digits) => digits,
+            Text::Long(bytes) => bytes,
+        }
+    }
+}
 
 impl MessageGuid {
     /// A GUID, or `None` if `bytes` is empty or holds NUL, LF or CR.
     #[must_use]
     pub fn new(bytes: &[u8]) -> Option<Self> {
         let valid = !bytes.is_empty() && !bytes.iter().any(|byte| matches!(byte, 0 | b'\n' | b'\r'));
-        valid.then(|| Self(bytes.into()))
+        if !valid {
+            return None;
+        }
+        let is_lower_case = !bytes.iter().any(u8::is_ascii_uppercase);
+        Some(Self(match decode_hex(bytes).filter(|_| is_lower_case) {
+            Some(short) => Form::Short(short),
+            None => Form::Long(bytes.into()),
+        }))
     }
 
     /// The bytes of the string.
+    ///
+    /// ```
+    /// use dsync_core::model::MessageGuid;
+    /// let guid = MessageGuid::new(b"00112233445566778899aabbccddeeff").unwrap();
+    /// assert_eq!(&*guid.text(), b"00112233445566778899aabbccddeeff");
+    /// ```
     #[must_use]
-    pub fn as_bytes(&self) -> &[u8] {
-        &self.0
+    pub fn text(&self) -> GuidText<'_> {
+        GuidText(match &self.0 {
+            Form::Short(bytes) => Text::Short(encode_hex(bytes)),
+            Form::Long(bytes) => Text::Long(bytes),
+        })
     }
 
     /// The form for places that have room for 16 bytes only: 32 hexadecimal digits are decoded, of any other
@@ -72,8 +119,12 @@ impl MessageGuid {
     /// ```
     #[must_use]
     pub fn to_128(&self) -> [u8; 16] {
-        decode_hex(&self.0).unwrap_or_else(|| {
-            let digest = Sha1::digest(&self.0);
+        let bytes = match &self.0 {
+            Form::Short(bytes) => return *bytes,
+            Form::Long(bytes) => bytes,
+        };
+        decode_hex(bytes).unwrap_or_else(|| {
+            let digest = Sha1::digest(bytes);
             let mut short = [0; 16];
             short.copy_from_slice(&digest[4..20]);
             short
@@ -81,9 +132,21 @@ impl MessageGuid {
     }
 }
 
+impl PartialOrd for MessageGuid {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl Ord for MessageGuid {
+    fn cmp(&self, other: &Self) -> Ordering {
+        self.text().cmp(&other.text())
+    }
+}
+
 impl fmt::Display for MessageGuid {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        super::escape::write_escaped(f, &String::from_utf8_lossy(&self.0))
+        super::escape::write_escaped(f, &String::from_utf8_lossy(&self.text()))
     }
 }
 
@@ -100,6 +163,16 @@ fn decode_hex(text: &[u8]) -> Option<[u8; 16]> {
         *byte = hex_digit(pair[0])? << 4 | hex_digit(pair[1])?;
     }
     Some(bytes)
+}
+
+fn encode_hex(bytes: &[u8; 16]) -> [u8; 32] {
+    const DIGITS: &[u8; 16] = b"0123456789abcdef";
+    let mut text = [0; 32];
+    for (pair, byte) in text.chunks_exact_mut(2).zip(bytes) {
+        pair[0] = DIGITS[usize::from(byte >> 4)];
+        pair[1] = DIGITS[usize::from(byte & 0xf)];
+    }
+    text
 }
 
 fn hex_digit(digit: u8) -> Option<u8> {
@@ -126,6 +199,24 @@ mod tests {
         assert_eq!(hex.to_128()[15], 0xff);
         let name = MessageGuid::new(b"1795440904.M938973P28562.vm,S=24,W=28").unwrap();
         assert_eq!(name.to_128()[..4], [0x7c, 0x42, 0xdf, 0x9f]);
+    }
+
+    #[test]
+    fn a_message_guid_keeps_its_spelling_and_order() {
+        let mut texts: [&[u8]; 6] = [
+            b"00112233445566778899aabbccddeeff",
+            b"00112233445566778899AABBCCDDEEFF",
+            b"00112233445566778899aabbccddeef",
+            b"0011223344556677889",
+            b"g",
+            b"00112233445566778899aabbccddeefe",
+        ];
+        let mut guids = texts.map(|text| MessageGuid::new(text).unwrap());
+        guids.iter().zip(texts).for_each(|(guid, text)| assert_eq!(&*guid.text(), text));
+        texts.sort_unstable();
+        guids.sort();
+        guids.iter().zip(texts).for_each(|(guid, text)| assert_eq!(&*guid.text(), text));
+        assert_eq!(size_of::<MessageGuid>(), 24);
     }
 
     #[test]

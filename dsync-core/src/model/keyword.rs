@@ -51,8 +51,9 @@ impl fmt::Debug for Keyword {
 /// let set: Keywords = ["b", "a", "b"].iter().filter_map(|name| Keyword::new(name)).collect();
 /// assert_eq!(set.iter().map(Keyword::as_str).collect::<Vec<_>>(), ["a", "b"]);
 /// ```
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Keywords(Arc<[Keyword]>);
+#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+// Most messages have none, and there may be millions in memory.
+pub struct Keywords(Option<Arc<Vec<Keyword>>>);
 
 impl Keywords {
     /// The empty set.
@@ -64,18 +65,22 @@ impl Keywords {
     /// Whether there is none.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.0.is_empty()
+        self.0.is_none()
     }
 
     /// How many there are.
     #[must_use]
     pub fn len(&self) -> usize {
-        self.0.len()
+        self.as_slice().len()
     }
 
     /// In byte order of their names.
     pub fn iter(&self) -> std::slice::Iter<'_, Keyword> {
-        self.0.iter()
+        self.as_slice().iter()
+    }
+
+    fn as_slice(&self) -> &[Keyword] {
+        self.0.as_deref().map_or(&[], Vec::as_slice)
     }
 
     /// The keyword of the set that a mailbox takes for the same as `name`.
@@ -93,13 +98,7 @@ impl Keywords {
     /// Whether `keyword` is in the set, by its exact spelling.
     #[must_use]
     pub fn contains(&self, keyword: &Keyword) -> bool {
-        self.0.binary_search(keyword).is_ok()
-    }
-}
-
-impl Default for Keywords {
-    fn default() -> Self {
-        Self(Arc::from([]))
+        self.as_slice().binary_search(keyword).is_ok()
     }
 }
 
@@ -108,7 +107,7 @@ impl FromIterator<Keyword> for Keywords {
         let mut keywords: Vec<_> = keywords.into_iter().collect();
         keywords.sort();
         keywords.dedup();
-        Self(keywords.into())
+        Self((!keywords.is_empty()).then(|| Arc::new(keywords)))
     }
 }
 

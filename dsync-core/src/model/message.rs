@@ -1,6 +1,7 @@
 //! One message as a mailbox lists it, and the list of all of them.
 
 use std::fmt;
+use std::ops::Deref;
 
 use sha1::{Digest, Sha1};
 
@@ -25,10 +26,33 @@ pub struct MessageRecord {
     /// SAVEDATE: when it was put into this mailbox; `None` if the store cannot tell.
     pub saved: Option<Timestamp>,
     /// The POP3 UIDL that is stored with the message; `None` lets the server derive it from UID and UIDVALIDITY.
-    /// No space or control character.
-    pub pop3_uidl: Option<Box<str>>,
+    pub pop3_uidl: Option<Pop3Uidl>,
     /// Its place in the POP3 listing before all messages without one; `None` for UID order.
     pub pop3_order: Option<u32>,
+}
+
+/// A POP3 UIDL: no space or control character.
+// Few messages have one, and there may be millions in memory.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Pop3Uidl(Box<Box<str>>);
+
+impl From<&str> for Pop3Uidl {
+    fn from(text: &str) -> Self {
+        Self(Box::new(text.into()))
+    }
+}
+
+impl Deref for Pop3Uidl {
+    type Target = str;
+    fn deref(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Debug for Pop3Uidl {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Pop3Uidl({:?})", &**self)
+    }
 }
 
 /// How to name one message of an open mailbox to its store.
@@ -150,7 +174,7 @@ impl MessageList {
             hash.update(record.saved.map_or(i64::MIN, Timestamp::seconds).to_le_bytes());
             hash.update(record.pop3_order.map_or(u64::MAX, u64::from).to_le_bytes());
             if with_guids {
-                hash_text(&mut hash, record.guid.as_bytes());
+                hash_text(&mut hash, &record.guid.text());
             }
             hash.update([u8::from(record.pop3_uidl.is_some())]);
             hash_text(&mut hash, record.pop3_uidl.as_deref().unwrap_or_default().as_bytes());
@@ -190,12 +214,17 @@ mod tests {
     }
 
     #[test]
+    fn a_record_takes_little_memory() {
+        assert!(size_of::<MessageRecord>() <= 96, "{}", size_of::<MessageRecord>());
+    }
+
+    #[test]
     fn uids_must_ascend_and_come_first() {
         assert!(MessageList::new(vec![record(Some(2), "a"), record(Some(2), "b")]).is_none());
         assert!(MessageList::new(vec![record(None, "a"), record(Some(2), "b")]).is_none());
         let list = MessageList::new(vec![record(Some(2), "a"), record(Some(9), "b"), record(None, "c")]).unwrap();
         assert_eq!((list.assigned().len(), list.unassigned().len()), (2, 1));
-        assert_eq!(list.get(Uid::new(9).unwrap()).unwrap().guid.as_bytes(), b"b");
+        assert_eq!(list.get(Uid::new(9).unwrap()).unwrap().guid.text()[..], b"b"[..]);
         assert_eq!(list.get(Uid::new(3).unwrap()), None);
     }
 

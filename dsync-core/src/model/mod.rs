@@ -17,11 +17,11 @@ mod selection;
 mod tree;
 
 pub use flags::Flags;
-pub use guid::{MailboxGuid, MessageGuid};
+pub use guid::{GuidText, MailboxGuid, MessageGuid};
 pub use history::{FlagHistory, HistoryRange, MailboxHistory, SyncPoint};
 pub use keyword::{Keyword, Keywords};
 pub use mailbox::{MailboxIdentity, MailboxStatus};
-pub use message::{MessageKey, MessageList, MessageRecord};
+pub use message::{MessageKey, MessageList, MessageRecord, Pop3Uidl};
 pub use name::MailboxName;
 pub use number::{ModSeq, Timestamp, Uid, UidValidity};
 pub use role::Role;

@@ -7,13 +7,13 @@
 //! 4. Write the index, and let a new mailbox appear.
 //! 5. Let go what is no longer used: count references, remove files.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use dsync_core::model::{MailboxName, MessageRecord, ModSeq, Uid, UidValidity};
 use dsync_core::store::{ErrorKind, MailboxChanges, Origin, StoreError};
 
-use super::commit_plan::{CommitPlan, Planned, Source};
+use super::commit_plan::{CommitPlan, Source};
 use super::header::{DboxHeader, MdboxRecord};
 use super::listing::is_mailbox;
 use super::locked_map::LockedMap;
@@ -113,11 +113,17 @@ impl Target<'_> {
             Some(_) => Some(list_changes::lock(&self.shared.context)?),
             None => None,
         };
+        let is_new = build.is_some();
         let build = build.zip(list_lock);
-        match &self.shared.storage {
-            Some(storage) => self.commit_multi(storage, work, staging, build),
-            None => self.commit_single(work, staging, build),
+        let committed = match &self.shared.storage {
+            Some(storage) => self.commit_multi(storage, work, staging, build)?,
+            None => self.commit_single(work, staging, build)?,
+        };
+        if is_new {
+            // A server may hold the lock of its list index while it waits for one of those that are released by now.
+            list_changes::note(&self.shared.context, &[], &[])?;
         }
+        Ok(committed)
     }
 
     fn commit_multi(
@@ -206,7 +212,7 @@ impl Target<'_> {
         // An mdbox keeps them in the index itself.
         let dates = match &self.shared.storage {
             Some(_) => Vec::new(),
-            None => save_dates(&work.plan.records()),
+            None => save_dates(work.plan.messages.iter().map(|message| &message.record)),
         };
         match index {
             Some(index) => Ok(index.change_to(&target, &dates)?),
@@ -224,17 +230,23 @@ impl Target<'_> {
         let highest_lost = lost.iter().map(|lost| lost.message.modseq).max().unwrap_or(0);
         let highest_modseq = changes.highest_modseq.max(ModSeq(highest_lost)).max(ModSeq::FIRST);
         let beyond_lost = lost.last().map_or(0, |lost| lost.message.uid.saturating_add(1));
-        let mut all = BTreeMap::new();
+        let mut messages = Vec::with_capacity(work.plan.messages.len().saturating_add(lost.len()));
+        let mut records = Vec::with_capacity(messages.capacity());
+        let mut lost = lost.iter().peekable();
         for (planned, stored) in work.plan.messages.iter().zip(stored) {
-            if let Some(mut message) = target_message(&planned.record, highest_modseq) {
-                message.flags |= if stored.in_alt { IN_ALT } else { 0 };
-                all.insert(message.uid, (message, mdbox_record(&planned.record, *stored)));
+            let Some(mut message) = target_message(&planned.record, highest_modseq) else { continue };
+            while let Some(lost) = lost.next_if(|lost| lost.message.uid < message.uid) {
+                messages.push(lost.message.clone());
+                records.push(lost.record);
             }
+            message.flags |= if stored.in_alt { IN_ALT } else { 0 };
+            messages.push(message);
+            records.push(mdbox_record(&planned.record, *stored));
         }
         for lost in lost {
-            all.insert(lost.message.uid, (lost.message.clone(), lost.record));
+            messages.push(lost.message.clone());
+            records.push(lost.record);
         }
-        let (messages, records): (Vec<_>, Vec<_>) = all.into_values().unzip();
         let mut extensions = header.extensions(self.shared.header_name());
         if self.shared.storage.is_some() {
             extensions.extend(MdboxRecord::extensions(&records));
@@ -257,9 +269,7 @@ impl Target<'_> {
         let Some((build, lock)) = build else { return Ok(self.paths.clone()) };
         build.sync()?;
         let is_taken = |target: &MailboxPaths| is_mailbox(&target.mails);
-        let paths = build.publish(&lock, self.name, self.permissions, &is_taken)?;
-        list_changes::note(&self.shared.context, &[], &[])?;
-        Ok(paths)
+        build.publish(&lock, self.name, self.permissions, &is_taken)
     }
 
     /// Gives the files of an sdbox their names. No message loses its own before the index says so.
@@ -355,13 +365,6 @@ impl Target<'_> {
             }
         }
         Ok(())
-    }
-}
-
-impl CommitPlan {
-    /// All messages, by ascending UID.
-    pub(super) fn records(&self) -> Vec<MessageRecord> {
-        self.messages.iter().map(|Planned { record, .. }| record.clone()).collect()
     }
 }
 

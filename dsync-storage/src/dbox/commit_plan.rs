@@ -45,20 +45,21 @@ pub(super) struct CommitPlan {
     pub(super) reuses_uids: bool,
 }
 
-/// Plans a commit on `before`. The GUID of the mailbox will be that of `identity`.
+/// Plans a commit on `before`. The GUID of the mailbox will be that of `identity`. The new messages are taken out of `changes`.
 ///
 /// # Errors
 /// If the changes do not fit the mailbox.
 pub(super) fn plan(
     before: &Snapshot,
-    changes: &MailboxChanges,
+    changes: &mut MailboxChanges,
     identity: MailboxIdentity,
 ) -> Result<CommitPlan, StoreError> {
     let mut plan = CommitPlan { lost: before.lost.clone(), ..CommitPlan::default() };
     plan.released.extend(&before.doomed);
     plan.keep_and_release(before, changes)?;
-    for (SavedBody(number), record) in &changes.add {
-        plan.messages.push(Planned { record: record.clone(), source: Source::Saved(*number) });
+    plan.messages.reserve_exact(changes.add.len());
+    for (SavedBody(number), record) in std::mem::take(&mut changes.add) {
+        plan.messages.push(Planned { record, source: Source::Saved(number) });
     }
     plan.messages.sort_by_key(|message| message.record.uid);
     plan.refuse_contradictions()?;
@@ -181,3 +182,6 @@ fn header(before: &Snapshot, messages: &[Planned], lost: &[Lost], identity: Mail
         },
     }
 }
+
+#[cfg(test)]
+mod tests;

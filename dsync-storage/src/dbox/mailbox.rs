@@ -61,6 +61,16 @@ impl DboxMailbox {
         Self { shared, name, paths, permissions, snapshot, staging: None, build: Some(build) }
     }
 
+    /// What crashed runs left in the mailbox of an sdbox, where new messages wait too.
+    fn remove_abandoned(&self) -> Result<(), StoreError> {
+        if self.shared.storage.is_none() && self.staging.is_none() && self.build.is_none() {
+            for directory in [Some(&self.paths.mails), self.paths.alt.as_ref()].into_iter().flatten() {
+                hidden::remove_abandoned_in(directory, HiddenPlaces::DBOX.prefix)?;
+            }
+        }
+        Ok(())
+    }
+
     fn staging(&mut self) -> &mut Staging {
         let (directory, rotate_size) = match &self.shared.storage {
             Some(storage) => (storage.primary().to_owned(), Some(self.shared.settings.rotate_size)),
@@ -198,18 +208,20 @@ impl Mailbox for DboxMailbox {
             Some(_) => Some(self.shared.context.naming.stored_parts(&self.name).join("/")),
             None => None,
         };
+        self.remove_abandoned()?;
         let number = self.staging().add(message, body, name.as_deref().map(str::as_bytes))?;
         self.share_last(message)?;
         Ok(SavedBody(number))
     }
 
     fn commit(&mut self, changes: MailboxChanges) -> Result<(), StoreError> {
+        let mut changes = changes;
         self.shared.context.refuse_if_read_only()?;
         let identity_before = self.snapshot.status.identity;
         let wanted = changes.identity.or(identity_before);
         let identity: MailboxIdentity =
             list_changes::decide_identity(&self.shared.context, wanted, &self.permissions)?;
-        let mut plan = commit_plan::plan(&self.snapshot, &changes, identity)?;
+        let mut plan = commit_plan::plan(&self.snapshot, &mut changes, identity)?;
         for message in &mut plan.messages {
             message.record.saved.get_or_insert_with(now);
         }
@@ -223,9 +235,10 @@ impl Mailbox for DboxMailbox {
         let committed = target.commit(&work, &mut staging, self.build.take())?;
         self.paths = committed.paths;
         list_changes::note_identity(&self.shared.context, identity_before, identity)?;
-        let records = plan.records();
         let problems = if plan.lost.is_empty() { Vec::new() } else { std::mem::take(&mut self.snapshot.problems) };
         self.shared.note_saved(&plan, &committed.stored, &self.paths);
+        drop(changes);
+        let records = plan.messages.into_iter().map(|message| message.record).collect();
         self.snapshot = Snapshot::after(&self.shared, &self.paths, records, committed.stored, plan.lost, problems)?;
         Ok(())
     }

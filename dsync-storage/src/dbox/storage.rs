@@ -109,6 +109,11 @@ impl Storage {
         &self.primary
     }
 
+    /// Where files can be, the first choice first.
+    pub(super) fn directories(&self) -> impl Iterator<Item = &Path> {
+        [Some(&self.primary), self.alt.as_ref()].into_iter().flatten().map(PathBuf::as_path)
+    }
+
     /// The files of the map.
     pub(super) fn map_files(&self) -> &IndexFiles {
         &self.map_files
@@ -142,7 +147,7 @@ impl Storage {
     /// The places where a file of this number can be, the first choice first.
     pub(super) fn paths(&self, file_id: u32) -> impl Iterator<Item = PathBuf> {
         let name = format!("m.{file_id}");
-        [Some(&self.primary), self.alt.as_ref()].into_iter().flatten().map(move |directory| directory.join(&name))
+        self.directories().map(move |directory| directory.join(&name))
     }
 
     /// Opens a file by its number.
@@ -234,7 +239,7 @@ impl Storage {
     /// As the system.
     pub(super) fn file_ids(&self) -> Result<Vec<u32>, FsError> {
         let mut ids = Vec::new();
-        for directory in [Some(&self.primary), self.alt.as_ref()].into_iter().flatten() {
+        for directory in self.directories() {
             for entry in read::directory(directory)?.unwrap_or_default() {
                 ids.extend(number_after(entry.name.as_bytes(), b"m."));
             }

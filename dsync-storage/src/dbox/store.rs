@@ -166,7 +166,9 @@ impl DboxStore {
     fn remove_abandoned(&self) -> Result<(), StoreError> {
         hidden::remove_abandoned(self.context())?;
         if let Some(storage) = &self.shared.storage {
-            hidden::remove_abandoned_in(storage.primary(), HiddenPlaces::DBOX.prefix)?;
+            for directory in storage.directories() {
+                hidden::remove_abandoned_in(directory, HiddenPlaces::DBOX.prefix)?;
+            }
         }
         Ok(())
     }

@@ -90,8 +90,8 @@ pub fn target_message(record: &MessageRecord, highest_modseq: ModSeq) -> Option<
 
 /// The saved dates of messages, for a storage that has no other place for them.
 #[must_use]
-pub fn save_dates(records: &[MessageRecord]) -> Vec<(u32, u32)> {
-    records.iter().filter_map(|record| Some((record.uid?.get(), record.saved?.as_u32()))).collect()
+pub fn save_dates<'a>(records: impl IntoIterator<Item = &'a MessageRecord>) -> Vec<(u32, u32)> {
+    records.into_iter().filter_map(|record| Some((record.uid?.get(), record.saved?.as_u32()))).collect()
 }
 
 /// What the log knows about a range.

@@ -173,7 +173,7 @@ impl<'a> Planner<'a> {
         new_name: &mut dyn FnMut() -> String,
     ) -> Result<(), StoreError> {
         let uid = record.uid.ok_or_else(|| StoreError::new(ErrorKind::Impossible, "a new message needs a UID"))?;
-        let guid = record.guid.as_bytes();
+        let guid = &*record.guid.text();
         let own_name = can_be_base(guid) && sizes_agree(guid, sizes) && !self.taken.contains(guid);
         let base = if own_name {
             guid.to_vec()

@@ -18,7 +18,7 @@ use std::collections::{BTreeSet, HashMap};
 
 use dsync_core::model::{
     Flags, Keyword, Keywords, MailboxIdentity, MailboxStatus, MessageGuid, MessageList, MessageRecord, ModSeq,
-    SyncPoint, Timestamp, Uid, UidValidity,
+    Pop3Uidl, SyncPoint, Timestamp, Uid, UidValidity,
 };
 
 use super::file_name::{self, FileName};
@@ -268,7 +268,7 @@ impl Joiner<'_> {
 }
 
 /// An empty field means that the base name is the UIDL.
-fn uidl(entry: &UidListEntry, base: &[u8]) -> Option<Box<str>> {
+fn uidl(entry: &UidListEntry, base: &[u8]) -> Option<Pop3Uidl> {
     let value = entry.field(b'P')?;
     let value = if value.is_empty() { base } else { value };
     std::str::from_utf8(value).ok().map(Into::into)

@@ -2,7 +2,7 @@
 
 use std::collections::{HashMap, HashSet};
 
-use super::{Instance, MergeSide, Placed, SideMessage};
+use super::{Instance, MergeSide, Placed, SideMessage, SortKey};
 use crate::model::{Role, SyncPoint, Uid};
 
 /// The common part, decided.
@@ -60,7 +60,7 @@ impl CommonPart {
     /// A message that was expunged under one UID and is there again under another was moved, by a client or by the
     /// solution of a conflict. What the other side did to it under its old UID is not lost.
     fn follow_moves(&mut self, sides: [&MergeSide; 2]) {
-        let mut counts: [HashMap<&[u8], usize>; 2] = Default::default();
+        let mut counts: [HashMap<SortKey<'_>, usize>; 2] = Default::default();
         for role in Role::BOTH {
             for instance in &self.new[role.index()] {
                 if let Some(message) = sides[role.index()].messages.get(instance.index) {
@@ -71,7 +71,7 @@ impl CommonPart {
         for role in Role::BOTH {
             for instance in std::mem::take(&mut self.gone[role.index()]) {
                 let Some(message) = sides[role.index()].messages.get(instance.index) else { continue };
-                let others = counts[role.other().index()].get(message.sort_key()).copied().unwrap_or(0);
+                let others = counts[role.other().index()].get(&message.sort_key()).copied().unwrap_or(0);
                 let own = counts[role.index()].entry(message.sort_key()).or_default();
                 if *own < others {
                     *own += 1;

@@ -18,7 +18,8 @@ use std::collections::BTreeMap;
 use super::LAST_UID;
 use super::headroom::headroom;
 use crate::model::{
-    FlagHistory, MailboxIdentity, MailboxStatus, MessageKey, MessageRecord, ModSeq, Role, SyncPoint, Uid, UidValidity,
+    FlagHistory, MailboxIdentity, MailboxStatus, MessageGuid, MessageKey, MessageRecord, ModSeq, Role, SyncPoint,
+    Uid, UidValidity,
 };
 
 use common::CommonPart;
@@ -36,6 +37,13 @@ pub struct SideMessage {
     pub content: Option<[u8; 16]>,
 }
 
+/// By what messages are put into order: the checksum of their bytes, or their GUID.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+enum SortKey<'a> {
+    Content(&'a [u8; 16]),
+    Guid(&'a MessageGuid),
+}
+
 impl SideMessage {
     /// Whether both are the same message.
     fn is_same(&self, other: &Self) -> bool {
@@ -46,10 +54,10 @@ impl SideMessage {
     }
 
     /// By what new messages are put into an order that both sides agree on.
-    fn sort_key(&self) -> &[u8] {
+    fn sort_key(&self) -> SortKey<'_> {
         match &self.content {
-            Some(content) => content,
-            None => self.record.guid.as_bytes(),
+            Some(content) => SortKey::Content(content),
+            None => SortKey::Guid(&self.record.guid),
         }
     }
 

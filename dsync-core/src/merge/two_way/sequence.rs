@@ -6,7 +6,7 @@
 
 use std::collections::HashMap;
 
-use super::{LAST_UID, MergeSide, SideMessage};
+use super::{LAST_UID, MergeSide, SideMessage, SortKey};
 use crate::model::{Role, Uid};
 
 /// A message of one side.
@@ -92,7 +92,7 @@ fn stay(placed: &mut Vec<Placed>, sides: [&MergeSide; 2], from: [Option<usize>; 
 
 fn merge_lists(sides: [&MergeSide; 2], new: &[Vec<Instance>; 2]) -> Vec<Entry> {
     let mut entries: Vec<Entry> = Vec::with_capacity(new[0].len().saturating_add(new[1].len()));
-    let mut seen: HashMap<&[u8], Vec<usize>> = HashMap::new();
+    let mut seen: HashMap<SortKey<'_>, Vec<usize>> = HashMap::new();
     let (mut masters, mut slaves) = (new[0].iter().peekable(), new[1].iter().peekable());
     loop {
         let heads = [masters.peek().copied(), slaves.peek().copied()];
@@ -102,9 +102,9 @@ fn merge_lists(sides: [&MergeSide; 2], new: &[Vec<Instance>; 2]) -> Vec<Entry> {
             [Some(_), None] => [true, false],
             [None, Some(_)] => [false, true],
             [Some(master), Some(slave)] => {
-                let key = |message: &SideMessage| {
-                    (message.sort_key().to_vec(), message.record.uid.is_none(), message.record.uid)
-                };
+                fn key(message: &SideMessage) -> (SortKey<'_>, bool, Option<Uid>) {
+                    (message.sort_key(), message.record.uid.is_none(), message.record.uid)
+                }
                 match key(master).cmp(&key(slave)) {
                     std::cmp::Ordering::Less => [true, false],
                     std::cmp::Ordering::Greater => [false, true],

@@ -78,7 +78,7 @@ impl Metadata {
         if let Some(order) = message.pop3_order.filter(|order| *order > 0) {
             metadata.push(b'O', order.to_string().as_bytes());
         }
-        metadata.push(b'G', message.guid.as_bytes());
+        metadata.push(b'G', &message.guid.text());
         if let Some(mailbox) = message.first_mailbox {
             metadata.push(b'B', mailbox);
         }

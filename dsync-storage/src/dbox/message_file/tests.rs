@@ -107,7 +107,7 @@ fn odd_metadata_is_carried_along() {
     let (metadata, length) = Metadata::decode(&[&lines[..], b"rest"].concat()).unwrap();
     assert_eq!(length, lines.len());
     assert_eq!(metadata.encode(), lines);
-    assert_eq!(metadata.guid().unwrap().as_bytes(), b"first");
+    assert_eq!(&*metadata.guid().unwrap().text(), b"first");
     assert_eq!((metadata.received(), metadata.virtual_size(), metadata.pop3_order()), (Timestamp(0), None, None));
     assert_eq!((metadata.pop3_uidl(), metadata.first_mailbox()), (Some("a b"), None));
 }

@@ -77,10 +77,10 @@ fn the_uidlist_says_uid_guid_and_pop3_data() {
     }
     .join();
     let [a, b, c] = joined.messages.records() else { panic!("{joined:?}") };
-    assert_eq!((a.uid, a.guid.as_bytes()), (Uid::new(2), &b"other"[..]));
+    assert_eq!((a.uid, &*a.guid.text()), (Uid::new(2), &b"other"[..]));
     assert_eq!((a.pop3_uidl.as_deref(), a.pop3_order), (Some("U"), Some(5)));
     assert_eq!((b.uid, b.pop3_uidl.as_deref()), (Uid::new(3), Some("b")));
-    assert_eq!((c.uid, c.guid.as_bytes()), (None, &b"c"[..]));
+    assert_eq!((c.uid, &*c.guid.text()), (None, &b"c"[..]));
     assert_eq!((joined.status.uid_next.get(), joined.status.first_recent_uid), (20, Uid::new(3)));
 }
 
