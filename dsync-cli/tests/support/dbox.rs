@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use super::dovecot::files_below;
 use super::history::View;
 use super::history::outcome::differences;
-use super::{Driver, Store};
+use super::{Driver, Store, mutf7};
 
 /// A message in a file of a dbox.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -160,13 +160,20 @@ pub fn assert_map_is_right(store: &Store) {
     assert!(wrong.is_empty(), "messages counted and shown, in {}: {wrong:#?}\n{}", store.location(), store.log());
 }
 
-/// Removes the files of an sdbox whose messages no mailbox shows: a run that is killed between an expunge and the removal of
+/// Removes the files of an sdbox that its mailboxes do not show: a run that is killed between an expunge and the removal of
 /// the file leaves it, as Dovecot does.
 pub fn remove_remains(store: &Store) {
-    let shown = shown(store);
-    let remains = stored(store).into_iter().filter(|it| !shown.contains_key(&it.guid));
-    if store.driver() == Driver::Sdbox {
-        remains.for_each(|it| fs::remove_file(it.path).unwrap());
+    if store.driver() != Driver::Sdbox {
+        return;
+    }
+    let table = store.doveadm(&["-f", "tab", "fetch", "mailbox uid", "mailbox", "*"]);
+    let shown: BTreeSet<_> = table.lines().skip(1).map(|row| row.replace('\t', "/dbox-Mails/u.")).collect();
+    let root = store.root().join("mailboxes");
+    for path in mail_files(store) {
+        let name = mutf7::decode(path.strip_prefix(&root).unwrap().to_str().unwrap());
+        if !shown.contains(&name) {
+            fs::remove_file(path).unwrap();
+        }
     }
 }
 
