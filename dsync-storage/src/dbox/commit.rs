@@ -4,8 +4,8 @@
 //! 2. Lock: the list of mailboxes for a new one, the map of an mdbox, the index of the mailbox. If the index is not as it was
 //!    when the changes were decided, stop.
 //! 3. Give the new messages their names: in an mdbox through the [map](super::locked_map).
-//! 4. Write the index, and let a new mailbox appear.
-//! 5. Let go what is no longer used: count references, remove files.
+//! 4. Count references, write the index, and let a new mailbox appear.
+//! 5. Remove files that are no longer used.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -154,12 +154,14 @@ impl Target<'_> {
         }
         let first = map.as_ref().map_or(work.plan.header.first, |map| map.map().uid_validity);
         let header = DboxHeader { first, ..work.plan.header };
+        if let Some(map) = &mut map {
+            let released: Vec<u32> = work.plan.released.iter().map(|(_, map_uid)| *map_uid).collect();
+            map.count(&added, &released)?;
+        }
         self.write_index(index, work, &header, &stored)?;
         let paths = self.publish(build)?;
         if let Some(map) = map {
-            let released: Vec<u32> = work.plan.released.iter().map(|(_, map_uid)| *map_uid).collect();
-            let changes = map.counted(&added, &released);
-            map.finish(&changes)?;
+            map.done()?;
         }
         Ok(Committed { paths, stored })
     }

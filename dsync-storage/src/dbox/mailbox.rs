@@ -46,9 +46,13 @@ impl DboxMailbox {
         let snapshot = snapshot::look(&shared, &paths)?;
         if !shared.context.read_only {
             shared.note_files(&paths, &snapshot);
-            if shared.storage.is_none() {
+            match &shared.storage {
+                // What was cut off after the mailbox itself was complete is nobody's work any more. If it cannot be put
+                // right, whoever changes the map is told why.
+                Some(storage) if storage.is_in_work() => drop(commit::lock_map(&shared, storage, &permissions)),
                 // The storage of an mdbox was cleaned with the roots.
-                hidden::remove_abandoned_in(&paths.mails, HiddenPlaces::DBOX.prefix)?;
+                Some(_) => {}
+                None => hidden::remove_abandoned_in(&paths.mails, HiddenPlaces::DBOX.prefix)?,
             }
         }
         Ok(Self { shared, name, paths, permissions, snapshot, staging: None, build: None })

@@ -90,7 +90,8 @@ pub(super) fn settle(shared: &Shared, storage: &Storage, map: LockedMap<'_>) -> 
         let wanted = actual.get(&entry.map_uid).copied().unwrap_or(0).min(MOST_REFERENCES.into());
         let wanted = u16::try_from(wanted).unwrap_or(MOST_REFERENCES);
         let was_added = work.added.contains(&entry.map_uid);
-        if wanted == 0 && entry.references > 0 && was_added {
+        let was_counted = work.counted.contains(&entry.map_uid);
+        if wanted == 0 && entry.references > 0 && was_added && !was_counted {
             let text = "a server crashed while it was saving a message, and only it can finish that";
             return Err(corrupt(text));
         }
@@ -99,7 +100,7 @@ pub(super) fn settle(shared: &Shared, storage: &Storage, map: LockedMap<'_>) -> 
             changes.remove.push(entry.map_uid);
             let place = cut.entry(entry.place.file_id).or_insert(u64::MAX);
             *place = (*place).min(entry.place.offset.into());
-        } else if wanted > entry.references || wanted < entry.references && work.counted.contains(&entry.map_uid) {
+        } else if wanted > entry.references || wanted < entry.references && was_counted {
             changes.count.push((entry.map_uid, i32::from(wanted).saturating_sub(entry.references.into())));
         }
     }

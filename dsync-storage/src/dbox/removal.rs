@@ -42,7 +42,7 @@ pub(super) fn delete(
         return Err(StoreError::new(ErrorKind::Changed, text));
     }
     if let Some(map) = &mut map {
-        map.begin_without_messages()?;
+        map.count(&[], &all_numbers(&snapshot))?;
     }
     // Sessions that have the mailbox open see it, and stop using it.
     index.append_records(&[LogRecord::external(Change::IndexDeleted)])?;
@@ -51,8 +51,7 @@ pub(super) fn delete(
         mutation::sync_directory(level)?;
     }
     if let Some(map) = map {
-        let changes = map.counted(&[], &all_numbers(&snapshot));
-        map.finish(&changes)?;
+        map.done()?;
     }
     drop(index);
     let gone = remove_rest(paths)?;

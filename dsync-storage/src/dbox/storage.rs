@@ -39,6 +39,8 @@ pub(super) struct Storage {
 #[derive(Debug, Default)]
 struct Cache {
     map: Option<(Marks, Arc<Map>)>,
+    /// Whether somebody was just changing that map, or crashed.
+    in_work: bool,
     /// The files that were used last, the latest at the end.
     open: Vec<(u32, Arc<MessageFile>)>,
     scattered: Option<Arc<Vec<Scattered>>>,
@@ -134,9 +136,16 @@ impl Storage {
         let map = Map::of_view(&state.view)
             .map_err(|error| corrupt(&format!("{}: {error}", lossy(&self.map_files.main()))))?;
         let map = Arc::new(map);
+        let mut cache = self.cache();
         // If it changed meanwhile the marks are those of before, so that it is read again next time.
-        self.cache().map = Some((before, Arc::clone(&map)));
+        cache.map = Some((before, Arc::clone(&map)));
+        cache.in_work = state.log_tail != state.log_end;
         Ok(map)
+    }
+
+    /// Whether somebody was changing the map when it was last read: one who is still at it, or who crashed.
+    pub(super) fn is_in_work(&self) -> bool {
+        self.cache().in_work
     }
 
     /// The places where a file of this number can be, the first choice first.
