@@ -109,8 +109,12 @@ impl Target<'_> {
         build: Option<Build>,
     ) -> Result<Committed, StoreError> {
         staging.sync()?;
-        let list_lock = match build {
-            Some(_) => Some(list_changes::lock(&self.shared.context)?),
+        let list_lock = match &build {
+            Some(build) => {
+                let lock = list_changes::lock(&self.shared.context)?;
+                build.refuse_if_taken(&lock, self.name, &is_taken)?;
+                Some(lock)
+            }
             None => None,
         };
         let build = build.zip(list_lock);
@@ -154,11 +158,16 @@ impl Target<'_> {
         }
         let first = map.as_ref().map_or(work.plan.header.first, |map| map.map().uid_validity);
         let header = DboxHeader { first, ..work.plan.header };
-        if let Some(map) = &mut map {
-            let released: Vec<u32> = work.plan.released.iter().map(|(_, map_uid)| *map_uid).collect();
-            map.count(&added, &released)?;
+        let released: Vec<u32> = work.plan.released.iter().map(|(_, map_uid)| *map_uid).collect();
+        let mut count = || map.as_mut().map_or(Ok(()), |map| map.count(&added, &released));
+        // What is hidden does not count yet.
+        if build.is_none() {
+            count()?;
         }
         self.write_index(index, work, &header, &stored)?;
+        if build.is_some() {
+            count()?;
+        }
         let paths = self.publish(build)?;
         if let Some(map) = map {
             map.done()?;
@@ -258,7 +267,6 @@ impl Target<'_> {
     fn publish(&self, build: Option<(Build, ListLock)>) -> Result<MailboxPaths, StoreError> {
         let Some((build, lock)) = build else { return Ok(self.paths.clone()) };
         build.sync()?;
-        let is_taken = |target: &MailboxPaths| is_mailbox(&target.mails);
         let paths = build.publish(&lock, self.name, self.permissions, &is_taken)?;
         list_changes::note(&self.shared.context, &[], &[])?;
         Ok(paths)
@@ -387,6 +395,10 @@ fn refuse_if_purged(map: &LockedMap<'_>, staging: &Staging) -> Result<(), StoreE
         }
     }
     Ok(())
+}
+
+fn is_taken(target: &MailboxPaths) -> bool {
+    is_mailbox(&target.mails)
 }
 
 fn not_saved() -> StoreError {
