@@ -132,6 +132,37 @@ fn the_next_run_after_a_crash_counts_references_anew() {
     });
 }
 
+#[test]
+fn a_deletion_that_a_server_did_not_complete_is_in_the_way_of_nothing_else() {
+    for driver in [Driver::Mdbox, Driver::Sdbox] {
+        let pair = Pair::of(Driver::Maildir, driver);
+        build::small(&pair.source);
+        pair.dovecot.backup(&pair.source, &pair.destination).assert_done();
+        dbox::mark_as_deleted(&pair.destination, "Work/Projects");
+        let mut imap = pair.source.imap();
+        imap.append("INBOX", "", &mail::plain("new"));
+        imap.select("INBOX");
+        imap.copy("1", "Empty");
+        imap.logout();
+        if driver == Driver::Mdbox {
+            // And it was at work in the map.
+            dbox::append_to_map(&pair.destination, "ref", &[(1, vec![2, 0])], false);
+        }
+        let run = pair.dovecot.backup(&pair.source, &pair.destination);
+        run.assert_done_but(&["Work/Projects"]);
+        let shown = dbox::shown(&pair.destination);
+        let expected: usize = Snapshot::of(&pair.source).message_count() - 12;
+        assert_eq!(shown.values().sum::<u32>() as usize, expected);
+        if driver == Driver::Mdbox {
+            let location = format!("mail_location={}", pair.destination.location());
+            pair.dovecot.dsync(&["-o", &location, "purge"]).assert_done();
+        }
+        // Nothing of it is gone.
+        assert_eq!(dbox::copies(&pair.destination).len(), dbox::shown(&pair.source).len());
+        pair.destination.assert_no_complaints();
+    }
+}
+
 /// Starts two-way runs and kills them after longer and longer times, then lets one finish. Both sides then hold `count`
 /// messages.
 fn interrupt_mirrors_and_finish(dovecot: &Dovecot, stores: [&Store; 2], count: usize) {

@@ -200,6 +200,15 @@ pub fn append_to_map(store: &Store, extension: &str, records: &[(u32, Vec<u8>)],
     store.adopt();
 }
 
+/// Marks a mailbox as one that is being deleted, as a program does before it takes it apart.
+pub fn mark_as_deleted(store: &Store, mailbox: &str) {
+    let path = store.root_by("INDEX").join(format!("mailboxes/{mailbox}/dbox-Mails/dovecot.index.log"));
+    let mut log = fs::read(&path).unwrap();
+    push_record(&mut log, 0x1002_0000, &[0; 4]);
+    fs::write(&path, log).unwrap();
+    store.adopt();
+}
+
 /// A record of a log: its size in words with seven bits a byte, its type, its content.
 fn push_record(log: &mut Vec<u8>, kind: u32, content: &[u8]) {
     let words = u32::try_from(content.len().div_ceil(4) + 2).unwrap();

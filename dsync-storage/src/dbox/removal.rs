@@ -44,12 +44,13 @@ pub(super) fn delete(
     if let Some(map) = &mut map {
         map.count(&[], &all_numbers(&snapshot))?;
     }
-    // Sessions that have the mailbox open see it, and stop using it.
-    index.append_records(&[LogRecord::external(Change::IndexDeleted)])?;
     mutation::rename(&paths.mails, &hidden)?;
     if let Some(level) = paths.mails.parent() {
         mutation::sync_directory(level)?;
     }
+    // Sessions that have the mailbox open see it, and stop using it: until now they wait for the lock. Any earlier, and a
+    // crash would leave a mailbox that is there and that nobody can open.
+    index.append_records(&[LogRecord::external(Change::IndexDeleted)])?;
     if let Some(map) = map {
         map.done()?;
     }
