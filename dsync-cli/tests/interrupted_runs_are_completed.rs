@@ -7,8 +7,8 @@ mod support;
 
 use std::time::Duration;
 
-use support::dbox::{assert_sound, remove_remains};
-use support::{Dovecot, Driver, Snapshot, Store, assert_equal, build};
+use support::dbox::{self, assert_sound, remove_remains};
+use support::{Dovecot, Driver, Pair, Snapshot, Store, assert_equal, build, mail};
 
 /// Starts runs and kills them after longer and longer times, then lets one finish.
 fn interrupt_and_finish(dovecot: &Dovecot, source: &Store, destination: &Store) {
@@ -65,6 +65,103 @@ fn interrupt_backups(driver: Driver) {
     imap.expunge("3");
     imap.logout();
     interrupt_and_finish(&dovecot, &source, &destination);
+}
+
+/// What happens to an mdbox that every run changes its map for: a message comes, one is copied, one goes, and a mailbox is
+/// deleted with one that is nowhere else.
+fn change_what_is_stored(store: &Store) {
+    let mut imap = store.imap();
+    imap.select("INBOX");
+    imap.append("INBOX", "", &mail::plain("new"));
+    imap.copy("1", "INBOX");
+    imap.expunge("2");
+    imap.command("UNSELECT");
+    imap.delete("Gone");
+    imap.logout();
+}
+
+/// Calls `check` with a source and with a backup of it whose last run crashed: it had changed a mailbox, then the one or
+/// the other way, and had not yet said in the map that all is done.
+fn after_a_crash_before_the_end(check: impl Fn(&Pair)) {
+    for is_deletion in [false, true] {
+        let pair = Pair::of(Driver::Maildir, Driver::Mdbox);
+        let mut imap = pair.source.imap();
+        for subject in ["first", "second", "third"] {
+            imap.append("INBOX", "", &mail::plain(subject));
+        }
+        imap.create("Gone");
+        imap.append("Gone", "", &mail::plain("goes"));
+        imap.logout();
+        pair.dovecot.backup(&pair.source, &pair.destination).assert_done();
+        if is_deletion {
+            let mut imap = pair.source.imap();
+            imap.delete("Gone");
+            imap.logout();
+        } else {
+            change_what_is_stored(&pair.source);
+        }
+        pair.dovecot.backup(&pair.source, &pair.destination).assert_done();
+        dbox::cut_last_of_map(&pair.destination);
+        check(&pair);
+    }
+}
+
+#[test]
+fn a_server_that_comes_first_after_a_crash_loses_nothing_and_brings_nothing_back() {
+    after_a_crash_before_the_end(|pair| {
+        for _ in 0..2 {
+            // The first one finds that somebody crashed.
+            pair.destination.command(&["purge"]).output().unwrap();
+        }
+        assert_eq!(dbox::shown(&pair.destination), dbox::shown(&pair.source));
+        assert!(pair.destination.heal());
+        assert_eq!(dbox::shown(&pair.destination), dbox::shown(&pair.source));
+        pair.dovecot.backup(&pair.source, &pair.destination).assert_done();
+        assert_equal(&Snapshot::of(&pair.source), &Snapshot::of(&pair.destination));
+        pair.destination.assert_no_complaints();
+        assert_sound(&pair.destination);
+    });
+}
+
+#[test]
+fn the_next_run_after_a_crash_counts_references_anew() {
+    after_a_crash_before_the_end(|pair| {
+        pair.dovecot.backup(&pair.source, &pair.destination).assert_done();
+        assert_equal(&Snapshot::of(&pair.source), &Snapshot::of(&pair.destination));
+        pair.destination.assert_no_complaints();
+        assert_sound(&pair.destination);
+    });
+}
+
+#[test]
+fn a_deletion_that_a_server_did_not_complete_is_in_the_way_of_nothing_else() {
+    for driver in [Driver::Mdbox, Driver::Sdbox] {
+        let pair = Pair::of(Driver::Maildir, driver);
+        build::small(&pair.source);
+        pair.dovecot.backup(&pair.source, &pair.destination).assert_done();
+        dbox::mark_as_deleted(&pair.destination, "Work/Projects");
+        let mut imap = pair.source.imap();
+        imap.append("INBOX", "", &mail::plain("new"));
+        imap.select("INBOX");
+        imap.copy("1", "Empty");
+        imap.logout();
+        if driver == Driver::Mdbox {
+            // And it was at work in the map.
+            dbox::append_to_map(&pair.destination, "ref", &[(1, vec![2, 0])], false);
+        }
+        let run = pair.dovecot.backup(&pair.source, &pair.destination);
+        run.assert_done_but(&["Work/Projects"]);
+        let shown = dbox::shown(&pair.destination);
+        let expected: usize = Snapshot::of(&pair.source).message_count() - 12;
+        assert_eq!(shown.values().sum::<u32>() as usize, expected);
+        if driver == Driver::Mdbox {
+            let location = format!("mail_location={}", pair.destination.location());
+            pair.dovecot.dsync(&["-o", &location, "purge"]).assert_done();
+        }
+        // Nothing of it is gone.
+        assert_eq!(dbox::copies(&pair.destination).len(), dbox::shown(&pair.source).len());
+        pair.destination.assert_no_complaints();
+    }
 }
 
 /// Starts two-way runs and kills them after longer and longer times, then lets one finish. Both sides then hold `count`

@@ -229,6 +229,15 @@ pub fn append_to_map(store: &Store, extension: &str, records: &[(u32, Vec<u8>)],
     store.adopt();
 }
 
+/// Marks a mailbox as one that is being deleted, as a program does before it takes it apart.
+pub fn mark_as_deleted(store: &Store, mailbox: &str) {
+    let path = store.root_by("INDEX").join(format!("mailboxes/{mailbox}/dbox-Mails/dovecot.index.log"));
+    let mut log = fs::read(&path).unwrap();
+    push_record(&mut log, 0x1002_0000, &[0; 4]);
+    fs::write(&path, log).unwrap();
+    store.adopt();
+}
+
 /// A record of a log: its size in words with seven bits a byte, its type, its content.
 fn push_record(log: &mut Vec<u8>, kind: u32, content: &[u8]) {
     let words = u32::try_from(content.len().div_ceil(4) + 2).unwrap();
@@ -236,4 +245,31 @@ fn push_record(log: &mut Vec<u8>, kind: u32, content: &[u8]) {
     log.extend(kind.to_le_bytes());
     log.extend(content);
     log.resize(log.len().next_multiple_of(4), 0);
+}
+
+/// Takes back the last transaction of a map: a program crashed before it wrote that.
+pub fn cut_last_of_map(store: &Store) {
+    const BOUNDARY: u32 = 0x8_0000;
+    const EXTERNAL: u32 = 0x1000_0000;
+    let path = store.root_by("INDEX").join("storage/dovecot.map.index.log");
+    let log = fs::read(&path).unwrap();
+    let number = |at: usize| u32::from_le_bytes(log[at..at + 4].try_into().unwrap());
+    let (mut at, mut last, mut end_of_group, mut is_done) = (40, 40, 0, false);
+    while at < log.len() {
+        let words = log[at..at + 4].iter().fold(0, |words, byte| words << 7 | usize::from(byte & 0x7f));
+        let kind = number(at + 4);
+        let says_only_that_all_is_done = kind & 0xff == 0x20;
+        // It may be the end of the transaction before it, which was one write with it.
+        if at >= end_of_group && !(says_only_that_all_is_done && is_done) {
+            last = at;
+        }
+        // What asks to be carried out was written alone.
+        is_done = kind & EXTERNAL != 0;
+        if kind & BOUNDARY != 0 {
+            end_of_group = at + number(at + 8) as usize;
+        }
+        at += 4 * words;
+    }
+    fs::write(&path, &log[..last]).unwrap();
+    store.adopt();
 }

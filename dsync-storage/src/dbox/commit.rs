@@ -4,8 +4,8 @@
 //! 2. Lock: the list of mailboxes for a new one, the map of an mdbox, the index of the mailbox. If the index is not as it was
 //!    when the changes were decided, stop.
 //! 3. Give the new messages their names: in an mdbox through the [map](super::locked_map).
-//! 4. Write the index, and let a new mailbox appear.
-//! 5. Let go what is no longer used: count references, remove files.
+//! 4. Count references, write the index, and let a new mailbox appear.
+//! 5. Remove files that are no longer used.
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -109,8 +109,12 @@ impl Target<'_> {
         build: Option<Build>,
     ) -> Result<Committed, StoreError> {
         staging.sync()?;
-        let list_lock = match build {
-            Some(_) => Some(list_changes::lock(&self.shared.context)?),
+        let list_lock = match &build {
+            Some(build) => {
+                let lock = list_changes::lock(&self.shared.context)?;
+                build.refuse_if_taken(&lock, self.name, &is_taken)?;
+                Some(lock)
+            }
             None => None,
         };
         let is_new = build.is_some();
@@ -139,11 +143,10 @@ impl Target<'_> {
             false => None,
         };
         let index = self.lock_index(work, build.is_some())?;
-        let released: Vec<u32> = work.plan.released.iter().map(|(_, map_uid)| *map_uid).collect();
         let numbers = match &mut map {
             Some(map) => {
                 refuse_if_purged(map, staging)?;
-                map.begin(staging, self.shared.settings.rotate_size, &released)?
+                map.begin(staging, self.shared.settings.rotate_size)?
             }
             None => Vec::new(),
         };
@@ -161,11 +164,19 @@ impl Target<'_> {
         }
         let first = map.as_ref().map_or(work.plan.header.first, |map| map.map().uid_validity);
         let header = DboxHeader { first, ..work.plan.header };
+        let released: Vec<u32> = work.plan.released.iter().map(|(_, map_uid)| *map_uid).collect();
+        let mut count = || map.as_mut().map_or(Ok(()), |map| map.count(&added, &released));
+        // What is hidden does not count yet.
+        if build.is_none() {
+            count()?;
+        }
         self.write_index(index, work, &header, &stored)?;
+        if build.is_some() {
+            count()?;
+        }
         let paths = self.publish(build)?;
         if let Some(map) = map {
-            let changes = map.counted(&added, &released);
-            map.finish(&changes)?;
+            map.done()?;
         }
         Ok(Committed { paths, stored })
     }
@@ -268,7 +279,6 @@ impl Target<'_> {
     fn publish(&self, build: Option<(Build, ListLock)>) -> Result<MailboxPaths, StoreError> {
         let Some((build, lock)) = build else { return Ok(self.paths.clone()) };
         build.sync()?;
-        let is_taken = |target: &MailboxPaths| is_mailbox(&target.mails);
         build.publish(&lock, self.name, self.permissions, &is_taken)
     }
 
@@ -388,6 +398,10 @@ fn refuse_if_purged(map: &LockedMap<'_>, staging: &Staging) -> Result<(), StoreE
         }
     }
     Ok(())
+}
+
+fn is_taken(target: &MailboxPaths) -> bool {
+    is_mailbox(&target.mails)
 }
 
 fn not_saved() -> StoreError {

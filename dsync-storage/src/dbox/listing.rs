@@ -12,12 +12,24 @@ use crate::list::layout::{DBOX_MAILS, MailboxPaths};
 use crate::list::listing::{self, Walk};
 use crate::text::lossy;
 
+/// Who the mailbox in some directories is.
+type IdentityOf = fn(&Shared, &MailboxPaths) -> Result<MailboxIdentity, StoreError>;
+
 /// All names of the store.
 pub(super) fn tree(shared: &Shared) -> Result<MailboxTree, StoreError> {
+    list(shared, snapshot::identity)
+}
+
+/// The same; a mailbox that somebody is deleting is one like any other.
+pub(super) fn tree_with_deleted(shared: &Shared) -> Result<MailboxTree, StoreError> {
+    list(shared, snapshot::identity_though_deleted)
+}
+
+fn list(shared: &Shared, identity: IdentityOf) -> Result<MailboxTree, StoreError> {
     let context = &shared.context;
     listing::settled(context, &|| {
         let mut tree = MailboxTree::new();
-        let node_of = |paths: &MailboxPaths| node_of(shared, paths);
+        let node_of = |paths: &MailboxPaths| node_of(shared, paths, identity);
         Walk::new(context, &[DBOX_MAILS], &[DBOX_MAILS], &node_of).list(&mut tree)?;
         listing::add_subscriptions(context, &mut tree, &|| Ok(Vec::new()))?;
         Ok(tree)
@@ -29,11 +41,11 @@ pub(super) fn is_mailbox(mails: &Path) -> bool {
     mails.is_dir()
 }
 
-fn node_of(shared: &Shared, paths: &MailboxPaths) -> NodeKind {
+fn node_of(shared: &Shared, paths: &MailboxPaths, identity: IdentityOf) -> NodeKind {
     if let Err(error) = read::directory(&paths.mails) {
         return NodeKind::Unreadable(error.to_string());
     }
-    match snapshot::identity(shared, paths) {
+    match identity(shared, paths) {
         Ok(MailboxIdentity { guid, uid_validity }) => NodeKind::Mailbox { guid, uid_validity },
         Err(error) if error.kind() == ErrorKind::NotFound && !paths.mails.exists() => NodeKind::Directory,
         Err(error) => NodeKind::Unreadable(format!("{}: {error}", lossy(&paths.mails))),

@@ -1,17 +1,21 @@
 //! Changing the map of an mdbox, in the order that survives a crash at any point.
 //!
-//! 1. [`begin`](LockedMap::begin): new messages are entered, with no references yet, and those are named that will lose some;
-//!    the log does not say that this has been carried out. From here on everybody knows that somebody is at work, or crashed.
-//! 2. Files of messages get their names, then the mailbox is changed.
-//! 3. [`finish`](LockedMap::finish): references are counted, and in the same write the log says that all is done.
+//! 1. [`begin`](LockedMap::begin): new messages are entered, with no references yet, and their files get their names.
+//! 2. [`count`](LockedMap::count): references that come are counted, and those that go.
+//! 3. The mailbox is changed.
+//! 4. [`done`](LockedMap::done): the log says that all of this has been carried out. Until then everybody knows that somebody
+//!    is at work, or crashed. (Servers look only for what asks to be carried out, so nothing before this is marked as done
+//!    already. They do not stop a purge for it, so a message is counted before a mailbox refers to it.)
 //!
 //! After a crash in between, whoever locks the map next counts the references of all mailboxes, whatever they are. Nothing is
-//! ever referred to and thought to be garbage; new messages that no mailbox refers to are.
+//! ever referred to and thought to be garbage; messages that no mailbox refers to any more, or does not yet, are.
+
+use std::collections::BTreeMap;
 
 use dsync_core::store::{ErrorKind, StoreError};
 
 use super::growth::{self, Growing};
-use super::map::{Map, MapChanges, MapEntry, MapPlace, records_of_new_map, records_of_work};
+use super::map::{Map, MapChanges, MapEntry, MapPlace, records_of_new_map};
 use super::shared::corrupt;
 use super::staging::{StagedFile, StagedMessage, Staging};
 use super::storage::Storage;
@@ -79,18 +83,12 @@ impl<'a> LockedMap<'a> {
     ///
     /// # Errors
     /// As the system; nothing was entered then.
-    pub(super) fn begin(
-        &mut self,
-        staging: &mut Staging,
-        rotate_size: u64,
-        released: &[u32],
-    ) -> Result<Vec<u32>, StoreError> {
+    pub(super) fn begin(&mut self, staging: &mut Staging, rotate_size: u64) -> Result<Vec<u32>, StoreError> {
         let plan = self.plan(staging, rotate_size)?;
-        let mut records = plan.changes.records();
-        if records.is_empty() || !released.is_empty() {
-            records.extend(self.records_of_work(released));
+        if plan.changes.is_empty() {
+            return Ok(plan.numbers);
         }
-        self.index.append_records(&records)?;
+        self.index.append_records(&plan.changes.requests())?;
         if let Err(error) = self.place_files(&plan, staging) {
             let remove = plan.changes.add.iter().map(|entry| entry.map_uid).collect();
             let changes = MapChanges { remove, ..MapChanges::default() };
@@ -102,31 +100,38 @@ impl<'a> LockedMap<'a> {
         Ok(plan.numbers)
     }
 
-    /// The same for changes that enter no messages.
-    ///
-    /// # Errors
-    /// As the system.
-    pub(super) fn begin_without_messages(&mut self, released: &[u32]) -> Result<(), StoreError> {
-        let records = self.records_of_work(released);
-        Ok(self.index.append_records(&records)?)
-    }
-
-    fn records_of_work(&self, released: &[u32]) -> Vec<LogRecord> {
-        let mut known: Vec<u32> =
-            released.iter().copied().filter(|map_uid| self.map.get(*map_uid).is_some()).collect();
-        known.sort_unstable();
-        known.dedup();
-        records_of_work(&known)
-    }
-
-    /// The same, and takes file ids up to `highest`.
+    /// Begins without new messages, and takes file ids up to `highest`.
     ///
     /// # Errors
     /// As the system.
     pub(super) fn begin_with_file_ids(&mut self, highest: Option<u32>) -> Result<(), StoreError> {
-        let changes = MapChanges { highest_file_id: highest, ..MapChanges::default() };
-        let records = if changes.is_empty() { records_of_work(&[]) } else { changes.records() };
-        Ok(self.index.append_records(&records)?)
+        // Something has to be said, so that everybody knows.
+        let highest_file_id = highest.or(Some(self.map.highest_file_id));
+        Ok(self.index.append_records(&MapChanges { highest_file_id, ..MapChanges::default() }.requests())?)
+    }
+
+    /// Counts a reference that comes for each number in `add`, and one that goes for each in `release`. What the map does not
+    /// know, or knows to be unused already, is left as it is.
+    ///
+    /// # Errors
+    /// As the system; nothing was counted then.
+    pub(super) fn count(&mut self, add: &[u32], release: &[u32]) -> Result<(), StoreError> {
+        let changes = self.counted(add, release);
+        if changes.is_empty() {
+            return Ok(());
+        }
+        Ok(self.index.append_records(&changes.requests())?)
+    }
+
+    /// Says that all is done. If that gets lost with a power cut, everything is counted once more.
+    ///
+    /// # Errors
+    /// As the system.
+    pub(super) fn done(mut self) -> Result<(), StoreError> {
+        if self.is_settled() {
+            return Ok(());
+        }
+        Ok(self.index.mark_all_done()?)
     }
 
     fn place_files(&self, plan: &Plan, staging: &mut Staging) -> Result<(), StoreError> {
@@ -228,21 +233,17 @@ impl<'a> LockedMap<'a> {
         Ok(self.index.append_last_records(&changes.records())?)
     }
 
-    /// The changes that add and take away one reference for each of these numbers. What the map does not know, or knows to be
-    /// unused already, is left as it is.
-    pub(super) fn counted(&self, add: &[u32], release: &[u32]) -> MapChanges {
-        let mut differences: std::collections::BTreeMap<u32, i32> = std::collections::BTreeMap::new();
-        for map_uid in add {
-            let difference = differences.entry(*map_uid).or_default();
-            *difference = difference.saturating_add(1);
-        }
-        for map_uid in release {
-            let difference = differences.entry(*map_uid).or_default();
-            *difference = difference.saturating_sub(1);
+    fn counted(&self, add: &[u32], release: &[u32]) -> MapChanges {
+        let mut differences: BTreeMap<u32, i32> = BTreeMap::new();
+        for (map_uids, one) in [(add, 1), (release, -1)] {
+            for map_uid in map_uids {
+                let difference = differences.entry(*map_uid).or_default();
+                *difference = difference.saturating_add(one);
+            }
         }
         let count = differences.into_iter().filter_map(|(map_uid, difference)| {
             let known = i32::from(self.map.get(map_uid)?.references);
-            Some((map_uid, difference.max(known.checked_neg()?)))
+            Some((map_uid, difference.max(known.checked_neg()?))).filter(|(_, difference)| *difference != 0)
         });
         MapChanges { count: count.collect(), ..MapChanges::default() }
     }

@@ -46,10 +46,6 @@ impl DboxMailbox {
         let snapshot = snapshot::look(&shared, &paths)?;
         if !shared.context.read_only {
             shared.note_files(&paths, &snapshot);
-            if shared.storage.is_none() {
-                // The storage of an mdbox was cleaned with the roots.
-                hidden::remove_abandoned_in(&paths.mails, HiddenPlaces::DBOX.prefix)?;
-            }
         }
         Ok(Self { shared, name, paths, permissions, snapshot, staging: None, build: None })
     }

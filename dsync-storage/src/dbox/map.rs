@@ -142,9 +142,20 @@ impl MapChanges {
         *self == Self::default()
     }
 
-    /// The records of the transaction.
+    /// The records of the transaction, which has been carried out.
     #[must_use]
     pub fn records(&self) -> Vec<LogRecord> {
+        self.changes().into_iter().map(LogRecord::external).collect()
+    }
+
+    /// The records of the transaction, of which more has to be carried out than they say. As long as the log does not say
+    /// that this is done, servers know that somebody is at work, or crashed: they look for records of this kind only.
+    #[must_use]
+    pub fn requests(&self) -> Vec<LogRecord> {
+        self.changes().into_iter().map(LogRecord::request).collect()
+    }
+
+    fn changes(&self) -> Vec<Change> {
         let mut changes = Vec::new();
         if let Some(highest) = self.highest_file_id {
             changes.push(intro_of_places());
@@ -171,19 +182,8 @@ impl MapChanges {
         if !self.remove.is_empty() {
             changes.push(Change::ExpungeGuid(self.remove.iter().map(|map_uid| (*map_uid, [0; 16])).collect()));
         }
-        changes.into_iter().map(LogRecord::external).collect()
+        changes
     }
-}
-
-/// Records that change nothing. While the log does not say that they have been carried out, everybody knows that somebody is
-/// at work, or crashed, and which messages may have lost references by it: each of `released` changes by nothing.
-#[must_use]
-pub fn records_of_work(released: &[u32]) -> Vec<LogRecord> {
-    let mut changes = vec![intro_of_references()];
-    if !released.is_empty() {
-        changes.push(Change::ExtensionIncrement(released.iter().map(|map_uid| (*map_uid, 0)).collect()));
-    }
-    changes.into_iter().map(LogRecord::external).collect()
 }
 
 fn encode_places(places: &[(u32, MapPlace)]) -> Vec<u8> {

@@ -20,6 +20,7 @@ use crate::text::lossy;
 pub(super) type References = BTreeMap<u32, u32>;
 
 /// Calls `each` with what every mailbox says about each of its messages. What cannot be read is left out, and returned.
+/// A mailbox that somebody is deleting counts as long as it is there: if that fails a server takes the mark back.
 ///
 /// # Errors
 /// If the mailboxes cannot be listed.
@@ -28,7 +29,7 @@ pub(super) fn for_each_record(
     each: &mut dyn FnMut(MdboxRecord),
 ) -> Result<Option<StoreError>, StoreError> {
     let mut unreadable = None;
-    for (name, node) in &listing::tree(shared)? {
+    for (name, node) in &listing::tree_with_deleted(shared)? {
         match &node.kind {
             NodeKind::Unreadable(reason) => {
                 let text = format!("mailbox {name} cannot be read: {reason}");
@@ -40,7 +41,7 @@ pub(super) fn for_each_record(
         }
         let paths = shared.context.roots.of_mailbox(shared.context.naming, name);
         let paths = paths.map_err(|error| crate::list::context::invalid_name(&error))?;
-        let state = snapshot::index_files(&paths).and_then(|files| snapshot::read(shared, &files));
+        let state = snapshot::index_files(&paths).and_then(|files| snapshot::read_though_deleted(shared, &files));
         match state {
             Ok((state, _)) => {
                 for place in 0..state.view.messages().len() {
@@ -48,7 +49,7 @@ pub(super) fn for_each_record(
                 }
             }
             // It was deleted just now.
-            Err(error) if error.kind() == ErrorKind::NotFound => {}
+            Err(_) if !paths.mails.exists() => {}
             Err(error) => unreadable = Some(error),
         }
     }
@@ -90,7 +91,8 @@ pub(super) fn settle(shared: &Shared, storage: &Storage, map: LockedMap<'_>) -> 
         let wanted = actual.get(&entry.map_uid).copied().unwrap_or(0).min(MOST_REFERENCES.into());
         let wanted = u16::try_from(wanted).unwrap_or(MOST_REFERENCES);
         let was_added = work.added.contains(&entry.map_uid);
-        if wanted == 0 && entry.references > 0 && was_added {
+        let was_counted = work.counted.contains(&entry.map_uid);
+        if wanted == 0 && entry.references > 0 && was_added && !was_counted {
             let text = "a server crashed while it was saving a message, and only it can finish that";
             return Err(corrupt(text));
         }
@@ -99,7 +101,7 @@ pub(super) fn settle(shared: &Shared, storage: &Storage, map: LockedMap<'_>) -> 
             changes.remove.push(entry.map_uid);
             let place = cut.entry(entry.place.file_id).or_insert(u64::MAX);
             *place = (*place).min(entry.place.offset.into());
-        } else if wanted > entry.references || wanted < entry.references && work.counted.contains(&entry.map_uid) {
+        } else if wanted > entry.references || wanted < entry.references && was_counted {
             changes.count.push((entry.map_uid, i32::from(wanted).saturating_sub(entry.references.into())));
         }
     }

@@ -42,17 +42,17 @@ pub(super) fn delete(
         return Err(StoreError::new(ErrorKind::Changed, text));
     }
     if let Some(map) = &mut map {
-        map.begin_without_messages(&all_numbers(&snapshot))?;
+        map.count(&[], &all_numbers(&snapshot))?;
     }
-    // Sessions that have the mailbox open see it, and stop using it.
-    index.append_records(&[LogRecord::external(Change::IndexDeleted)])?;
     mutation::rename(&paths.mails, &hidden)?;
     if let Some(level) = paths.mails.parent() {
         mutation::sync_directory(level)?;
     }
+    // Sessions that have the mailbox open see it, and stop using it: until now they wait for the lock. Any earlier, and a
+    // crash would leave a mailbox that is there and that nobody can open.
+    index.append_records(&[LogRecord::external(Change::IndexDeleted)])?;
     if let Some(map) = map {
-        let changes = map.counted(&[], &all_numbers(&snapshot));
-        map.finish(&changes)?;
+        map.done()?;
     }
     drop(index);
     let gone = remove_rest(paths)?;

@@ -159,6 +159,22 @@ pub(super) fn index_files(paths: &MailboxPaths) -> Result<IndexFiles, StoreError
 /// [`ErrorKind::Corrupt`] if it is missing or cannot be understood, [`ErrorKind::NotFound`] if it says that the mailbox is
 /// deleted.
 pub(super) fn read(shared: &Shared, files: &IndexFiles) -> Result<(IndexState, DboxHeader), StoreError> {
+    let (state, header) = read_though_deleted(shared, files)?;
+    if state.view.is_deleted() {
+        let text = format!("the mailbox in {} is being deleted", lossy(files.directory()));
+        return Err(StoreError::new(ErrorKind::NotFound, text));
+    }
+    Ok((state, header))
+}
+
+/// The same, also of a mailbox that somebody is deleting: as long as it is there that may fail, and it comes back.
+///
+/// # Errors
+/// As [`read`], but for the last.
+pub(super) fn read_though_deleted(
+    shared: &Shared,
+    files: &IndexFiles,
+) -> Result<(IndexState, DboxHeader), StoreError> {
     let missing = || {
         // A server would make an empty mailbox of it. That it is empty must not be believed.
         let text = format!(
@@ -169,10 +185,6 @@ pub(super) fn read(shared: &Shared, files: &IndexFiles) -> Result<(IndexState, D
         StoreError::new(ErrorKind::Corrupt, text)
     };
     let state = read_index(files)?.ok_or_else(missing)?;
-    if state.view.is_deleted() {
-        let text = format!("the mailbox in {} is being deleted", lossy(files.directory()));
-        return Err(StoreError::new(ErrorKind::NotFound, text));
-    }
     let header = DboxHeader::of_view(&state.view, shared.header_name());
     let being_made = state.view.uid_validity() == 0 && state.view.next_uid() == 1;
     let header = header.or(being_made.then(DboxHeader::default)).ok_or_else(|| {
@@ -188,12 +200,25 @@ pub(super) fn read(shared: &Shared, files: &IndexFiles) -> Result<(IndexState, D
 /// As [`read`].
 pub(super) fn identity(shared: &Shared, paths: &MailboxPaths) -> Result<MailboxIdentity, StoreError> {
     let (state, header) = read(shared, &index_files(paths)?)?;
-    Ok(MailboxIdentity { guid: header.guid, uid_validity: UidValidity::new(state.view.uid_validity()) })
+    Ok(identity_of(&state.view, &header))
+}
+
+/// The same, also of a mailbox that somebody is deleting.
+///
+/// # Errors
+/// As [`read_though_deleted`].
+pub(super) fn identity_though_deleted(shared: &Shared, paths: &MailboxPaths) -> Result<MailboxIdentity, StoreError> {
+    let (state, header) = read_though_deleted(shared, &index_files(paths)?)?;
+    Ok(identity_of(&state.view, &header))
+}
+
+fn identity_of(view: &IndexView, header: &DboxHeader) -> MailboxIdentity {
+    MailboxIdentity { guid: header.guid, uid_validity: UidValidity::new(view.uid_validity()) }
 }
 
 fn status(view: &IndexView, header: &DboxHeader, count: usize) -> MailboxStatus {
     MailboxStatus {
-        identity: MailboxIdentity { guid: header.guid, uid_validity: UidValidity::new(view.uid_validity()) },
+        identity: identity_of(view, header),
         uid_next: Uid::new(view.next_uid()).unwrap_or(Uid::FIRST),
         message_count: u32::try_from(count).unwrap_or(u32::MAX),
         highest_modseq: Some(ModSeq(view.highest_modseq()).max(ModSeq::FIRST)),

@@ -444,6 +444,12 @@ impl LogRecord {
         Self { external: true, sync: false, change }
     }
 
+    /// Something that is to be carried out yet.
+    #[must_use]
+    pub fn request(change: Change) -> Self {
+        Self { external: false, sync: false, change }
+    }
+
     /// The bytes of the record.
     #[must_use]
     pub fn encode(&self) -> Vec<u8> {
@@ -466,7 +472,8 @@ pub fn encode_transaction(records: &[LogRecord]) -> Vec<u8> {
         return body;
     }
     let boundary = Change::Boundary(length_u32(body.len().saturating_add(12)));
-    let mut bytes = LogRecord::external(boundary).encode();
+    let external = records.iter().all(|record| record.external);
+    let mut bytes = LogRecord { external, sync: false, change: boundary }.encode();
     bytes.extend(body);
     bytes
 }

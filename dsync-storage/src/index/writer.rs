@@ -143,6 +143,19 @@ impl LockedIndex {
         Ok(())
     }
 
+    /// Says that everything in the log has been carried out. This may be lost with a power cut.
+    ///
+    /// # Errors
+    /// As [`append_records`](Self::append_records).
+    pub fn mark_all_done(&mut self) -> Result<(), IndexError> {
+        let mut bytes = Vec::new();
+        self.add_end_mark(&mut bytes)?;
+        self.write(&bytes)?;
+        self.state.log_end = self.state.log_end.saturating_add(bytes.len());
+        self.state.log_tail = self.state.log_end;
+        Ok(())
+    }
+
     fn append_applied(&mut self, records: &[LogRecord], bytes: &[u8]) -> Result<(), IndexError> {
         if self.state.unfinished {
             let reason = "the log ends in the middle of a record";
@@ -342,6 +355,11 @@ impl LockedIndex {
         if bytes.is_empty() {
             return Ok(());
         }
+        self.write(bytes)?;
+        Ok(mutation::sync_file(self.lock.file(), &self.files.log())?)
+    }
+
+    fn write(&self, bytes: &[u8]) -> Result<(), IndexError> {
         let path = self.files.log();
         let file = self.lock.file();
         let end = file.metadata().map_err(|error| FsError::new("read", &path, error))?.len();
@@ -350,7 +368,6 @@ impl LockedIndex {
             mutation::truncate(file, &path, end)?;
             return Err(error.into());
         }
-        mutation::sync_file(file, &path)?;
         Ok(())
     }
 

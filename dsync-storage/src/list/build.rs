@@ -89,18 +89,27 @@ impl Build {
         self.parts.iter().try_for_each(|part| mutation::sync_file_system(&part.hidden))
     }
 
+    /// # Errors
+    /// [`ErrorKind::Changed`] if a mailbox is in the place by now.
+    pub(crate) fn refuse_if_taken(
+        &self,
+        _lock: &ListLock,
+        name: &MailboxName,
+        is_taken: &dyn Fn(&MailboxPaths) -> bool,
+    ) -> Result<(), StoreError> {
+        if is_taken(&self.target) { Err(taken(name)) } else { Ok(()) }
+    }
+
     /// Puts the mailbox into its place, which it returns. `is_taken` says whether a mailbox is there by now. It must have
     /// been [synced](Self::sync).
     pub(crate) fn publish(
         self,
-        _lock: &ListLock,
+        lock: &ListLock,
         name: &MailboxName,
         permissions: &Permissions,
         is_taken: &dyn Fn(&MailboxPaths) -> bool,
     ) -> Result<MailboxPaths, StoreError> {
-        if is_taken(&self.target) {
-            return Err(taken(name));
-        }
+        self.refuse_if_taken(lock, name, is_taken)?;
         for part in &self.parts {
             if let Some(parent) = part.target.parent() {
                 mutation::create_directories(parent, permissions)?;
