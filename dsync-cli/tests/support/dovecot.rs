@@ -285,7 +285,8 @@ impl Store {
     /// All lines by which Dovecot found fault with this store.
     pub fn complaints(&self) -> Vec<String> {
         let is_complaint = |line: &&str| {
-            let line = line.to_ascii_lowercase();
+            // Not in the random name of a session.
+            let line = line.split_once(": ").map_or(*line, |(_, text)| text).to_ascii_lowercase();
             COMPLAINTS.iter().any(|it| line.contains(it))
         };
         self.log().lines().filter(is_complaint).map(str::to_owned).collect()
