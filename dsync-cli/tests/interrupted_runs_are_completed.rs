@@ -133,6 +133,28 @@ fn the_next_run_after_a_crash_counts_references_anew() {
 }
 
 #[test]
+fn what_was_expunged_from_an_sdbox_loses_its_file_in_the_end() {
+    let pair = Pair::of(Driver::Maildir, Driver::Sdbox);
+    build::small(&pair.source);
+    pair.dovecot.backup(&pair.source, &pair.destination).assert_done();
+    let mails = pair.destination.path().join("mailboxes/INBOX/dbox-Mails");
+    let kept = std::fs::read(mails.join("u.2")).unwrap();
+    let mut imap = pair.source.imap();
+    imap.select("INBOX");
+    imap.expunge("2");
+    imap.logout();
+    pair.dovecot.backup(&pair.source, &pair.destination).assert_done();
+    // The run crashed before it removed the file. Others were never in the index.
+    for uid in [2, 3, 99] {
+        pair.destination.write(format!("mailboxes/INBOX/dbox-Mails/u.{uid}"), &kept);
+    }
+    pair.dovecot.backup(&pair.source, &pair.destination).assert_done();
+    assert!(!mails.join("u.2").exists() && mails.join("u.3").exists() && mails.join("u.99").exists());
+    assert_equal(&Snapshot::of(&pair.source), &Snapshot::of(&pair.destination));
+    pair.destination.assert_no_complaints();
+}
+
+#[test]
 fn a_deletion_that_a_server_did_not_complete_is_in_the_way_of_nothing_else() {
     for driver in [Driver::Mdbox, Driver::Sdbox] {
         let pair = Pair::of(Driver::Maildir, driver);

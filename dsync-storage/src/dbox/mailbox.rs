@@ -52,7 +52,11 @@ impl DboxMailbox {
                 Some(storage) if storage.is_in_work() => drop(commit::lock_map(&shared, storage, &permissions)),
                 // The storage of an mdbox was cleaned with the roots.
                 Some(_) => {}
-                None => hidden::remove_abandoned_in(&paths.mails, HiddenPlaces::DBOX.prefix)?,
+                None => {
+                    hidden::remove_abandoned_in(&paths.mails, HiddenPlaces::DBOX.prefix)?;
+                    // Another time, if somebody is just at work in the mailbox.
+                    let _ = single::remove_expunged(&paths, &snapshot, &permissions);
+                }
             }
         }
         Ok(Self { shared, name, paths, permissions, snapshot, staging: None, build: None })

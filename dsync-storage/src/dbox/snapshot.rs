@@ -139,6 +139,13 @@ impl Snapshot {
         })
     }
 
+    /// Whether the index has a message with this UID, whatever is wrong with it.
+    pub(super) fn knows(&self, uid: Uid) -> bool {
+        self.messages.get(uid).is_some()
+            || self.lost.binary_search_by_key(&uid.get(), |lost| lost.message.uid).is_ok()
+            || self.doomed.binary_search_by_key(&uid.get(), |(doomed, _)| *doomed).is_ok()
+    }
+
     /// The message at a place of the list can be found by its number in the map.
     pub(super) fn map_uids(&self) -> impl Iterator<Item = u32> {
         self.stored.iter().map(|stored| stored.map_uid)
