@@ -183,7 +183,7 @@ impl Target<'_> {
     ) -> Result<Committed, StoreError> {
         let index = self.lock_index(work, build.is_some())?;
         let is_hidden = build.is_some();
-        self.place_files(work, staging, is_hidden)?;
+        let placed = self.place_files(work, staging, is_hidden)?;
         let stored: Vec<Stored> = work
             .plan
             .messages
@@ -195,7 +195,7 @@ impl Target<'_> {
             .collect();
         self.write_index(index, work, &work.plan.header, &stored)?;
         let paths = self.publish(build)?;
-        self.remove_files(work)?;
+        self.remove_files(work, &placed)?;
         Ok(Committed { paths, stored })
     }
 
@@ -272,9 +272,15 @@ impl Target<'_> {
         Ok(paths)
     }
 
-    /// Gives the files of an sdbox their names. No message loses its own before the index says so.
-    fn place_files(&self, work: &Work<'_>, staging: &mut Staging, is_hidden: bool) -> Result<(), StoreError> {
+    /// Gives the files of an sdbox their names, and says where each is. No message loses its own before the index says so.
+    fn place_files(
+        &self,
+        work: &Work<'_>,
+        staging: &mut Staging,
+        is_hidden: bool,
+    ) -> Result<BTreeMap<Uid, PathBuf>, StoreError> {
         let mut moved = Vec::new();
+        let mut placed = BTreeMap::new();
         for message in &work.plan.messages {
             let Some(uid) = message.record.uid else { continue };
             if let Source::Kept(old, _) = message.source
@@ -287,11 +293,11 @@ impl Target<'_> {
                 moved.push((temporary, to, uid));
             }
         }
-        for (temporary, to, uid) in &moved {
-            self.set_aside_unknown(work, *uid)?;
-            mutation::rename(temporary, to)?;
+        for (temporary, to, uid) in moved {
+            self.set_aside_unknown(work, uid)?;
+            mutation::rename(&temporary, &to)?;
+            placed.insert(uid, to);
         }
-        let mut placed = !moved.is_empty();
         for message in &work.plan.messages {
             let (Some(uid), Source::Saved(saved)) = (message.record.uid, message.source) else { continue };
             let Some(StagedMessage::New { file, .. }) = staging.messages().get(saved).copied() else {
@@ -300,16 +306,16 @@ impl Target<'_> {
             self.set_aside_unknown(work, uid)?;
             let target = self.paths.mails.join(format!("u.{uid}"));
             staging.files_mut().get_mut(file).ok_or_else(not_saved)?.place(&target)?;
-            placed = true;
+            placed.insert(uid, target);
         }
-        if placed && !is_hidden {
+        if !placed.is_empty() && !is_hidden {
             for directory in [Some(&self.paths.mails), self.paths.alt.as_ref()].into_iter().flatten() {
                 if directory.is_dir() {
                     mutation::sync_directory(directory)?;
                 }
             }
         }
-        Ok(())
+        Ok(placed)
     }
 
     fn file_of(&self, uid: Uid) -> Result<PathBuf, StoreError> {
@@ -341,26 +347,21 @@ impl Target<'_> {
         Ok(())
     }
 
-    /// Removes the files of messages that are gone.
-    fn remove_files(&self, work: &Work<'_>) -> Result<(), StoreError> {
-        let staying: BTreeSet<u32> =
-            work.plan.messages.iter().filter_map(|message| Some(message.record.uid?.get())).collect();
+    /// Removes the files of messages that are gone. Where another message has the UID now, only what lies in the other
+    /// place than its file is out of date.
+    fn remove_files(&self, work: &Work<'_>, placed: &BTreeMap<Uid, PathBuf>) -> Result<(), StoreError> {
+        let staying: BTreeSet<Uid> = work.plan.messages.iter().filter_map(|message| message.record.uid).collect();
         let moved = work.plan.messages.iter().filter_map(|message| match message.source {
-            Source::Kept(old, _) if message.record.uid != Some(old) => Some(old.get()),
+            Source::Kept(old, _) if message.record.uid != Some(old) => Some(old),
             _ => None,
         });
-        let gone: BTreeSet<u32> = work.plan.released.iter().map(|(uid, _)| *uid).chain(moved).collect();
-        for uid in gone {
-            let Some(uid) = Uid::new(uid) else { continue };
-            let mut paths = single::paths_of(self.paths, uid);
-            if staying.contains(&uid.get()) {
-                // It was stored again in the first place; only what is in the second one is out of date.
-                let is_new = paths.next().is_some_and(|path| path.exists());
-                if !is_new {
-                    continue;
-                }
+        let released = work.plan.released.iter().filter_map(|(uid, _)| Uid::new(*uid));
+        for uid in released.chain(moved).collect::<BTreeSet<_>>() {
+            let place = placed.get(&uid);
+            if place.is_none() && staying.contains(&uid) {
+                continue;
             }
-            for path in paths {
+            for path in single::paths_of(self.paths, uid).filter(|path| Some(path) != place) {
                 mutation::remove_file(&path)?;
             }
         }
