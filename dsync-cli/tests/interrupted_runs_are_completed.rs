@@ -133,6 +133,36 @@ fn the_next_run_after_a_crash_counts_references_anew() {
 }
 
 #[test]
+fn a_purge_that_was_cut_off_brings_nothing_back() {
+    for is_file_there in [false, true] {
+        let pair = Pair::of(Driver::Mdbox, Driver::Maildir);
+        let store = &pair.source;
+        build::small(store);
+        let mut imap = store.imap();
+        imap.select("INBOX");
+        imap.expunge("9:10");
+        imap.logout();
+        let (before, shown) = (Snapshot::of(store), dbox::shown(store));
+        let file = store.path().join("storage/m.1");
+        let kept = std::fs::read(&file).unwrap();
+        let location = format!("mail_location={}", store.location());
+        pair.dovecot.dsync(&["-o", &location, "purge"]).assert_done();
+        dbox::cut_last_of_map(store);
+        if is_file_there {
+            store.write("storage/m.1", &kept);
+        }
+        let copy = store.copy_apart();
+        assert!(copy.heal());
+        assert_eq!(dbox::shown(&copy), shown);
+        pair.dovecot.dsync(&["-o", &location, "purge"]).assert_done();
+        assert!(!file.exists());
+        assert_equal(&before, &Snapshot::of(store));
+        store.assert_no_complaints();
+        assert_sound(store);
+    }
+}
+
+#[test]
 fn what_was_expunged_from_an_sdbox_loses_its_file_in_the_end() {
     let pair = Pair::of(Driver::Maildir, Driver::Sdbox);
     build::small(&pair.source);
