@@ -17,7 +17,6 @@ use super::commit_plan::{CommitPlan, Planned, Source};
 use super::header::{DboxHeader, MdboxRecord};
 use super::listing::is_mailbox;
 use super::locked_map::LockedMap;
-use super::map::MOST_REFERENCES;
 use super::references;
 use super::shared::Shared;
 use super::single;
@@ -387,11 +386,9 @@ fn mdbox_record(record: &MessageRecord, stored: Stored) -> MdboxRecord {
 /// Messages that were found in the storage when the changes were decided must still be there, and may have so many
 /// references.
 fn refuse_if_purged(map: &LockedMap<'_>, staging: &Staging) -> Result<(), StoreError> {
-    for message in staging.messages() {
-        if let StagedMessage::Known { map_uid } = message
-            && map.map().get(*map_uid).is_none_or(|entry| entry.references >= MOST_REFERENCES)
-        {
-            let text = "a message that the storage had was purged meanwhile; run again";
+    for (map_uid, more) in staging.known() {
+        if !map.map().get(*map_uid).is_some_and(|entry| entry.takes(*more)) {
+            let text = "a message that the storage had was purged meanwhile, or was copied too often; run again";
             return Err(StoreError::new(ErrorKind::Changed, text));
         }
     }

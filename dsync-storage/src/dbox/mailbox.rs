@@ -108,8 +108,9 @@ impl DboxMailbox {
             }
             let (Some(last), Ok(map)) = (staging.last()?, storage.map()) else { return Ok(()) };
             let usable = candidates.into_iter().filter_map(|map_uid| map.get(map_uid)).find(|entry| {
+                let waiting = staging.known().get(&entry.map_uid).copied().unwrap_or(0);
                 entry.references > 0
-                    && entry.references < super::map::MOST_REFERENCES
+                    && entry.takes(waiting.saturating_add(1))
                     && storage.locate(entry.place).is_ok_and(|located| known::is_same(&located, &last))
             });
             if let Some(entry) = usable {
