@@ -12,7 +12,7 @@ use super::commit::{self, Target, Work};
 use super::commit_plan::{self, Source};
 use super::header::MdboxRecord;
 use super::known;
-use super::shared::Shared;
+use super::shared::{Shared, corrupt};
 use super::single;
 use super::snapshot::{self, Mark, Snapshot, Stored};
 use super::staging::Staging;
@@ -79,10 +79,19 @@ impl DboxMailbox {
     }
 
     fn locate(&self, uid: Uid, stored: Stored, record: &MessageRecord) -> Result<Located, StoreError> {
-        let Some(storage) = &self.shared.storage else { return single::locate(&self.paths, uid) };
-        let map = storage.map().ok().filter(|map| map.uid_validity == self.snapshot.header.first);
-        let record = MdboxRecord { map_uid: stored.map_uid, saved: 0, guid: record.guid.to_128() };
-        snapshot::locate(storage, map.as_deref(), &record)
+        let indexed = MdboxRecord { map_uid: stored.map_uid, saved: 0, guid: record.guid.to_128() };
+        let located = match &self.shared.storage {
+            Some(storage) => {
+                let map = storage.map().ok().filter(|map| map.uid_validity == self.snapshot.header.first);
+                snapshot::locate(storage, map.as_deref(), &indexed)?
+            }
+            None => single::locate(&self.paths, uid)?,
+        };
+        // The mailbox may be another one by now.
+        match snapshot::guid(&located.message.metadata, &indexed) {
+            Some(guid) if guid == record.guid => Ok(located),
+            _ => Err(corrupt(&format!("{} holds another message in its place", lossy(&located.file.path)))),
+        }
     }
 
     /// Why a message that was there cannot be read: because it is gone, or because of its bytes.
