@@ -5,12 +5,12 @@ use std::fs;
 use std::path::Path;
 
 use dsync_core::memory::MemoryStore;
-use dsync_core::model::{MailboxName, MessageKey, Uid};
+use dsync_core::model::{MailboxIdentity, MailboxName, MessageKey, Uid};
 use dsync_core::report::Unobserved;
 use dsync_core::session::SyncOptions;
-use dsync_core::store::{MailStore, Mailbox, StoreError};
+use dsync_core::store::{ErrorKind, MailStore, Mailbox, MailboxChanges, Origin, StoreError};
 use dsync_core::sync::backup;
-use dsync_storage::dbox::map::{Map, MapChanges, MapPlace};
+use dsync_storage::dbox::map::{Map, MapChanges, MapPlace, records_of_new_map};
 use dsync_storage::fs::permissions::Permissions;
 use dsync_storage::index::files::IndexFiles;
 use dsync_storage::index::writer::LockedIndex;
@@ -76,4 +76,34 @@ fn a_file_that_has_become_that_of_another_message_is_not_taken() {
     fs::rename(mails.join("u.3"), mails.join("u.2")).unwrap();
     assert!(body(&mut *mailbox, 2).is_err());
     assert_eq!(body(&mut *mailbox, 1).unwrap(), "Subject: one\n\ny\n");
+}
+
+#[test]
+fn numbers_of_another_map_are_not_taken_over() {
+    let directory = tempfile::tempdir().unwrap();
+    let root = directory.path().join("mail");
+    let mut store = fill("mdbox", &root);
+    let mut mailbox = store.open(&MailboxName::inbox()).unwrap();
+    let index = root.join("mailboxes/INBOX/dbox-Mails/dovecot.index.log");
+    let before = fs::read(&index).unwrap();
+    // A server makes a new one when it is lost.
+    let map = IndexFiles::of_map(&root.join("storage"));
+    fs::remove_file(map.log()).unwrap();
+    let mut locked = LockedIndex::lock(&map, &Permissions::PRIVATE).unwrap();
+    locked.append_last_records(&records_of_new_map(77)).unwrap();
+    drop(locked);
+    let status = mailbox.status().clone();
+    let changes = MailboxChanges {
+        origin: Origin::Local,
+        identity: MailboxIdentity::UNDECIDED,
+        remove: vec![MessageKey::Uid(Uid::FIRST)],
+        renumber: Vec::new(),
+        update: Vec::new(),
+        add: Vec::new(),
+        uid_next: status.uid_next,
+        highest_modseq: status.highest_modseq.unwrap().plus(1),
+        first_recent_uid: Uid::FIRST,
+    };
+    assert_eq!(mailbox.commit(changes).unwrap_err().kind(), ErrorKind::Changed);
+    assert_eq!(fs::read(&index).unwrap(), before);
 }

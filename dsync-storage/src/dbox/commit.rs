@@ -144,6 +144,7 @@ impl Target<'_> {
         let index = self.lock_index(work, build.is_some())?;
         let numbers = match &mut map {
             Some(map) => {
+                refuse_if_another(map, work.before)?;
                 refuse_if_purged(map, staging)?;
                 map.begin(staging, self.shared.settings.rotate_size)?
             }
@@ -384,6 +385,15 @@ fn mdbox_record(record: &MessageRecord, stored: Stored) -> MdboxRecord {
         saved: record.saved.unwrap_or_else(now).as_u32(),
         guid: record.guid.to_128(),
     }
+}
+
+/// The numbers of a mailbox mean something only in the map that they are of.
+fn refuse_if_another(map: &LockedMap<'_>, before: &Snapshot) -> Result<(), StoreError> {
+    if ![0, map.map().uid_validity].contains(&before.header.first) {
+        let text = "the map of the storage was made anew meanwhile; run again";
+        return Err(StoreError::new(ErrorKind::Changed, text));
+    }
+    Ok(())
 }
 
 /// Messages that were found in the storage when the changes were decided must still be there, and may have so many
