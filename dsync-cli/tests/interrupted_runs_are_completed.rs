@@ -134,6 +134,58 @@ fn the_next_run_after_a_crash_counts_references_anew() {
 }
 
 #[test]
+fn a_purge_that_was_cut_off_brings_nothing_back() {
+    for is_file_there in [false, true] {
+        let pair = Pair::of(Driver::Mdbox, Driver::Maildir);
+        let store = &pair.source;
+        build::small(store);
+        let mut imap = store.imap();
+        imap.select("INBOX");
+        imap.expunge("9:10");
+        imap.logout();
+        let (before, shown) = (Snapshot::of(store), dbox::shown(store));
+        let file = store.path().join("storage/m.1");
+        let kept = std::fs::read(&file).unwrap();
+        let location = format!("mail_location={}", store.location());
+        pair.dovecot.dsync(&["-o", &location, "purge"]).assert_done();
+        dbox::cut_last_of_map(store);
+        if is_file_there {
+            store.write("storage/m.1", &kept);
+        }
+        let copy = store.copy_apart();
+        assert!(copy.heal());
+        assert_eq!(dbox::shown(&copy), shown);
+        pair.dovecot.dsync(&["-o", &location, "purge"]).assert_done();
+        assert!(!file.exists());
+        assert_equal(&before, &Snapshot::of(store));
+        store.assert_no_complaints();
+        assert_sound(store);
+    }
+}
+
+#[test]
+fn what_was_expunged_from_an_sdbox_loses_its_file_in_the_end() {
+    let pair = Pair::of(Driver::Maildir, Driver::Sdbox);
+    build::small(&pair.source);
+    pair.dovecot.backup(&pair.source, &pair.destination).assert_done();
+    let mails = pair.destination.path().join("mailboxes/INBOX/dbox-Mails");
+    let kept = std::fs::read(mails.join("u.2")).unwrap();
+    let mut imap = pair.source.imap();
+    imap.select("INBOX");
+    imap.expunge("2");
+    imap.logout();
+    pair.dovecot.backup(&pair.source, &pair.destination).assert_done();
+    // The run crashed before it removed the file. Others were never in the index.
+    for uid in [2, 3, 99] {
+        pair.destination.write(format!("mailboxes/INBOX/dbox-Mails/u.{uid}"), &kept);
+    }
+    pair.dovecot.backup(&pair.source, &pair.destination).assert_done();
+    assert!(!mails.join("u.2").exists() && mails.join("u.3").exists() && mails.join("u.99").exists());
+    assert_equal(&Snapshot::of(&pair.source), &Snapshot::of(&pair.destination));
+    pair.destination.assert_no_complaints();
+}
+
+#[test]
 fn a_deletion_that_a_server_did_not_complete_is_in_the_way_of_nothing_else() {
     for driver in [Driver::Mdbox, Driver::Sdbox] {
         let pair = Pair::of(Driver::Maildir, driver);

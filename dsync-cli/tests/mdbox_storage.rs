@@ -339,6 +339,32 @@ fn a_destination_whose_messages_were_moved_is_kept_equal() {
 }
 
 #[test]
+fn messages_that_change_places_are_not_mixed_up_with_what_was_moved() {
+    for destination in BOTH {
+        let pair = Pair::of(Driver::Maildir, destination.spread());
+        fill(&pair.source);
+        back_up(&pair);
+        pair.destination.move_to_alternative("uid 1:4");
+        // Each message of INBOX gets the UID of its neighbour, as if an administrator had edited the list.
+        let path = pair.source.path().join("dovecot-uidlist");
+        let text = fs::read_to_string(&path).unwrap();
+        let (header, entries) = text.split_once('\n').unwrap();
+        let (uids, names): (Vec<_>, Vec<_>) = entries.lines().map(|line| line.split_once(' ').unwrap()).unzip();
+        let shifted = names.iter().cycle().skip(names.len() - 1);
+        let lines = uids.iter().zip(shifted).map(|(uid, name)| format!("{uid} {name}\n"));
+        fs::write(&path, format!("{header}\n{}", lines.collect::<String>())).unwrap();
+        for name in ["dovecot.index", "dovecot.index.log", "dovecot.index.cache"] {
+            let _ = fs::remove_file(pair.source.path().join(name));
+        }
+        // Dovecot makes them anew.
+        let renumbered = Snapshot::of(&pair.source);
+        back_up(&pair);
+        assert_equal(&renumbered, &Snapshot::of(&pair.destination));
+        compare(&pair);
+    }
+}
+
+#[test]
 fn an_alternative_storage_that_is_not_mounted_loses_nothing() {
     for driver in BOTH {
         let pair = Pair::of(driver.spread(), Driver::Maildir);

@@ -7,7 +7,7 @@
 //! 4. Count references, write the index, and let a new mailbox appear.
 //! 5. Remove files that are no longer used.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use dsync_core::model::{MailboxName, MessageRecord, ModSeq, Uid, UidValidity};
@@ -17,7 +17,6 @@ use super::commit_plan::{CommitPlan, Source};
 use super::header::{DboxHeader, MdboxRecord};
 use super::listing::is_mailbox;
 use super::locked_map::LockedMap;
-use super::map::MOST_REFERENCES;
 use super::references;
 use super::shared::Shared;
 use super::single;
@@ -145,6 +144,7 @@ impl Target<'_> {
         let index = self.lock_index(work, build.is_some())?;
         let numbers = match &mut map {
             Some(map) => {
+                refuse_if_another(map, work.before)?;
                 refuse_if_purged(map, staging)?;
                 map.begin(staging, self.shared.settings.rotate_size)?
             }
@@ -189,7 +189,7 @@ impl Target<'_> {
     ) -> Result<Committed, StoreError> {
         let index = self.lock_index(work, build.is_some())?;
         let is_hidden = build.is_some();
-        self.place_files(work, staging, is_hidden)?;
+        let placed = self.place_files(work, staging, is_hidden)?;
         let stored: Vec<Stored> = work
             .plan
             .messages
@@ -201,7 +201,7 @@ impl Target<'_> {
             .collect();
         self.write_index(index, work, &work.plan.header, &stored)?;
         let paths = self.publish(build)?;
-        self.remove_files(work)?;
+        self.remove_files(work, &placed)?;
         Ok(Committed { paths, stored })
     }
 
@@ -282,9 +282,15 @@ impl Target<'_> {
         build.publish(&lock, self.name, self.permissions, &is_taken)
     }
 
-    /// Gives the files of an sdbox their names. No message loses its own before the index says so.
-    fn place_files(&self, work: &Work<'_>, staging: &mut Staging, is_hidden: bool) -> Result<(), StoreError> {
+    /// Gives the files of an sdbox their names, and says where each is. No message loses its own before the index says so.
+    fn place_files(
+        &self,
+        work: &Work<'_>,
+        staging: &mut Staging,
+        is_hidden: bool,
+    ) -> Result<BTreeMap<Uid, PathBuf>, StoreError> {
         let mut moved = Vec::new();
+        let mut placed = BTreeMap::new();
         for message in &work.plan.messages {
             let Some(uid) = message.record.uid else { continue };
             if let Source::Kept(old, _) = message.source
@@ -297,11 +303,11 @@ impl Target<'_> {
                 moved.push((temporary, to, uid));
             }
         }
-        for (temporary, to, uid) in &moved {
-            self.set_aside_unknown(work, *uid)?;
-            mutation::rename(temporary, to)?;
+        for (temporary, to, uid) in moved {
+            self.set_aside_unknown(work, uid)?;
+            mutation::rename(&temporary, &to)?;
+            placed.insert(uid, to);
         }
-        let mut placed = !moved.is_empty();
         for message in &work.plan.messages {
             let (Some(uid), Source::Saved(saved)) = (message.record.uid, message.source) else { continue };
             let Some(StagedMessage::New { file, .. }) = staging.messages().get(saved).copied() else {
@@ -310,16 +316,16 @@ impl Target<'_> {
             self.set_aside_unknown(work, uid)?;
             let target = self.paths.mails.join(format!("u.{uid}"));
             staging.files_mut().get_mut(file).ok_or_else(not_saved)?.place(&target)?;
-            placed = true;
+            placed.insert(uid, target);
         }
-        if placed && !is_hidden {
+        if !placed.is_empty() && !is_hidden {
             for directory in [Some(&self.paths.mails), self.paths.alt.as_ref()].into_iter().flatten() {
                 if directory.is_dir() {
                     mutation::sync_directory(directory)?;
                 }
             }
         }
-        Ok(())
+        Ok(placed)
     }
 
     fn file_of(&self, uid: Uid) -> Result<PathBuf, StoreError> {
@@ -351,26 +357,21 @@ impl Target<'_> {
         Ok(())
     }
 
-    /// Removes the files of messages that are gone.
-    fn remove_files(&self, work: &Work<'_>) -> Result<(), StoreError> {
-        let staying: BTreeSet<u32> =
-            work.plan.messages.iter().filter_map(|message| Some(message.record.uid?.get())).collect();
+    /// Removes the files of messages that are gone. Where another message has the UID now, only what lies in the other
+    /// place than its file is out of date.
+    fn remove_files(&self, work: &Work<'_>, placed: &BTreeMap<Uid, PathBuf>) -> Result<(), StoreError> {
+        let staying: BTreeSet<Uid> = work.plan.messages.iter().filter_map(|message| message.record.uid).collect();
         let moved = work.plan.messages.iter().filter_map(|message| match message.source {
-            Source::Kept(old, _) if message.record.uid != Some(old) => Some(old.get()),
+            Source::Kept(old, _) if message.record.uid != Some(old) => Some(old),
             _ => None,
         });
-        let gone: BTreeSet<u32> = work.plan.released.iter().map(|(uid, _)| *uid).chain(moved).collect();
-        for uid in gone {
-            let Some(uid) = Uid::new(uid) else { continue };
-            let mut paths = single::paths_of(self.paths, uid);
-            if staying.contains(&uid.get()) {
-                // It was stored again in the first place; only what is in the second one is out of date.
-                let is_new = paths.next().is_some_and(|path| path.exists());
-                if !is_new {
-                    continue;
-                }
+        let released = work.plan.released.iter().filter_map(|(uid, _)| Uid::new(*uid));
+        for uid in released.chain(moved).collect::<BTreeSet<_>>() {
+            let place = placed.get(&uid);
+            if place.is_none() && staying.contains(&uid) {
+                continue;
             }
-            for path in paths {
+            for path in single::paths_of(self.paths, uid).filter(|path| Some(path) != place) {
                 mutation::remove_file(&path)?;
             }
         }
@@ -386,14 +387,21 @@ fn mdbox_record(record: &MessageRecord, stored: Stored) -> MdboxRecord {
     }
 }
 
+/// The numbers of a mailbox mean something only in the map that they are of.
+fn refuse_if_another(map: &LockedMap<'_>, before: &Snapshot) -> Result<(), StoreError> {
+    if ![0, map.map().uid_validity].contains(&before.header.first) {
+        let text = "the map of the storage was made anew meanwhile; run again";
+        return Err(StoreError::new(ErrorKind::Changed, text));
+    }
+    Ok(())
+}
+
 /// Messages that were found in the storage when the changes were decided must still be there, and may have so many
 /// references.
 fn refuse_if_purged(map: &LockedMap<'_>, staging: &Staging) -> Result<(), StoreError> {
-    for message in staging.messages() {
-        if let StagedMessage::Known { map_uid } = message
-            && map.map().get(*map_uid).is_none_or(|entry| entry.references >= MOST_REFERENCES)
-        {
-            let text = "a message that the storage had was purged meanwhile; run again";
+    for (map_uid, more) in staging.known() {
+        if !map.map().get(*map_uid).is_some_and(|entry| entry.takes(*more)) {
+            let text = "a message that the storage had was purged meanwhile, or was copied too often; run again";
             return Err(StoreError::new(ErrorKind::Changed, text));
         }
     }

@@ -100,14 +100,28 @@ impl<'a> LockedMap<'a> {
         Ok(plan.numbers)
     }
 
-    /// Begins without new messages, and takes file ids up to `highest`.
+    /// Begins with messages at these places, in files with numbers up to `highest`, to which nothing will refer. Gives their
+    /// numbers.
     ///
     /// # Errors
     /// As the system.
-    pub(super) fn begin_with_file_ids(&mut self, highest: Option<u32>) -> Result<(), StoreError> {
-        // Something has to be said, so that everybody knows.
-        let highest_file_id = highest.or(Some(self.map.highest_file_id));
-        Ok(self.index.append_records(&MapChanges { highest_file_id, ..MapChanges::default() }.requests())?)
+    pub(super) fn begin_with_copies(
+        &mut self,
+        places: impl Iterator<Item = MapPlace>,
+        highest: Option<u32>,
+    ) -> Result<Vec<u32>, StoreError> {
+        let mut next_uid = self.map.next_uid;
+        let mut changes = MapChanges {
+            // Something has to be said, so that everybody knows.
+            highest_file_id: highest.or(Some(self.map.highest_file_id)),
+            ..MapChanges::default()
+        };
+        for place in places {
+            changes.add.push(MapEntry { map_uid: next_uid, place, references: 0 });
+            next_uid = next_uid.checked_add(1).ok_or_else(|| full("numbers"))?;
+        }
+        self.index.append_records(&changes.requests())?;
+        Ok(changes.add.iter().map(|entry| entry.map_uid).collect())
     }
 
     /// Counts a reference that comes for each number in `add`, and one that goes for each in `release`. What the map does not

@@ -12,7 +12,7 @@ use super::commit::{self, Target, Work};
 use super::commit_plan::{self, Source};
 use super::header::MdboxRecord;
 use super::known;
-use super::shared::Shared;
+use super::shared::{Shared, corrupt};
 use super::single;
 use super::snapshot::{self, Mark, Snapshot, Stored};
 use super::staging::Staging;
@@ -46,6 +46,12 @@ impl DboxMailbox {
         let snapshot = snapshot::look(&shared, &paths)?;
         if !shared.context.read_only {
             shared.note_files(&paths, &snapshot);
+            if shared.storage.is_none() {
+                // The storage of an mdbox was cleaned with the roots.
+                hidden::remove_abandoned_in(&paths.mails, HiddenPlaces::DBOX.prefix)?;
+                // Another time, if somebody is just at work in the mailbox.
+                let _ = single::remove_expunged(&paths, &snapshot, &permissions);
+            }
         }
         Ok(Self { shared, name, paths, permissions, snapshot, staging: None, build: None })
     }
@@ -55,16 +61,6 @@ impl DboxMailbox {
         let paths = build.paths().clone();
         let snapshot = Snapshot::of_new(build.identity());
         Self { shared, name, paths, permissions, snapshot, staging: None, build: Some(build) }
-    }
-
-    /// What crashed runs left in the mailbox of an sdbox, where new messages wait too.
-    fn remove_abandoned(&self) -> Result<(), StoreError> {
-        if self.shared.storage.is_none() && self.staging.is_none() && self.build.is_none() {
-            for directory in [Some(&self.paths.mails), self.paths.alt.as_ref()].into_iter().flatten() {
-                hidden::remove_abandoned_in(directory, HiddenPlaces::DBOX.prefix)?;
-            }
-        }
-        Ok(())
     }
 
     fn staging(&mut self) -> &mut Staging {
@@ -77,10 +73,19 @@ impl DboxMailbox {
     }
 
     fn locate(&self, uid: Uid, stored: Stored, record: &MessageRecord) -> Result<Located, StoreError> {
-        let Some(storage) = &self.shared.storage else { return single::locate(&self.paths, uid) };
-        let map = storage.map().ok().filter(|map| map.uid_validity == self.snapshot.header.first);
-        let record = MdboxRecord { map_uid: stored.map_uid, saved: 0, guid: record.guid.to_128() };
-        snapshot::locate(storage, map.as_deref(), &record)
+        let indexed = MdboxRecord { map_uid: stored.map_uid, saved: 0, guid: record.guid.to_128() };
+        let located = match &self.shared.storage {
+            Some(storage) => {
+                let map = storage.map().ok().filter(|map| map.uid_validity == self.snapshot.header.first);
+                snapshot::locate(storage, map.as_deref(), &indexed)?
+            }
+            None => single::locate(&self.paths, uid)?,
+        };
+        // The mailbox may be another one by now.
+        match snapshot::guid(&located.message.metadata, &indexed) {
+            Some(guid) if guid == record.guid => Ok(located),
+            _ => Err(corrupt(&format!("{} holds another message in its place", lossy(&located.file.path)))),
+        }
     }
 
     /// Why a message that was there cannot be read: because it is gone, or because of its bytes.
@@ -106,8 +111,9 @@ impl DboxMailbox {
             }
             let (Some(last), Ok(map)) = (staging.last()?, storage.map()) else { return Ok(()) };
             let usable = candidates.into_iter().filter_map(|map_uid| map.get(map_uid)).find(|entry| {
+                let waiting = staging.known().get(&entry.map_uid).copied().unwrap_or(0);
                 entry.references > 0
-                    && entry.references < super::map::MOST_REFERENCES
+                    && entry.takes(waiting.saturating_add(1))
                     && storage.locate(entry.place).is_ok_and(|located| known::is_same(&located, &last))
             });
             if let Some(entry) = usable {
@@ -204,7 +210,6 @@ impl Mailbox for DboxMailbox {
             Some(_) => Some(self.shared.context.naming.stored_parts(&self.name).join("/")),
             None => None,
         };
-        self.remove_abandoned()?;
         let number = self.staging().add(message, body, name.as_deref().map(str::as_bytes))?;
         self.share_last(message)?;
         Ok(SavedBody(number))

@@ -26,7 +26,7 @@ const MAP_HEADER_SIZE: u32 = 8;
 const MAP_RECORD_SIZE: u16 = 12;
 const REFERENCES_SIZE: u16 = 2;
 
-/// No message may have as many references; servers refuse more.
+/// No message may have more references; servers refuse that.
 pub const MOST_REFERENCES: u16 = 32767;
 
 /// Where a message is.
@@ -49,6 +49,14 @@ pub struct MapEntry {
     pub place: MapPlace,
     /// How many messages of mailboxes it is.
     pub references: u16,
+}
+
+impl MapEntry {
+    /// Whether the message may have so many references more.
+    #[must_use]
+    pub fn takes(&self, more: u32) -> bool {
+        u32::from(self.references).saturating_add(more) <= MOST_REFERENCES.into()
+    }
 }
 
 /// A map that was read.

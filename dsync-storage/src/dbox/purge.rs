@@ -137,12 +137,14 @@ fn purge_file(shared: &Shared, storage: &Storage, file_id: u32, report: &mut Pur
         let text = format!("message number {} in {} is used after all; run again", entry.map_uid, lossy(&path));
         return Err(StoreError::new(ErrorKind::Changed, text));
     }
-    let mut changes = map.place_copies(&mut staging, &kept, &directory)?;
-    changes.remove = removed.iter().map(|entry| entry.map_uid).collect();
-    changes.remove.sort_unstable();
-    map.finish(&changes)?;
+    let mut remove = map.place_copies(&mut staging, &kept, &directory)?;
     mutation::remove_file(&path)?;
+    mutation::sync_directory(&directory)?;
     storage.forget_files();
+    // What the map does not know is new mail to a server that makes it anew, so it knows them to the end.
+    remove.extend(removed.iter().map(|entry| entry.map_uid));
+    remove.sort_unstable();
+    map.finish(&MapChanges { remove, ..MapChanges::default() })?;
     report.files += 1;
     for (entry, message) in before.iter().zip(&messages) {
         if entry.references == 0 {
@@ -207,28 +209,21 @@ fn name_by_hash(path: &Path) -> Option<PathBuf> {
 }
 
 impl LockedMap<'_> {
-    /// Gives the files of copies their names, and says where each message is then.
+    /// Gives the files of copies their names, and says that the messages are there now. Until the map says so each copy is
+    /// an unused message of its own, and from then on the original is; the numbers of those are returned.
     fn place_copies(
         &mut self,
         staging: &mut Staging,
         kept: &[(u32, usize)],
         directory: &Path,
-    ) -> Result<MapChanges, StoreError> {
+    ) -> Result<Vec<u32>, StoreError> {
         let mut file_ids = Vec::new();
         let mut last = self.map().highest_file_id;
         for _ in staging.files() {
             last = self.free_file_id(last)?;
             file_ids.push(last);
         }
-        // The numbers are taken before anybody sees the files.
-        self.begin_with_file_ids((!file_ids.is_empty()).then_some(last))?;
-        for (file, file_id) in staging.files_mut().iter_mut().zip(&file_ids) {
-            file.place(&directory.join(format!("m.{file_id}")))?;
-        }
-        if !file_ids.is_empty() {
-            mutation::sync_directory(directory)?;
-        }
-        let mut moved = Vec::with_capacity(kept.len());
+        let (mut moved, mut left) = (Vec::with_capacity(kept.len()), Vec::with_capacity(kept.len()));
         for (map_uid, number) in kept {
             let (file, offset, size) = staging.place_of(*number)?;
             let file_id = file_ids.get(file).copied().unwrap_or(0);
@@ -236,8 +231,19 @@ impl LockedMap<'_> {
                 return Err(corrupt("a message is too large for the map"));
             };
             moved.push((*map_uid, MapPlace { file_id, offset, size }));
+            left.extend(self.map().get(*map_uid).map(|entry| entry.place));
         }
+        // They are entered before anybody sees the files.
+        let copies = self.begin_with_copies(moved.iter().map(|(_, place)| *place), file_ids.last().copied())?;
+        for (file, file_id) in staging.files_mut().iter_mut().zip(&file_ids) {
+            file.place(&directory.join(format!("m.{file_id}")))?;
+        }
+        if !file_ids.is_empty() {
+            mutation::sync_directory(directory)?;
+        }
+        moved.extend(copies.iter().copied().zip(left));
         moved.sort_unstable();
-        Ok(MapChanges { moved, ..MapChanges::default() })
+        self.carry_out(&MapChanges { moved, ..MapChanges::default() })?;
+        Ok(copies)
     }
 }

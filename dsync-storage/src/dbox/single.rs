@@ -1,12 +1,18 @@
 //! The message files of an sdbox mailbox: `u.<UID>`, one message each.
 
+use std::os::unix::ffi::OsStrExt;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use dsync_core::model::Uid;
+use dsync_core::model::{MessageGuid, Uid};
 use dsync_core::store::{ErrorKind, StoreError};
 
-use super::storage::{Located, MessageFile};
+use super::commit::lock_index;
+use super::snapshot::{Snapshot, index_files};
+use super::storage::{Located, MessageFile, number_after};
+use crate::fs::permissions::Permissions;
+use crate::fs::{mutation, read};
+use crate::index::files::read_history;
 use crate::list::layout::MailboxPaths;
 
 /// The places where the message with this UID can be, the first choice first.
@@ -33,4 +39,37 @@ pub(super) fn locate(paths: &MailboxPaths, uid: Uid) -> Result<Located, StoreErr
         }
     }
     Err(missing.unwrap_or_else(|| StoreError::new(ErrorKind::NotFound, format!("there is no u.{uid}"))))
+}
+
+/// Removes the files of messages that were expunged by somebody who crashed before they were gone: a server that makes the
+/// index anew would bring them back. A file of which the log knows nothing stays: it may be a message that somebody lost.
+///
+/// # Errors
+/// If the index cannot be locked, is no longer as in `snapshot`, or as the system.
+pub(super) fn remove_expunged(
+    paths: &MailboxPaths,
+    snapshot: &Snapshot,
+    permissions: &Permissions,
+) -> Result<(), StoreError> {
+    let mut unknown = Vec::new();
+    for directory in [Some(&paths.mails), paths.alt.as_ref()].into_iter().flatten() {
+        let entries = read::directory(directory)?.unwrap_or_default();
+        let uids = entries.iter().filter_map(|entry| Uid::new(number_after(entry.name.as_bytes(), b"u.")?));
+        unknown.extend(uids.filter(|uid| *uid < snapshot.status.uid_next && !snapshot.knows(*uid)));
+    }
+    if unknown.is_empty() {
+        return Ok(());
+    }
+    let index = lock_index(paths, snapshot.mark, permissions)?;
+    let expunged = read_history(&index_files(paths)?, None, 0)?.expunged;
+    for uid in unknown {
+        let Some(guid) = expunged.get(&uid.get()).filter(|_| index.view().index_of(uid.get()).is_none()) else {
+            continue;
+        };
+        let stored = locate(paths, uid).ok().and_then(|located| located.message.metadata.guid());
+        if *guid == [0; 16] || stored.as_ref().map(MessageGuid::to_128) == Some(*guid) {
+            paths_of(paths, uid).try_for_each(|path| mutation::remove_file(&path))?;
+        }
+    }
+    Ok(())
 }

@@ -139,6 +139,13 @@ impl Snapshot {
         })
     }
 
+    /// Whether the index has a message with this UID, whatever is wrong with it.
+    pub(super) fn knows(&self, uid: Uid) -> bool {
+        self.messages.get(uid).is_some()
+            || self.lost.binary_search_by_key(&uid.get(), |lost| lost.message.uid).is_ok()
+            || self.doomed.binary_search_by_key(&uid.get(), |(doomed, _)| *doomed).is_ok()
+    }
+
     /// The message at a place of the list can be found by its number in the map.
     pub(super) fn map_uids(&self) -> impl Iterator<Item = u32> {
         self.stored.iter().map(|stored| stored.map_uid)
@@ -313,15 +320,17 @@ impl Bodies<'_> {
     }
 }
 
-/// Where a message of an mdbox is: as the map says, or, without one, wherever its GUID is found.
+/// Where a message of an mdbox is: as the map says, or, without one, wherever its GUID is found. If there is another message
+/// than the GUID says, everything is looked at anew before that is believed.
 pub(super) fn locate(storage: &Storage, map: Option<&Map>, record: &MdboxRecord) -> Result<Located, StoreError> {
     let Some(map) = map else { return storage.locate_by_guid(record.guid) };
     if let Some(entry) = map.get(record.map_uid)
         && let Ok(located) = storage.locate(entry.place)
+        && (record.guid == [0; 16] || to_128(&located, record) == Some(record.guid))
     {
         return Ok(located);
     }
-    // A purge may just have moved it.
+    // A purge may just have moved it, or a server has repaired the file.
     storage.forget_files();
     let map = storage.map()?;
     let entry = map.get(record.map_uid).ok_or_else(|| {
@@ -395,8 +404,12 @@ impl Looker<'_> {
     }
 }
 
+fn to_128(located: &Located, record: &MdboxRecord) -> Option<[u8; 16]> {
+    guid(&located.message.metadata, record).as_ref().map(MessageGuid::to_128)
+}
+
 /// The GUID of a message: the text beside it, else what the index has.
-fn guid(metadata: &Metadata, record: &MdboxRecord) -> Option<MessageGuid> {
+pub(super) fn guid(metadata: &Metadata, record: &MdboxRecord) -> Option<MessageGuid> {
     metadata.guid().or_else(|| {
         let hex: String = record.guid.iter().map(|byte| format!("{byte:02x}")).collect();
         MessageGuid::new(hex.as_bytes()).filter(|_| record.guid != [0; 16])

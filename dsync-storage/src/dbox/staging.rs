@@ -1,5 +1,6 @@
 //! Messages on their way in: written to temporary files in the form in which they are stored, and given their names later.
 
+use std::collections::BTreeMap;
 use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -30,6 +31,8 @@ pub(super) struct Staging {
     rotate_size: Option<u64>,
     files: Vec<StagedFile>,
     messages: Vec<StagedMessage>,
+    /// How many of the messages are one that the storage has already, by its number in the map.
+    known: BTreeMap<u32, u32>,
 }
 
 /// A temporary file. Removed when dropped, unless it was given its name.
@@ -55,7 +58,7 @@ pub(super) enum StagedMessage {
 
 impl Staging {
     pub(super) fn new(directory: PathBuf, permissions: Permissions, rotate_size: Option<u64>) -> Self {
-        Self { directory, permissions, rotate_size, files: Vec::new(), messages: Vec::new() }
+        Self { directory, permissions, rotate_size, files: Vec::new(), messages: Vec::new(), known: BTreeMap::new() }
     }
 
     /// Takes the bytes of a message. `first_mailbox` is the name on disk of the mailbox that it is saved to, where that is
@@ -141,6 +144,11 @@ impl Staging {
         &self.messages
     }
 
+    /// The messages that the storage has already: their numbers in the map, and how many of those that wait each is.
+    pub(super) fn known(&self) -> &BTreeMap<u32, u32> {
+        &self.known
+    }
+
     pub(super) fn files(&self) -> &[StagedFile] {
         &self.files
     }
@@ -171,6 +179,8 @@ impl Staging {
         }
         if let Some(last) = self.messages.last_mut() {
             *last = StagedMessage::Known { map_uid };
+            let count = self.known.entry(map_uid).or_default();
+            *count = count.saturating_add(1);
         }
         Ok(())
     }

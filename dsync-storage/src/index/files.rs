@@ -227,12 +227,25 @@ pub(super) fn replay_all(files: &IndexFiles, log: Option<&[u8]>) -> Result<Optio
         Some(main) if main.index_id() != header.index_id => {
             return Err(lost("index and log have different ids"));
         }
+        // Somebody was about to replace the log by an empty one that only continues this.
+        Some(main) if main.get(offset::LOG_SEQ) > header.file_seq && needs_no_log(&main) => {
+            let highest = counted_place(&main).map_or(1, |(highest, _, _)| highest);
+            let view = IndexView::of_snapshot(main, highest);
+            let end = bytes.len();
+            return Ok(Some(IndexState { view, log: Some(header), log_end: end, log_tail: end, unfinished: false }));
+        }
         Some(main) => start_of(files, main, &current)?,
     };
     let log_tail = current.tail(&view, start)?;
     let (view, log_end) = current.replay(view, start)?;
     let unfinished = log_end < bytes.len();
     Ok(Some(IndexState { view, log: Some(header), log_end, log_tail, unfinished }))
+}
+
+/// Whether the index goes up to the very beginning of its log.
+fn needs_no_log(main: &MainIndex) -> bool {
+    let start = u32::from(super::log::HEADER_SIZE);
+    main.get(offset::LOG_HEAD) == start && main.get(offset::LOG_TAIL) == start
 }
 
 /// The state at the place of the log from where it has to be replayed.
@@ -287,6 +300,14 @@ struct LogFile<'a> {
     path: PathBuf,
     bytes: &'a [u8],
     header: &'a LogHeader,
+}
+
+impl IndexState {
+    /// Whether the log is still the one before that which continues the main index.
+    pub(super) fn is_log_outdated(&self) -> bool {
+        let seq = self.view.snapshot().get(offset::LOG_SEQ);
+        self.log.as_ref().is_some_and(|log| log.file_seq < seq) && needs_no_log(self.view.snapshot())
+    }
 }
 
 impl LogFile<'_> {

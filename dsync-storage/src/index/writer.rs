@@ -15,7 +15,7 @@ use dsync_core::model::SyncPoint;
 use super::cache::{self, Cache};
 use super::files::{self, IndexError, IndexFiles, IndexState};
 use super::log::{Change, LogHeader, LogRecord, encode_transaction, next_record};
-use super::main_index::offset;
+use super::main_index::{MainIndex, offset};
 use super::points;
 use super::target::{self, CachePlaces, IndexTarget};
 use super::view::{CACHE, IndexView};
@@ -85,7 +85,19 @@ fn write_snapshot(
     let places = write_new_cache(files, index_id, index_id, dates, permissions, durability)?;
     let index = target::snapshot(index_id, log_seq, target, &places);
     replace::replace(&files.main(), &files.with(".tmp"), &index.encode(), permissions, durability)?;
-    let mut header = LogHeader::new(index_id, log_seq, now().as_u32(), target.highest_modseq);
+    continue_snapshot(files, &index, target.highest_modseq, permissions, durability)
+}
+
+/// Puts the log in its place that only continues a main index.
+fn continue_snapshot(
+    files: &IndexFiles,
+    index: &MainIndex,
+    highest_modseq: u64,
+    permissions: &Permissions,
+    durability: Durability,
+) -> Result<(), IndexError> {
+    let log_seq = index.get(offset::LOG_SEQ);
+    let mut header = LogHeader::new(index.index_id(), log_seq, now().as_u32(), highest_modseq);
     // With 0 it would start the index from nothing.
     header.prev_file_seq = log_seq.saturating_sub(1).max(1);
     header.prev_file_offset = index.get(offset::LOG_HEAD);
@@ -118,6 +130,13 @@ impl LockedIndex {
                 path: files.directory().to_owned(),
                 reason: "the log vanished while it was locked",
             })?;
+            if state.is_log_outdated() {
+                // Whoever was about to replace it held this lock, and crashed.
+                let view = &state.view;
+                continue_snapshot(files, view.snapshot(), view.highest_modseq(), permissions, Durability::Now)?;
+                mutation::remove_file(&files.old_log())?;
+                continue;
+            }
             return Ok(Self { files: files.clone(), permissions: *permissions, lock, state });
         }
     }

@@ -77,6 +77,30 @@ fn an_index_without_log_gets_one_and_goes_on_counting() {
 }
 
 #[test]
+fn a_log_that_was_not_replaced_in_time_is_replaced() {
+    let dir = tempfile::tempdir().unwrap();
+    let files = at(dir.path());
+    let mut target = one_message(40);
+    create(&files, &target, &[], &Permissions::PRIVATE, Durability::Now).unwrap();
+    target.highest_modseq = 50;
+    target.messages[0].modseq = 50;
+    LockedIndex::lock(&files, &Permissions::PRIVATE).unwrap().change_to(&target, &[]).unwrap();
+    let old = std::fs::read(files.log()).unwrap();
+    // A lower HIGHESTMODSEQ than the records of a log alone count: the index gets a new log that is empty.
+    target.highest_modseq = 2;
+    target.messages[0].modseq = 2;
+    LockedIndex::lock(&files, &Permissions::PRIVATE).unwrap().change_to(&target, &[]).unwrap();
+    assert_eq!(std::fs::read(files.log()).unwrap().len(), 40);
+    std::fs::write(files.log(), old).unwrap();
+    expect(dir.path(), &target, &[]);
+    target.messages[0].flags = 0;
+    target.highest_modseq = 3;
+    target.messages[0].modseq = 3;
+    LockedIndex::lock(&files, &Permissions::PRIVATE).unwrap().change_to(&target, &[]).unwrap();
+    expect(dir.path(), &target, &[]);
+}
+
+#[test]
 fn the_remains_of_a_crashed_writer_are_repaired() {
     let dir = tempfile::tempdir().unwrap();
     let target = one_message(40);
