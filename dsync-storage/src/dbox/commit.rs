@@ -187,7 +187,7 @@ impl Target<'_> {
         staging: &mut Staging,
         build: Option<(Build, ListLock)>,
     ) -> Result<Committed, StoreError> {
-        let index = self.lock_index(work, build.is_some())?;
+        let mut index = self.lock_index(work, build.is_some())?;
         let is_hidden = build.is_some();
         let placed = self.place_files(work, staging, is_hidden)?;
         let stored: Vec<Stored> = work
@@ -199,9 +199,20 @@ impl Target<'_> {
                 Source::Saved(_) => Stored::default(),
             })
             .collect();
+        if let Some(index) = &mut index
+            && index.expunge_before(&self.index_target(work, &work.plan.header, &stored))?
+        {
+            let removed = work.plan.removed.iter().filter_map(|(uid, _)| Uid::new(*uid));
+            self.remove_files(work, &placed, removed)?;
+        }
         self.write_index(index, work, &work.plan.header, &stored)?;
         let paths = self.publish(build)?;
-        self.remove_files(work, &placed)?;
+        let moved = work.plan.messages.iter().filter_map(|message| match message.source {
+            Source::Kept(old, _) if message.record.uid != Some(old) => Some(old),
+            _ => None,
+        });
+        let released = work.plan.released.iter().filter_map(|(uid, _)| Uid::new(*uid));
+        self.remove_files(work, &placed, released.chain(moved))?;
         Ok(Committed { paths, stored })
     }
 
@@ -357,16 +368,16 @@ impl Target<'_> {
         Ok(())
     }
 
-    /// Removes the files of messages that are gone. Where another message has the UID now, only what lies in the other
+    /// Removes the files of messages that are `gone`. Where another message has the UID now, only what lies in the other
     /// place than its file is out of date.
-    fn remove_files(&self, work: &Work<'_>, placed: &BTreeMap<Uid, PathBuf>) -> Result<(), StoreError> {
+    fn remove_files(
+        &self,
+        work: &Work<'_>,
+        placed: &BTreeMap<Uid, PathBuf>,
+        gone: impl Iterator<Item = Uid>,
+    ) -> Result<(), StoreError> {
         let staying: BTreeSet<Uid> = work.plan.messages.iter().filter_map(|message| message.record.uid).collect();
-        let moved = work.plan.messages.iter().filter_map(|message| match message.source {
-            Source::Kept(old, _) if message.record.uid != Some(old) => Some(old),
-            _ => None,
-        });
-        let released = work.plan.released.iter().filter_map(|(uid, _)| Uid::new(*uid));
-        for uid in released.chain(moved).collect::<BTreeSet<_>>() {
+        for uid in gone.collect::<BTreeSet<_>>() {
             let place = placed.get(&uid);
             if place.is_none() && staying.contains(&uid) {
                 continue;

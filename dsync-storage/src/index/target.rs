@@ -105,16 +105,21 @@ pub struct CachePlaces {
     pub offsets: Vec<(u32, u32)>,
 }
 
+/// Whether the counters can go from where they are to those of the target: they only grow within one log.
+#[must_use]
+pub fn counters_fit(present: &IndexView, target: &IndexTarget) -> bool {
+    !target.reuses_uids
+        && target.uid_validity == present.uid_validity()
+        && target.next_uid >= present.next_uid()
+        && target.highest_modseq >= present.highest_modseq()
+}
+
 /// The records that lead from `present` to `target`; `None` if no transaction can. Empty if nothing is to be done.
 #[must_use]
 pub fn transaction(present: &IndexView, target: &IndexTarget, cache: &CachePlaces) -> Option<Vec<LogRecord>> {
-    let counters_fit = !target.reuses_uids
-        && target.uid_validity == present.uid_validity()
-        && target.next_uid >= present.next_uid()
-        && target.highest_modseq >= present.highest_modseq();
     let known = |message: &&TargetMessage| message.uid < present.next_uid();
     let old = target.messages.iter().take_while(known);
-    if !counters_fit || !old.into_iter().all(|message| present.index_of(message.uid).is_some()) {
+    if !counters_fit(present, target) || !old.into_iter().all(|message| present.index_of(message.uid).is_some()) {
         return None;
     }
     let mut builder = Builder::new(present.clone(), target.mirrored);

@@ -233,6 +233,22 @@ impl LockedIndex {
         self.append_records(&points::records(&point.added_to(&known)))
     }
 
+    /// Writes down that messages are expunged, if the log that says so would be lost with the change to `target`: then their
+    /// files can be removed before it. Whether that was so.
+    ///
+    /// # Errors
+    /// As [`append_records`](Self::append_records).
+    pub fn expunge_before(&mut self, target: &IndexTarget) -> Result<bool, IndexError> {
+        let there = |(uid, _): &&(u32, [u8; 16])| self.view().index_of(*uid).is_some();
+        let gone: Vec<_> = target.removed.iter().filter(there).copied().collect();
+        if gone.is_empty() || self.state.unfinished || target::counters_fit(self.view(), target) {
+            return Ok(false);
+        }
+        let record = LogRecord { sync: target.mirrored, ..LogRecord::external(Change::ExpungeGuid(gone)) };
+        self.append_records(&[record])?;
+        Ok(true)
+    }
+
     /// The state under the lock.
     #[must_use]
     pub fn view(&self) -> &IndexView {
