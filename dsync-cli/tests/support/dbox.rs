@@ -160,23 +160,6 @@ pub fn assert_map_is_right(store: &Store) {
     assert!(wrong.is_empty(), "messages counted and shown, in {}: {wrong:#?}\n{}", store.location(), store.log());
 }
 
-/// Removes the files of an sdbox that its mailboxes do not show: a run that is killed between an expunge and the removal of
-/// the file leaves it, as Dovecot does.
-pub fn remove_remains(store: &Store) {
-    if store.driver() != Driver::Sdbox {
-        return;
-    }
-    let table = store.doveadm(&["-f", "tab", "fetch", "mailbox uid", "mailbox", "*"]);
-    let shown: BTreeSet<_> = table.lines().skip(1).map(|row| row.replace('\t', "/dbox-Mails/u.")).collect();
-    let root = store.root().join("mailboxes");
-    for path in mail_files(store) {
-        let name = mutf7::decode(path.strip_prefix(&root).unwrap().to_str().unwrap());
-        if !shown.contains(&name) {
-            fs::remove_file(path).unwrap();
-        }
-    }
-}
-
 /// # Panics
 /// Unless indexes and mails agree: nothing is lost when the one is made from the other, nothing that was expunged comes
 /// back, nothing is in the way of freeing its space, and nothing remains of it then.

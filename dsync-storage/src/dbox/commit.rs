@@ -7,9 +7,6 @@
 //! 4. Count references, write the index, and let a new mailbox appear.
 //! 5. Remove files that are no longer used.
 
-use std::collections::{BTreeMap, BTreeSet};
-use std::path::{Path, PathBuf};
-
 use dsync_core::model::{MailboxName, MessageRecord, ModSeq, Uid, UidValidity};
 use dsync_core::store::{ErrorKind, MailboxChanges, Origin, StoreError};
 
@@ -19,9 +16,9 @@ use super::listing::is_mailbox;
 use super::locked_map::LockedMap;
 use super::references;
 use super::shared::Shared;
-use super::single;
+use super::single_files::MailFiles;
 use super::snapshot::{IN_ALT, Mark, Snapshot, Stored, index_files};
-use super::staging::{StagedMessage, Staging};
+use super::staging::Staging;
 use super::storage::Storage;
 use crate::fs::clock::now;
 use crate::fs::mutation;
@@ -189,7 +186,8 @@ impl Target<'_> {
     ) -> Result<Committed, StoreError> {
         let mut index = self.lock_index(work, build.is_some())?;
         let is_hidden = build.is_some();
-        let placed = self.place_files(work, staging, is_hidden)?;
+        let files = MailFiles { paths: self.paths, before: work.before, plan: work.plan };
+        let placed = files.place(staging, is_hidden)?;
         let stored: Vec<Stored> = work
             .plan
             .messages
@@ -203,7 +201,7 @@ impl Target<'_> {
             && index.expunge_before(&self.index_target(work, &work.plan.header, &stored))?
         {
             let removed = work.plan.removed.iter().filter_map(|(uid, _)| Uid::new(*uid));
-            self.remove_files(work, &placed, removed)?;
+            files.remove(&placed, removed)?;
         }
         self.write_index(index, work, &work.plan.header, &stored)?;
         let paths = self.publish(build)?;
@@ -212,7 +210,7 @@ impl Target<'_> {
             _ => None,
         });
         let released = work.plan.released.iter().filter_map(|(uid, _)| Uid::new(*uid));
-        self.remove_files(work, &placed, released.chain(moved))?;
+        files.remove(&placed, released.chain(moved))?;
         Ok(Committed { paths, stored })
     }
 
@@ -292,102 +290,6 @@ impl Target<'_> {
         build.sync()?;
         build.publish(&lock, self.name, self.permissions, &is_taken)
     }
-
-    /// Gives the files of an sdbox their names, and says where each is. No message loses its own before the index says so.
-    fn place_files(
-        &self,
-        work: &Work<'_>,
-        staging: &mut Staging,
-        is_hidden: bool,
-    ) -> Result<BTreeMap<Uid, PathBuf>, StoreError> {
-        let mut moved = Vec::new();
-        let mut placed = BTreeMap::new();
-        for message in &work.plan.messages {
-            let Some(uid) = message.record.uid else { continue };
-            if let Source::Kept(old, _) = message.source
-                && old != uid
-            {
-                let from = self.file_of(old)?;
-                let temporary = super::staging::temporary_path(from.parent().unwrap_or(Path::new(".")));
-                mutation::link(&from, &temporary)?;
-                let to = from.with_file_name(format!("u.{uid}"));
-                moved.push((temporary, to, uid));
-            }
-        }
-        for (temporary, to, uid) in moved {
-            self.set_aside_unknown(work, uid)?;
-            mutation::rename(&temporary, &to)?;
-            placed.insert(uid, to);
-        }
-        for message in &work.plan.messages {
-            let (Some(uid), Source::Saved(saved)) = (message.record.uid, message.source) else { continue };
-            let Some(StagedMessage::New { file, .. }) = staging.messages().get(saved).copied() else {
-                return Err(not_saved());
-            };
-            self.set_aside_unknown(work, uid)?;
-            let target = self.paths.mails.join(format!("u.{uid}"));
-            staging.files_mut().get_mut(file).ok_or_else(not_saved)?.place(&target)?;
-            placed.insert(uid, target);
-        }
-        if !placed.is_empty() && !is_hidden {
-            for directory in [Some(&self.paths.mails), self.paths.alt.as_ref()].into_iter().flatten() {
-                if directory.is_dir() {
-                    mutation::sync_directory(directory)?;
-                }
-            }
-        }
-        Ok(placed)
-    }
-
-    fn file_of(&self, uid: Uid) -> Result<PathBuf, StoreError> {
-        single::paths_of(self.paths, uid).find(|path| path.exists()).ok_or_else(|| {
-            let text = format!("the file of the message with UID {uid} in {} is gone", lossy(&self.paths.mails));
-            StoreError::new(ErrorKind::Changed, text)
-        })
-    }
-
-    /// A file that the index does not know, or that cannot be read, gives up its name but stays: it may be a message that
-    /// somebody lost.
-    fn set_aside_unknown(&self, work: &Work<'_>, uid: Uid) -> Result<(), StoreError> {
-        if work.before.messages.get(uid).is_some() {
-            return Ok(());
-        }
-        for path in single::paths_of(self.paths, uid) {
-            if path.symlink_metadata().is_err() {
-                continue;
-            }
-            // Servers complain about names that begin with `u.` and are none of theirs.
-            let mut aside = path.with_file_name(format!("broken-u.{uid}"));
-            let mut number = 1u32;
-            while aside.symlink_metadata().is_ok() {
-                number = number.saturating_add(1);
-                aside = path.with_file_name(format!("broken-u.{uid}-{number}"));
-            }
-            mutation::rename(&path, &aside)?;
-        }
-        Ok(())
-    }
-
-    /// Removes the files of messages that are `gone`. Where another message has the UID now, only what lies in the other
-    /// place than its file is out of date.
-    fn remove_files(
-        &self,
-        work: &Work<'_>,
-        placed: &BTreeMap<Uid, PathBuf>,
-        gone: impl Iterator<Item = Uid>,
-    ) -> Result<(), StoreError> {
-        let staying: BTreeSet<Uid> = work.plan.messages.iter().filter_map(|message| message.record.uid).collect();
-        for uid in gone.collect::<BTreeSet<_>>() {
-            let place = placed.get(&uid);
-            if place.is_none() && staying.contains(&uid) {
-                continue;
-            }
-            for path in single::paths_of(self.paths, uid).filter(|path| Some(path) != place) {
-                mutation::remove_file(&path)?;
-            }
-        }
-        Ok(())
-    }
 }
 
 fn mdbox_record(record: &MessageRecord, stored: Stored) -> MdboxRecord {
@@ -423,6 +325,7 @@ fn is_taken(target: &MailboxPaths) -> bool {
     is_mailbox(&target.mails)
 }
 
-fn not_saved() -> StoreError {
+/// A message of the plan has no bytes.
+pub(super) fn not_saved() -> StoreError {
     StoreError::new(ErrorKind::Impossible, "a message is added whose bytes were not saved")
 }

@@ -2,7 +2,8 @@
 //!
 //! * [`message_file`], [`map`], [`header`]: the formats, as bytes.
 //! * `storage`, `single`: where the messages of an mdbox and of an sdbox are. `snapshot`: from there to what clients see.
-//! * `staging`, `commit_plan`, `commit`: from wanted changes to the files. `locked_map` changes the map of an mdbox, `growth`
+//! * `staging`, `commit_plan`, `commit`: from wanted changes to the files; `single_files` for
+//!   those of an sdbox. `locked_map` changes the map of an mdbox, `growth`
 //!   adds to its files, `references` puts it right after a crash, `known` finds messages that are there already.
 //! * `listing`, `removal`: the tree of mailboxes. `purge`: freeing what is no longer used.
 //! * [`DboxStore`]: all of it behind the traits.
@@ -22,6 +23,7 @@ mod references;
 mod removal;
 mod shared;
 mod single;
+mod single_files;
 mod snapshot;
 mod staging;
 mod storage;
