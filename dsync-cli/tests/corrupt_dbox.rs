@@ -77,6 +77,32 @@ fn assert_named(run: &Run, harm: &Harm) {
     }
 }
 
+/// Backs up a damaged source, of which `all` was there before: what can be read arrives, what cannot is named, and the source
+/// stays as it is. Says what is there then.
+fn back_up_damaged(
+    dovecot: &Dovecot,
+    [source, destination]: [&Store; 2],
+    all: &Places,
+    harm: &Harm,
+) -> (Run, Places) {
+    let before = Fingerprint::of(source.path());
+    let run = dovecot.backup(source, destination);
+    before.assert_unchanged(source.path());
+    let arrived = places(destination);
+    let readable = all.iter().filter(|(mailbox, guid)| harm.cost.spares(mailbox, guid)).cloned().collect();
+    assert_has(&arrived, &readable, "readable");
+    assert_named(&run, harm);
+    (run, arrived)
+}
+
+/// Once the source is as it was, the next run completes the work.
+fn restore_and_complete(dovecot: &Dovecot, source: &Store, intact: &Store, destination: &Store) {
+    source.restore(intact);
+    dovecot.backup(source, destination).assert_done();
+    assert_equal(&Snapshot::of(source), &Snapshot::of(destination));
+    destination.assert_no_complaints();
+}
+
 #[test]
 fn what_can_be_read_arrives_in_an_empty_place() {
     let worn = Worn::new();
@@ -86,20 +112,10 @@ fn what_can_be_read_arrives_in_an_empty_place() {
         let destination = dovecot.store("destination");
         let all = places(&source);
         let (intact, harm) = (source.copy_apart(), (damage.spoil)(&source));
-        let before = Fingerprint::of(source.path());
-        let run = dovecot.backup(&source, &destination);
-        before.assert_unchanged(source.path());
-        let arrived = places(&destination);
-        let readable = all.iter().filter(|(mailbox, guid)| harm.cost.spares(mailbox, guid)).cloned().collect();
-        assert_has(&arrived, &readable, "readable");
-        assert_named(&run, &harm);
+        let (run, arrived) = back_up_damaged(&dovecot, [&source, &destination], &all, &harm);
         assert!(run.code == Some(2) || arrived == all, "not all is there, but the status says so: {run:#?}");
         destination.assert_no_complaints();
-        // Once the source is as it was, the next run completes the work.
-        source.restore(&intact);
-        dovecot.backup(&source, &destination).assert_done();
-        assert_equal(&Snapshot::of(&source), &Snapshot::of(&destination));
-        destination.assert_no_complaints();
+        restore_and_complete(&dovecot, &source, &intact, &destination);
     });
 }
 
@@ -116,19 +132,10 @@ fn what_cannot_be_read_is_not_removed_from_a_backup() {
         kept.remove(&change(&source));
         let all = places(&source);
         let (intact, harm) = (source.copy_apart(), (damage.spoil)(&source));
-        let before = Fingerprint::of(source.path());
-        let run = dovecot.backup(&source, &destination);
-        before.assert_unchanged(source.path());
-        let arrived = places(&destination);
+        let (_, arrived) = back_up_damaged(&dovecot, [&source, &destination], &all, &harm);
         assert_has(&arrived, &kept, "kept");
-        let readable = all.iter().filter(|(mailbox, guid)| harm.cost.spares(mailbox, guid)).cloned().collect();
-        assert_has(&arrived, &readable, "readable");
-        assert_named(&run, &harm);
         destination.assert_no_complaints();
-        source.restore(&intact);
-        dovecot.backup(&source, &destination).assert_done();
-        assert_equal(&Snapshot::of(&source), &Snapshot::of(&destination));
-        destination.assert_no_complaints();
+        restore_and_complete(&dovecot, &source, &intact, &destination);
     });
 }
 
