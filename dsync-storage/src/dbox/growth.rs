@@ -16,7 +16,7 @@ use super::map::Map;
 use super::message_file::read_file_header;
 use super::storage::Storage;
 use crate::fs::lock::GrowthLock;
-use crate::fs::{FsError, mutation, read};
+use crate::fs::{FsError, mutation};
 
 /// Only so many bytes are added to a file; more get a file of their own.
 pub(super) const MOST: u64 = 1 << 20;
@@ -121,9 +121,4 @@ pub(super) fn take_back(storage: &Storage, file_id: u32, end: u64) -> Result<boo
         mutation::sync_file(lock.file(), &path)?;
     }
     Ok(true)
-}
-
-/// The file, opened to be read.
-pub(super) fn open_staged(path: &std::path::Path) -> Result<File, FsError> {
-    read::open(path).map(|(file, _)| file)
 }

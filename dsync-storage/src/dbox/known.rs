@@ -6,8 +6,7 @@ use std::collections::HashMap;
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
-use dsync_core::model::MessageGuid;
-use dsync_core::store::{FileRange, MessageBody, StoreError};
+use dsync_core::store::{MessageBody, StoreError};
 
 use super::references::for_each_record;
 use super::shared::Shared;
@@ -78,9 +77,8 @@ impl KnownFiles {
 /// Messages with attachments elsewhere are no candidates: where those are depends on more than the message.
 pub(super) fn is_same(first: &Located, second: &Located) -> bool {
     let (one, other) = (&first.message.metadata, &second.message.metadata);
-    let guid = |located: &Located| located.message.metadata.guid().as_ref().map(MessageGuid::to_128);
     one.guid() == other.guid()
-        && guid(first).is_some()
+        && one.guid().is_some()
         && one.received() == other.received()
         && one.pop3_uidl() == other.pop3_uidl()
         && one.pop3_order() == other.pop3_order()
@@ -104,9 +102,8 @@ fn have_same_bytes(first: &Located, second: &Located) -> io::Result<bool> {
 }
 
 fn open(located: &Located) -> Result<MessageBody, StoreError> {
-    let message = &located.message;
-    let range = FileRange::new(located.file.file.clone(), message.body_offset, message.body_size);
-    content::open_message(range, &message.metadata, &AttachmentFiles::default(), &located.file.path)
+    let metadata = &located.message.metadata;
+    content::open_message(located.body(), metadata, &AttachmentFiles::default(), &located.file.path)
 }
 
 /// Reads until the buffer is full or nothing is left.

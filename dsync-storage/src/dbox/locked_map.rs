@@ -20,8 +20,8 @@ use super::shared::corrupt;
 use super::staging::{StagedFile, StagedMessage, Staging};
 use super::storage::Storage;
 use crate::fs::clock::now;
-use crate::fs::mutation;
 use crate::fs::permissions::Permissions;
+use crate::fs::{mutation, read};
 use crate::index::log::LogRecord;
 use crate::index::writer::LockedIndex;
 use crate::text::lossy;
@@ -79,7 +79,7 @@ impl<'a> LockedMap<'a> {
     }
 
     /// Enters the messages that wait, with no references yet, gives their files their names, and makes both durable.
-    /// Also says which number each has got. The messages `released` are about to lose references.
+    /// Also says which number each has got.
     ///
     /// # Errors
     /// As the system; nothing was entered then.
@@ -157,7 +157,7 @@ impl<'a> LockedMap<'a> {
                     file.place(&self.storage.primary().join(format!("m.{file_id}")))?;
                     is_new = true;
                 }
-                Home::In(growing) => growing.add(&growth::open_staged(file.path())?, file.first_message())?,
+                Home::In(growing) => growing.add(&read::open(file.path())?.0, file.first_message())?,
             }
         }
         if is_new {

@@ -6,7 +6,7 @@ use dsync_core::model::{
     HistoryRange, MailboxHistory, MailboxIdentity, MailboxName, MailboxStatus, MessageKey, MessageList,
     MessageRecord, SyncPoint, Uid,
 };
-use dsync_core::store::{ErrorKind, FileRange, Mailbox, MailboxChanges, MessageBody, SavedBody, StoreError};
+use dsync_core::store::{ErrorKind, Mailbox, MailboxChanges, MessageBody, SavedBody, StoreError};
 
 use super::commit::{self, Target, Work};
 use super::commit_plan::{self, Source};
@@ -194,14 +194,12 @@ impl Mailbox for DboxMailbox {
         };
         let uid = record.uid.unwrap_or(Uid::FIRST);
         let located = self.locate(uid, stored, record).map_err(|error| self.explain(uid, error))?;
-        let stored = &located.message;
-        let range = FileRange::new(located.file.file.clone(), stored.body_offset, stored.body_size);
         let suffix = match (&self.shared.storage, self.snapshot.status.identity.guid) {
             (None, Some(guid)) => format!("-{guid}-{uid}"),
             _ => String::new(),
         };
         let files = AttachmentFiles { directory: self.shared.settings.attachments.as_deref(), suffix: &suffix };
-        content::open_message(range, &stored.metadata, &files, &located.file.path)
+        content::open_message(located.body(), &located.message.metadata, &files, &located.file.path)
     }
 
     fn save(&mut self, message: &MessageRecord, body: MessageBody) -> Result<SavedBody, StoreError> {

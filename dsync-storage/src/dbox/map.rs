@@ -15,8 +15,8 @@
 
 use thiserror::Error;
 
-use crate::index::bytes::{Reader, length_u32, pad};
-use crate::index::log::{Change, ExtensionIntro, ExtensionTarget, LogRecord};
+use crate::index::bytes::{Reader, pad};
+use crate::index::log::{Change, ExtensionIntro, LogRecord};
 use crate::index::main_index::offset;
 use crate::index::view::IndexView;
 
@@ -223,15 +223,7 @@ fn intro_of_references() -> Change {
 }
 
 fn intro(name: &str, header_size: u32, record_size: u16, record_align: u16) -> Change {
-    debug_assert!(length_u32(name.len()) < 64);
-    Change::ExtensionIntro(ExtensionIntro {
-        target: ExtensionTarget::Name(name.into()),
-        reset_id: 0,
-        header_size,
-        record_size,
-        record_align,
-        flags: 1,
-    })
+    Change::ExtensionIntro(ExtensionIntro::named(name, 0, header_size, record_size, record_align))
 }
 
 #[cfg(test)]

@@ -72,9 +72,8 @@ fn raise_counts<'a>(
     actual: &References,
 ) -> Result<LockedMap<'a>, StoreError> {
     let too_low = map.map().entries.iter().filter_map(|entry| {
-        let wanted = actual.get(&entry.map_uid).copied().unwrap_or(0).min(super::map::MOST_REFERENCES.into());
-        let missing = i32::try_from(wanted).ok()?.checked_sub(entry.references.into())?;
-        (missing > 0).then_some((entry.map_uid, missing))
+        let missing = references::wanted(actual, entry.map_uid).saturating_sub(entry.references);
+        (missing > 0).then_some((entry.map_uid, i32::from(missing)))
     });
     let count: Vec<_> = too_low.collect();
     if count.is_empty() {

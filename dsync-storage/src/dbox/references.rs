@@ -72,6 +72,12 @@ pub(super) fn count(shared: &Shared) -> Result<References, StoreError> {
     }
 }
 
+/// How many references the map is to count for a message.
+pub(super) fn wanted(actual: &References, map_uid: u32) -> u16 {
+    let count = actual.get(&map_uid).copied().unwrap_or(0);
+    u16::try_from(count).unwrap_or(MOST_REFERENCES).min(MOST_REFERENCES)
+}
+
 /// Puts the map right after somebody crashed while changing it: a message has as many references as mailboxes refer to it.
 ///
 /// Too few are always corrected. Too many only where they are what the one who crashed was about to change: elsewhere
@@ -88,8 +94,7 @@ pub(super) fn settle(shared: &Shared, storage: &Storage, map: LockedMap<'_>) -> 
     let mut cut: BTreeMap<u32, u64> = BTreeMap::new();
     storage.forget_files();
     for entry in &map.map().entries {
-        let wanted = actual.get(&entry.map_uid).copied().unwrap_or(0).min(MOST_REFERENCES.into());
-        let wanted = u16::try_from(wanted).unwrap_or(MOST_REFERENCES);
+        let wanted = wanted(&actual, entry.map_uid);
         let was_added = work.added.contains(&entry.map_uid);
         let was_counted = work.counted.contains(&entry.map_uid);
         if wanted == 0 && entry.references > 0 && was_added && !was_counted {

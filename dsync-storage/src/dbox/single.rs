@@ -2,10 +2,9 @@
 
 use std::os::unix::ffi::OsStrExt;
 use std::path::PathBuf;
-use std::sync::Arc;
 
 use dsync_core::model::{MessageGuid, Uid};
-use dsync_core::store::{ErrorKind, StoreError};
+use dsync_core::store::StoreError;
 
 use super::commit::lock_index;
 use super::snapshot::{Snapshot, index_files};
@@ -24,21 +23,10 @@ pub(super) fn paths_of(paths: &MailboxPaths, uid: Uid) -> impl Iterator<Item = P
 /// The message with this UID.
 ///
 /// # Errors
-/// [`ErrorKind::NotFound`] if it has no file.
+/// [`NotFound`](dsync_core::store::ErrorKind::NotFound) if it has no file.
 pub(super) fn locate(paths: &MailboxPaths, uid: Uid) -> Result<Located, StoreError> {
-    let mut missing = None;
-    for path in paths_of(paths, uid) {
-        match MessageFile::open(&path) {
-            Ok(file) => {
-                let file = Arc::new(file);
-                return file.message(file.first, None);
-            }
-            // That of the first choice says where the file should be.
-            Err(error) if error.kind() == ErrorKind::NotFound => missing = missing.or(Some(error)),
-            Err(error) => return Err(error),
-        }
-    }
-    Err(missing.unwrap_or_else(|| StoreError::new(ErrorKind::NotFound, format!("there is no u.{uid}"))))
+    let file = MessageFile::open_first(paths_of(paths, uid), &format!("u.{uid}"))?;
+    file.message(file.first, None)
 }
 
 /// Removes the files of messages that were expunged by somebody who crashed before they were gone: a server that makes the

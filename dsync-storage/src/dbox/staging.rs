@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use dsync_core::model::MessageRecord;
-use dsync_core::store::{ErrorKind, FileRange, MessageBody, StoreError};
+use dsync_core::store::{ErrorKind, MessageBody, StoreError};
 
 use super::message_file::{FileHeader, MESSAGE_HEADER_SIZE, Metadata, NewMetadata, encode_message_header};
 use super::storage::{Located, MessageFile};
@@ -14,6 +14,7 @@ use crate::fs::clock::now;
 use crate::fs::permissions::Permissions;
 use crate::fs::{FsError, mutation, unique};
 use crate::incoming::{self, Sizes};
+use crate::list::hidden::HiddenPlaces;
 
 /// Messages up to this size are put together in memory and written at once.
 const SMALL: u64 = 256 * 1024;
@@ -72,12 +73,30 @@ impl Staging {
         body: MessageBody,
         first_mailbox: Option<&[u8]>,
     ) -> Result<usize, StoreError> {
+        self.take(body.size, |staged| staged.write(record, body, first_mailbox))
+    }
+
+    /// Takes over a message as it is stored elsewhere: the same bytes, and the same that is written about it.
+    ///
+    /// # Errors
+    /// If it cannot be read or written.
+    pub(super) fn copy(&mut self, from: &Located) -> Result<usize, StoreError> {
+        let metadata = &from.message.metadata;
+        let body = MessageBody::from_range(from.body());
+        self.take(body.size, |staged| staged.write_with(body, &|_| metadata.encode()))
+    }
+
+    /// Has a message of about this size written, which says how many bytes that were. Gives the number of the message.
+    fn take(
+        &mut self,
+        size: Option<u64>,
+        write: impl FnOnce(&StagedFile) -> Result<u64, StoreError>,
+    ) -> Result<usize, StoreError> {
         mutation::create_directories(&self.directory, &self.permissions)?;
-        let number = self.file_for(body.size)?;
+        let number = self.file_for(size)?;
         let staged = self.files.get_mut(number).ok_or_else(no_file)?;
         let offset = staged.length;
-        let written = staged.write(record, body, first_mailbox);
-        let size = match written {
+        let size = match write(staged) {
             Ok(size) => size,
             Err(error) => {
                 staged.cut(offset)?;
@@ -89,24 +108,6 @@ impl Staging {
             // There may be thousands of them.
             staged.file = None;
         }
-        self.messages.push(StagedMessage::New { file: number, offset, size });
-        Ok(self.messages.len().saturating_sub(1))
-    }
-
-    /// Takes over a message as it is stored elsewhere: the same bytes, and the same that is written about it.
-    ///
-    /// # Errors
-    /// If it cannot be read or written.
-    pub(super) fn copy(&mut self, from: &Located) -> Result<usize, StoreError> {
-        mutation::create_directories(&self.directory, &self.permissions)?;
-        let number = self.file_for(Some(from.message.body_size))?;
-        let staged = self.files.get_mut(number).ok_or_else(no_file)?;
-        let offset = staged.length;
-        let message = &from.message;
-        let body = FileRange::new(from.file.file.clone(), message.body_offset, message.body_size);
-        let body = MessageBody::from_range(body);
-        let size = staged.write_with(body, &|_| message.metadata.encode())?;
-        staged.length = offset.saturating_add(size);
         self.messages.push(StagedMessage::New { file: number, offset, size });
         Ok(self.messages.len().saturating_sub(1))
     }
@@ -129,11 +130,9 @@ impl Staging {
         {
             return Ok(self.files.len().saturating_sub(1));
         }
-        if let Some(last) = self.files.last_mut()
-            && let Some(file) = last.file.take()
-        {
+        if let Some(last) = self.files.last_mut() {
             // It is complete; nothing is left to do for it but to be synced.
-            drop(file);
+            last.file = None;
         }
         self.files.push(StagedFile::create(&self.directory, &self.permissions)?);
         Ok(self.files.len().saturating_sub(1))
@@ -223,7 +222,7 @@ fn no_file() -> StoreError {
 
 /// A name that servers take for a temporary file, and remove when it is old.
 pub(super) fn temporary_path(directory: &Path) -> PathBuf {
-    directory.join(format!(".temp.dsync.{}", unique::file_name()))
+    directory.join(format!("{}{}", HiddenPlaces::DBOX.prefix, unique::file_name()))
 }
 
 impl StagedFile {

@@ -10,7 +10,7 @@ use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use dsync_core::store::{ErrorKind, StoreError};
+use dsync_core::store::{ErrorKind, FileRange, StoreError};
 
 use super::map::{Map, MapPlace};
 use super::message_file::{FileHeader, StoredMessage, read_file_header, read_message, walk};
@@ -70,6 +70,13 @@ pub(super) struct Located {
     pub(super) message: StoredMessage,
 }
 
+impl Located {
+    /// The stored body.
+    pub(super) fn body(&self) -> FileRange {
+        FileRange::new(Arc::clone(&self.file.file), self.message.body_offset, self.message.body_size)
+    }
+}
+
 impl MessageFile {
     /// Opens a file.
     ///
@@ -80,6 +87,22 @@ impl MessageFile {
         let (header, first) =
             read_file_header(&file).map_err(|error| corrupt(&format!("{}: {error}", lossy(path))))?;
         Ok(Self { path: path.to_owned(), file: Arc::new(file), header, first })
+    }
+
+    /// Opens the first that there is of `paths`, where the file can be. `name` is for messages if it can be nowhere.
+    ///
+    /// # Errors
+    /// [`ErrorKind::NotFound`] if there is none; others if it cannot be read.
+    pub(super) fn open_first(paths: impl Iterator<Item = PathBuf>, name: &str) -> Result<Arc<Self>, StoreError> {
+        let mut missing = None;
+        for path in paths {
+            match Self::open(&path) {
+                // That of the first choice says where the file should be.
+                Err(error) if error.kind() == ErrorKind::NotFound => missing = missing.or(Some(error)),
+                result => return result.map(Arc::new),
+            }
+        }
+        Err(missing.unwrap_or_else(|| StoreError::new(ErrorKind::NotFound, format!("there is no {name}"))))
     }
 
     /// The message at an offset.
@@ -164,24 +187,13 @@ impl Storage {
                 return Ok(file);
             }
         }
-        let mut missing = None;
-        for path in self.paths(file_id) {
-            match MessageFile::open(&path) {
-                Ok(file) => {
-                    let file = Arc::new(file);
-                    let mut cache = self.cache();
-                    if cache.open.len() >= MOST_OPEN {
-                        cache.open.remove(0);
-                    }
-                    cache.open.push((file_id, Arc::clone(&file)));
-                    return Ok(file);
-                }
-                // That of the first choice says where the file should be.
-                Err(error) if error.kind() == ErrorKind::NotFound => missing = missing.or(Some(error)),
-                Err(error) => return Err(error),
-            }
+        let file = MessageFile::open_first(self.paths(file_id), &format!("m.{file_id}"))?;
+        let mut cache = self.cache();
+        if cache.open.len() >= MOST_OPEN {
+            cache.open.remove(0);
         }
-        Err(missing.unwrap_or_else(|| StoreError::new(ErrorKind::NotFound, format!("there is no m.{file_id}"))))
+        cache.open.push((file_id, Arc::clone(&file)));
+        Ok(file)
     }
 
     /// Forgets open files, because they may have been removed.

@@ -437,6 +437,15 @@ fn decode_intro(reader: &mut Reader<'_>) -> Option<ExtensionIntro> {
     Some(ExtensionIntro { target, reset_id, header_size, record_size, record_align, flags })
 }
 
+impl ExtensionIntro {
+    /// An intro that names its extension, and never makes smaller what a server may have made larger.
+    #[must_use]
+    pub fn named(name: &str, reset_id: u32, header_size: u32, record_size: u16, record_align: u16) -> Self {
+        let target = ExtensionTarget::Name(name.into());
+        Self { target, reset_id, header_size, record_size, record_align, flags: 1 }
+    }
+}
+
 impl LogRecord {
     /// Something that has happened already.
     #[must_use]

@@ -14,7 +14,7 @@
 use dsync_core::model::{ModSeq, SyncPoint, Uid, UidValidity};
 
 use super::bytes::Reader;
-use super::log::{Change, ExtensionIntro, ExtensionTarget, LogRecord};
+use super::log::{Change, ExtensionIntro, LogRecord};
 use super::view::IndexView;
 
 /// The name of the extension.
@@ -68,15 +68,8 @@ pub fn encode(points: &[SyncPoint]) -> Vec<u8> {
 /// The records that put these points into an index. They count for no modseq.
 #[must_use]
 pub fn records(points: &[SyncPoint]) -> Vec<LogRecord> {
-    let intro = ExtensionIntro {
-        target: ExtensionTarget::Name(NAME.into()),
-        reset_id: 0,
-        header_size: u32::try_from(SIZE).unwrap_or(0),
-        record_size: 0,
-        record_align: 0,
-        // What another version may have made larger stays so.
-        flags: 1,
-    };
+    // What another version may have made larger stays so.
+    let intro = ExtensionIntro::named(NAME, 0, u32::try_from(SIZE).unwrap_or(0), 0, 0);
     let changes = [Change::ExtensionIntro(intro), Change::ExtensionHeader(vec![(0, encode(points))])];
     changes.into_iter().map(LogRecord::external).collect()
 }

@@ -7,7 +7,7 @@
 
 use std::collections::BTreeMap;
 
-use super::log::{Change, ExtensionIntro, ExtensionTarget, FlagUpdate, LogRecord, UidRange};
+use super::log::{Change, ExtensionIntro, FlagUpdate, LogRecord, UidRange};
 use super::main_index::{Extension, MainIndex, offset};
 use super::modseqs::MODSEQ;
 use super::view::{CACHE, Contradiction, IndexView, KEYWORDS};
@@ -70,7 +70,7 @@ impl TargetExtension {
 
     fn intro(&self, reset_id: u32) -> ExtensionIntro {
         let header_size = super::bytes::length_u32(self.header.len());
-        intro(self.name, reset_id, header_size, self.record_size, self.record_align)
+        ExtensionIntro::named(self.name, reset_id, header_size, self.record_size, self.record_align)
     }
 
     /// The bytes of the message at `place`.
@@ -304,7 +304,7 @@ impl Builder {
         }
         let mut header = self.view.highest_modseq().to_le_bytes().to_vec();
         header.extend([0; 8]);
-        self.push(Change::ExtensionIntro(intro(MODSEQ, 0, 16, 8, 8)))?;
+        self.push(Change::ExtensionIntro(ExtensionIntro::named(MODSEQ, 0, 16, 8, 8)))?;
         self.push(Change::ExtensionHeader(vec![(0, header)]))
     }
 
@@ -408,11 +408,11 @@ impl Builder {
         }
         let known = self.view.extension(CACHE).map(|extension| extension.reset_id);
         if cache.new_file || known.is_none() {
-            self.push(Change::ExtensionIntro(intro(CACHE, known.unwrap_or(0), 0, 4, 4)))?;
+            self.push(Change::ExtensionIntro(ExtensionIntro::named(CACHE, known.unwrap_or(0), 0, 4, 4)))?;
             self.push(Change::ExtensionReset(cache.file_seq, false))?;
         }
         let file_seq = if cache.offsets.is_empty() { known.unwrap_or(0) } else { cache.file_seq };
-        self.push(Change::ExtensionIntro(intro(CACHE, file_seq, 0, 4, 4)))?;
+        self.push(Change::ExtensionIntro(ExtensionIntro::named(CACHE, file_seq, 0, 4, 4)))?;
         let entries = offsets.iter().flat_map(|(uid, offset)| [*uid, *offset]);
         self.push(Change::ExtensionRecords(entries.flat_map(u32::to_le_bytes).collect()))
     }
@@ -438,7 +438,7 @@ impl Builder {
             }
         }
         if !entries.is_empty() {
-            self.push(Change::ExtensionIntro(intro(MODSEQ, 0, 16, 8, 8)))?;
+            self.push(Change::ExtensionIntro(ExtensionIntro::named(MODSEQ, 0, 16, 8, 8)))?;
             self.push(Change::ExtensionRecords(entries))?;
         }
         self.set_header(offset::NEXT_UID, target.next_uid)?;
@@ -486,12 +486,6 @@ fn extend_ranges(ranges: &mut Vec<UidRange>, uid: u32) {
         Some(last) if last.last.checked_add(1) == Some(uid) => last.last = uid,
         _ => ranges.push(UidRange { first: uid, last: uid }),
     }
-}
-
-fn intro(name: &str, reset_id: u32, header_size: u32, record_size: u16, record_align: u16) -> ExtensionIntro {
-    let target = ExtensionTarget::Name(name.into());
-    // Bit 0: never shrink what a server may have made larger.
-    ExtensionIntro { target, reset_id, header_size, record_size, record_align, flags: 1 }
 }
 
 #[cfg(test)]

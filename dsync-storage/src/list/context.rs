@@ -1,7 +1,7 @@
 //! What all parts of one opened store share.
 
 use std::os::unix::fs::MetadataExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use dsync_core::model::MailboxName;
 use dsync_core::store::{ErrorKind, StoreError};
@@ -35,6 +35,27 @@ impl Context {
             return Err(StoreError::new(ErrorKind::ReadOnly, text));
         }
         Ok(())
+    }
+
+    /// Nothing is written through a link that leads out of the store: it may lead into the very source. `places` are
+    /// directories of the mailbox in `mails`, each with the root that it has to be in.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Impossible`] if one is elsewhere and something may be changed.
+    pub(crate) fn refuse_if_elsewhere<'a>(
+        &self,
+        mails: &Path,
+        places: impl IntoIterator<Item = (&'a PathBuf, &'a PathBuf)>,
+    ) -> Result<(), StoreError> {
+        let inside = |path: &Path, root: &Path| match (path.canonicalize(), root.canonicalize()) {
+            (Ok(path), Ok(root)) => path.starts_with(root),
+            _ => true,
+        };
+        if self.read_only || places.into_iter().all(|(path, root)| inside(path, root)) {
+            return Ok(());
+        }
+        let text = format!("{} is a link that leads out of the store, so nothing is changed there", mails.display());
+        Err(StoreError::new(ErrorKind::Impossible, text))
     }
 
     /// A name for the store that stays the same and that no other has.

@@ -13,7 +13,7 @@ use dsync_core::store::StoreError;
 
 use crate::fs::permissions::Permissions;
 use crate::index::files::{IndexError, IndexFiles};
-use crate::index::log::{Change, ExtensionIntro, ExtensionTarget, FlagUpdate, LogRecord, UidRange};
+use crate::index::log::{Change, ExtensionIntro, FlagUpdate, LogRecord, UidRange};
 use crate::index::writer::LockedIndex;
 
 const LIST: &str = "list";
@@ -74,14 +74,7 @@ fn refresh_records(locked: &LockedIndex, stale: &[Stale]) -> Vec<LogRecord> {
             }
         }
     }
-    let intro = ExtensionIntro {
-        target: ExtensionTarget::Name(LIST.into()),
-        reset_id: list.reset_id,
-        header_size: 1,
-        record_size: RECORD_SIZE,
-        record_align: 4,
-        flags: 1,
-    };
+    let intro = ExtensionIntro::named(LIST, list.reset_id, 1, RECORD_SIZE, 4);
     let mut changes = Vec::new();
     if !gone.is_empty() {
         changes.push(Change::FlagUpdate(gone));
