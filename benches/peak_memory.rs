@@ -14,7 +14,7 @@ use dsync_core::model::{
 };
 use dsync_core::report::Unobserved;
 use dsync_core::session::SyncOptions;
-use dsync_core::store::{MailboxChanges, MessageBody, Origin};
+use dsync_core::store::{MailboxChanges, MessageBody, NewMessages, Origin};
 use dsync_storage::location::Location;
 use dsync_storage::settings::Settings;
 
@@ -98,7 +98,7 @@ fn run(step: &str, messages: u32, first: &str, second: &str) -> Result<(), Box<d
 fn make(location: &Location, messages: u32) -> Result<(), Box<dyn Error>> {
     let mut store = dsync_storage::open(location, &Settings::default())?;
     let mut mailbox = store.create(&MailboxName::inbox(), MailboxIdentity::UNDECIDED)?;
-    let mut add = Vec::new();
+    let mut add = NewMessages::default();
     for number in 1..=messages {
         let record = MessageRecord {
             uid: Uid::new(number),
@@ -113,7 +113,7 @@ fn make(location: &Location, messages: u32) -> Result<(), Box<dyn Error>> {
         };
         let body = format!("Subject: message {number}\n\n{}\n", "text ".repeat(60));
         let saved = mailbox.save(&record, MessageBody::from_bytes(body.into_bytes()))?;
-        add.push((saved, record));
+        add.push(saved, &record)?;
     }
     mailbox.commit(MailboxChanges {
         origin: Origin::Local,

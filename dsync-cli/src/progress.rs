@@ -109,7 +109,7 @@ fn describe_plan(plan: &dsync_core::merge::MailboxPlan) -> String {
 
 fn debug_plan(name: &MailboxName, plan: &dsync_core::merge::MailboxPlan) {
     let changes = &plan.changes;
-    for (key, record) in &plan.fetch {
+    for (key, record) in plan.fetch.iter() {
         eprintln!("dsync: Debug: {name}: copy {key} as {record:?}");
     }
     for (key, record) in &changes.renumber {

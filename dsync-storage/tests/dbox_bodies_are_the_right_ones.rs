@@ -8,7 +8,7 @@ use dsync_core::memory::MemoryStore;
 use dsync_core::model::{MailboxIdentity, MailboxName, MessageKey, Uid};
 use dsync_core::report::Unobserved;
 use dsync_core::session::SyncOptions;
-use dsync_core::store::{ErrorKind, MailStore, Mailbox, MailboxChanges, Origin, StoreError};
+use dsync_core::store::{ErrorKind, MailStore, Mailbox, MailboxChanges, NewMessages, Origin, StoreError};
 use dsync_core::sync::backup;
 use dsync_storage::dbox::map::{Map, MapChanges, MapPlace, records_of_new_map};
 use dsync_storage::fs::permissions::Permissions;
@@ -99,7 +99,7 @@ fn numbers_of_another_map_are_not_taken_over() {
         remove: vec![MessageKey::Uid(Uid::FIRST)],
         renumber: Vec::new(),
         update: Vec::new(),
-        add: Vec::new(),
+        add: NewMessages::default(),
         uid_next: status.uid_next,
         highest_modseq: status.highest_modseq.unwrap().plus(1),
         first_recent_uid: Uid::FIRST,

@@ -44,7 +44,7 @@ fn add(mailbox: &mut dyn Mailbox, uids: std::ops::Range<u32>) {
         remove: Vec::new(),
         renumber: Vec::new(),
         update: Vec::new(),
-        add: adds,
+        add: adds.try_into().unwrap(),
         uid_next,
         highest_modseq: ModSeq(50),
         first_recent_uid: Uid::FIRST,

@@ -1,7 +1,7 @@
 //! What mdbox and sdbox read out of an index, and the map that an index is.
 #![no_main]
 
-use dsync_storage::dbox::header::{DboxHeader, MDBOX_HEADER, MdboxRecord, SDBOX_HEADER};
+use dsync_storage::dbox::header::{DboxHeader, MDBOX_HEADER, MdboxColumns, MdboxRecord, SDBOX_HEADER};
 use dsync_storage::dbox::map::Map;
 use dsync_storage::index::main_index::MainIndex;
 use dsync_storage::index::view::IndexView;
@@ -20,6 +20,7 @@ fuzz_target!(|bytes: &[u8]| {
             let _ = header.extensions(name);
         }
     }
-    let records: Vec<_> = (0..view.messages().len()).map(|place| MdboxRecord::of_view(&view, place)).collect();
-    let _ = MdboxRecord::extensions(&records);
+    let mut columns = MdboxColumns::default();
+    (0..view.messages().len()).for_each(|place| columns.push(MdboxRecord::of_view(&view, place)));
+    let _ = columns.into_extensions();
 });

@@ -1,7 +1,9 @@
 //! Promises about the messages of a mailbox.
 
 use super::Factory;
-use super::fixture::{bytes, create_three, expect, identity, key, keywords, name, no_changes, record, save, uid};
+use super::fixture::{
+    bytes, create_three, expect, identity, key, keywords, name, new, no_changes, record, save, uid,
+};
 use crate::model::{Flags, MailboxName, MessageRecord, ModSeq, Timestamp};
 use crate::store::{ErrorKind, MailStore, MessageBody};
 
@@ -67,9 +69,9 @@ fn messages_can_be_removed_changed_and_added_at_once(store: &mut dyn MailStore, 
     let mut changes = no_changes(21, 50, 20);
     changes.remove = vec![key(7)];
     changes.update = records[..2].to_vec();
-    changes.add = added;
+    changes.add = new(added);
     open.commit(changes).expect("changes can be committed");
-    assert_eq!(open.messages().records(), records, "after a commit the view is the new one");
+    assert_eq!(open.messages().records().collect::<Vec<_>>(), records, "after a commit the view is the new one");
     expect(store, mailbox, &numbered(&records, &[3, 8, 12, 20]));
     let open = store.open(mailbox).expect("it can be opened");
     assert_eq!((open.status().uid_next, open.status().highest_modseq), (uid(21), Some(ModSeq(50))));
@@ -114,7 +116,7 @@ fn a_message_can_be_there_twice(store: &mut dyn MailStore, mailbox: &MailboxName
     copy.guid = records[0].guid.clone();
     let saved = save(&mut *open, &copy);
     let mut changes = no_changes(13, 41, 1);
-    changes.add = vec![saved];
+    changes.add = new(vec![saved]);
     open.commit(changes).expect("a copy can be added");
     records.push(copy);
     expect(store, mailbox, &numbered(&records, &[3, 7, 8, 12]));
@@ -139,7 +141,7 @@ fn an_older_view_cannot_commit(store: &mut dyn MailStore, mailbox: &MailboxName)
     let mut newer = store.open(mailbox).expect("it can be opened");
     let saved = save(&mut *newer, &record(12, 41));
     let mut changes = no_changes(13, 41, 1);
-    changes.add = vec![saved];
+    changes.add = new(vec![saved]);
     newer.commit(changes).expect("a message can be added");
     records.push(record(12, 41));
 
@@ -147,7 +149,7 @@ fn an_older_view_cannot_commit(store: &mut dyn MailStore, mailbox: &MailboxName)
     late.guid = record(99, 1).guid;
     let saved = older.save(&late, MessageBody::from_bytes(bytes(99))).expect("a message can be saved");
     let mut changes = no_changes(13, 41, 1);
-    changes.add = vec![(saved, late)];
+    changes.add = new(vec![(saved, late)]);
     let error = older.commit(changes).err().map(|error| error.kind());
     assert_eq!(error, Some(ErrorKind::Changed), "a UID that was taken meanwhile is not given twice");
     expect(store, mailbox, &numbered(&records, &[3, 7, 8, 12]));
@@ -162,7 +164,7 @@ fn a_body_that_breaks_off_is_not_saved(store: &mut dyn MailStore, mailbox: &Mail
     assert_eq!(error, Some(ErrorKind::Source), "a body of another length than announced is refused");
     let saved = save(&mut *open, &record(13, 41));
     let mut changes = no_changes(14, 41, 1);
-    changes.add = vec![saved];
+    changes.add = new(vec![saved]);
     open.commit(changes).expect("the mailbox goes on after a refused body");
     records.push(record(13, 41));
     expect(store, mailbox, &numbered(&records, &[3, 7, 8, 13]));
@@ -177,7 +179,7 @@ fn highest_values_fit(store: &mut dyn MailStore, mailbox: &MailboxName) {
     last.saved = Some(Timestamp(i64::from(u32::MAX) - 1));
     let saved = save(&mut *open, &last);
     let mut changes = no_changes(4_294_967_291, (1 << 60) + 5, 1);
-    changes.add = vec![saved];
+    changes.add = new(vec![saved]);
     open.commit(changes).expect("high numbers can be stored");
     records.push(last);
     expect(store, mailbox, &numbered(&records, &[3, 7, 8, 4_294_967_290]));

@@ -4,7 +4,7 @@ use crate::model::{
     Flags, Keyword, Keywords, MailboxGuid, MailboxIdentity, MailboxName, MessageGuid, MessageKey, MessageRecord,
     ModSeq, Timestamp, Uid, UidValidity,
 };
-use crate::store::{MailStore, Mailbox, MailboxChanges, MessageBody, Origin, SavedBody};
+use crate::store::{MailStore, Mailbox, MailboxChanges, MessageBody, NewMessages, Origin, SavedBody};
 
 pub(super) fn name(text: &str) -> MailboxName {
     MailboxName::parse(text, '/').expect("the checks use valid names")
@@ -63,6 +63,11 @@ pub(super) fn save(mailbox: &mut dyn Mailbox, record: &MessageRecord) -> (SavedB
     (saved, record.clone())
 }
 
+/// What a commit is to add.
+pub(super) fn new(messages: Vec<(SavedBody, MessageRecord)>) -> NewMessages {
+    messages.try_into().expect("each message has a UID of its own")
+}
+
 /// A mailbox with messages 3, 7 and 8, modseqs 10, 30, 20, UIDNEXT 12, HIGHESTMODSEQ 40, recent from 8.
 pub(super) fn create_three(store: &mut dyn MailStore, mailbox: &MailboxName) -> Vec<MessageRecord> {
     let mut records = vec![record(3, 10), record(7, 30), record(8, 20)];
@@ -79,7 +84,7 @@ pub(super) fn create_three(store: &mut dyn MailStore, mailbox: &MailboxName) -> 
     added.reverse();
     let mut changes = no_changes(12, 40, 8);
     changes.identity = identity(1);
-    changes.add = added;
+    changes.add = new(added);
     open.commit(changes).expect("messages can be committed");
     records
 }
@@ -90,11 +95,11 @@ pub(super) fn expect(store: &mut dyn MailStore, mailbox: &MailboxName, expected:
     let messages = open.messages().clone();
     assert_eq!(open.problems(), [] as [String; 0], "a sound mailbox has no problems");
     assert_eq!(messages.len(), open.status().message_count as usize, "the count is that of the list");
-    let uids = |records: &mut dyn Iterator<Item = &MessageRecord>| records.map(|r| r.uid).collect::<Vec<_>>();
-    let expected_uids = uids(&mut expected.iter().map(|(record, _)| record));
-    assert_eq!(uids(&mut messages.records().iter()), expected_uids, "the messages are those that were committed");
-    for (found, (record, _)) in messages.records().iter().zip(expected) {
-        assert_eq!(found, record, "a message is as it was committed");
+    let uids: Vec<_> = messages.records().map(|record| record.uid).collect();
+    let expected_uids: Vec<_> = expected.iter().map(|(record, _)| record.uid).collect();
+    assert_eq!(uids, expected_uids, "the messages are those that were committed");
+    for (found, (record, _)) in messages.records().zip(expected) {
+        assert_eq!(found, *record, "a message is as it was committed");
     }
     for (record, number) in expected {
         let body = open

@@ -92,7 +92,7 @@ impl MemoryMailbox {
             }));
             placed.push(StoredMessage { record, bytes: before.bytes });
         }
-        for (SavedBody(number), record) in changes.add {
+        for (SavedBody(number), record) in changes.add.iter() {
             let bytes = self.saved.get(number).map(Arc::clone).ok_or_else(|| {
                 StoreError::new(ErrorKind::Impossible, "a message is added whose bytes were not saved".to_owned())
             })?;

@@ -1,14 +1,16 @@
 //! What has to change in one mailbox. Pure functions from two lists of messages to a plan; no I/O, no clock.
 
+mod fetch;
 mod headroom;
 mod one_way;
 mod settle;
 pub mod two_way;
 
+pub use fetch::Fetch;
 pub use one_way::one_way;
 pub use settle::settle;
 
-use crate::model::{MailboxStatus, MessageKey, MessageList, MessageRecord};
+use crate::model::{MailboxStatus, MessageKey, MessageList};
 use crate::store::{MailboxChanges, Origin};
 
 /// The greatest UID that is given to a message: servers cannot count on beyond it.
@@ -28,7 +30,7 @@ impl MailboxPlan {
     pub(crate) fn nothing() -> Self {
         Self {
             changes: MailboxChanges::empty(Origin::Mirrored),
-            fetch: Vec::new(),
+            fetch: Fetch::default(),
             unplaced: Vec::new(),
             needed: false,
         }
@@ -41,7 +43,7 @@ pub struct MailboxPlan {
     /// The changes; [`MailboxChanges::add`] is still empty.
     pub changes: MailboxChanges,
     /// Messages to get from the other side: their key there, and what they become here.
-    pub fetch: Vec<(MessageKey, MessageRecord)>,
+    pub fetch: Fetch,
     /// Messages of the other side that cannot be had here, because all UIDs are used up.
     pub unplaced: Vec<MessageKey>,
     /// Whether anything would be different afterwards.

@@ -4,10 +4,10 @@
 //! change. What the source has not decided yet (a UID, a modseq) the destination decides, and keeps its decision on
 //! later runs for as long as the source leaves it open.
 
-use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
+use std::collections::{HashMap, HashSet, VecDeque};
 
-use super::{LAST_UID, MailboxPlan, MailboxView};
-use crate::model::{MessageGuid, MessageKey, MessageRecord, ModSeq, Uid};
+use super::{Fetch, LAST_UID, MailboxPlan, MailboxView};
+use crate::model::{MessageGuid, MessageKey, MessageList, MessageRecord, ModSeq, Uid};
 use crate::store::{MailboxChanges, Origin};
 
 /// The plan that makes `destination` equal to `source`, but for messages of the source that are `unavailable`: it is
@@ -24,7 +24,7 @@ pub fn one_way(
 ) -> MailboxPlan {
     let fresh = fresh_modseq(source, destination);
     let WantedUids { wanted, uid_next, unplaced } = wanted_uids(source, destination, unavailable);
-    let mut present = Instances::new(destination);
+    let mut present = Present::new(destination.messages);
     let mut plan = MailboxPlan {
         changes: MailboxChanges {
             identity: source.status.identity.or(destination.status.identity),
@@ -33,39 +33,46 @@ pub fn one_way(
             first_recent_uid: first_recent_uid(source, destination).min(uid_next),
             ..MailboxChanges::empty(Origin::Mirrored)
         },
-        fetch: Vec::new(),
+        fetch: Fetch::default(),
         unplaced,
         needed: false,
     };
     let mut highest = lowest_highest_modseq(source, destination);
     let mut missing = Vec::new();
-    for (uid, (key, record)) in &wanted {
-        match present.take_at(*uid, &record.guid) {
+    for place in wanted {
+        let Some(record) = source.messages.at(place.index) else { continue };
+        match present.take_at(place.uid, &record.guid) {
             Some(here) => {
-                let target = target_record(record, *uid, Some(here), fresh);
+                let target = target_record(record, place.uid, Some(&here), fresh);
                 highest = highest.max(target.modseq.unwrap_or_default());
-                if target != *here {
+                if target != here {
                     plan.changes.update.push(target);
                 }
             }
-            None => missing.push((*uid, *key, *record)),
+            None => missing.push(place),
         }
     }
-    for (uid, there, record) in missing {
-        let target = target_record(record, uid, None, fresh);
+    let mut elsewhere = present.by_guid(source.messages, &missing);
+    for place in missing {
+        let (Some(there), Some(record)) = (source.messages.key_of(place.index), source.messages.at(place.index))
+        else {
+            continue;
+        };
+        let target = target_record(record, place.uid, None, fresh);
         highest = highest.max(target.modseq.unwrap_or_default());
-        match present.take_any(&record.guid) {
-            Some(key) => plan.changes.renumber.push((key, target)),
-            None => plan.fetch.push((there, target)),
+        match elsewhere.get_mut(&target.guid).and_then(VecDeque::pop_front) {
+            Some(index) => plan.changes.renumber.extend(present.take(index).map(|key| (key, target))),
+            None => {
+                if plan.fetch.push(there, &target).is_err() {
+                    plan.unplaced.push(there);
+                }
+            }
         }
     }
-    let left = present.left();
     if source_is_complete {
-        plan.changes.remove = left;
+        plan.changes.remove = present.left().filter_map(|index| destination.messages.key_of(index)).collect();
     } else {
-        for record in
-            left.iter().filter_map(|key| destination.messages.records().get(destination.messages.index_of(*key)?))
-        {
+        for record in present.left().filter_map(|index| destination.messages.at(index)) {
             highest = highest.max(record.modseq.unwrap_or_default());
             if let Some(uid) = record.uid {
                 plan.changes.uid_next = plan.changes.uid_next.max(uid.next());
@@ -92,70 +99,100 @@ fn first_recent_uid(source: MailboxView<'_>, destination: MailboxView<'_>) -> Ui
     source.status.first_recent_uid.or(destination.status.first_recent_uid).unwrap_or(Uid::FIRST)
 }
 
-/// Which message of the source has to be at which UID, and UIDNEXT after that.
-struct WantedUids<'a> {
-    wanted: BTreeMap<Uid, (MessageKey, &'a MessageRecord)>,
+/// Which message of the source has to be at which UID, by ascending UID, and UIDNEXT after that.
+struct WantedUids {
+    wanted: Vec<Place>,
     uid_next: Uid,
     unplaced: Vec<MessageKey>,
 }
 
-fn wanted_uids<'a>(
-    source: MailboxView<'a>,
+/// A message of the source, and the UID that it has to have.
+#[derive(Clone, Copy)]
+struct Place {
+    uid: Uid,
+    index: usize,
+}
+
+fn wanted_uids(
+    source: MailboxView<'_>,
     destination: MailboxView<'_>,
     unavailable: &HashSet<MessageKey>,
-) -> WantedUids<'a> {
-    let mut wanted = BTreeMap::new();
-    let mut unassigned = Vec::new();
-    for (key, record) in source.messages.keyed().filter(|(key, _)| !unavailable.contains(key)) {
-        match record.uid {
-            Some(uid) => drop(wanted.insert(uid, (key, record))),
-            None => unassigned.push((key, record)),
-        }
-    }
+) -> WantedUids {
+    let assigned = source.messages.assigned();
+    let is_available = |index: &usize| source.messages.key_of(*index).is_some_and(|key| !unavailable.contains(&key));
+    let mut wanted = Vec::with_capacity(source.messages.len());
+    wanted.extend((0..assigned).filter(is_available).filter_map(|index| {
+        let uid = source.messages.uid_at(index)?;
+        Some(Place { uid, index })
+    }));
+    let unassigned: Vec<usize> = (assigned..source.messages.len()).filter(is_available).collect();
     let mut uid_next = source.status.uid_next;
     if source.status.identity.uid_validity.is_none() || !unassigned.is_empty() {
         // A UID that was given here for such a message must not be given again for another one.
         uid_next = uid_next.max(destination.status.uid_next);
     }
-    let mut remembered: HashMap<&MessageGuid, VecDeque<Uid>> = HashMap::new();
-    for record in destination.messages.assigned() {
-        // Below the source's UIDNEXT the source has given, or used up, all UIDs itself.
-        if let Some(uid) = record.uid.filter(|uid| *uid >= source.status.uid_next && !wanted.contains_key(uid)) {
-            remembered.entry(&record.guid).or_default().push_back(uid);
-        }
-    }
+    let mut remembered = remembered_uids(source, destination, &wanted, &unassigned);
     let mut without = Vec::new();
-    for (key, record) in unassigned {
-        match remembered.get_mut(&record.guid).and_then(VecDeque::pop_front) {
-            Some(uid) => drop(wanted.insert(uid, (key, record))),
-            None => without.push((key, record)),
+    for index in unassigned {
+        let guid = source.messages.guid_at(index);
+        match guid.and_then(|guid| remembered.get_mut(&guid)).and_then(VecDeque::pop_front) {
+            Some(uid) => wanted.push(Place { uid, index }),
+            None => without.push(index),
         }
     }
     let mut unplaced = Vec::new();
-    for (key, record) in without {
+    for index in without {
         if uid_next.get() > LAST_UID {
-            unplaced.push(key);
+            unplaced.extend(source.messages.key_of(index));
             continue;
         }
-        wanted.insert(uid_next, (key, record));
+        wanted.push(Place { uid: uid_next, index });
         uid_next = uid_next.next();
     }
-    if let Some((last, _)) = wanted.last_key_value() {
-        uid_next = uid_next.max(last.next());
+    wanted.sort_by_key(|place| place.uid);
+    if let Some(last) = wanted.last() {
+        uid_next = uid_next.max(last.uid.next());
     }
     WantedUids { wanted, uid_next, unplaced }
 }
 
+/// The UIDs that the destination has given to messages which the source leaves `unassigned`.
+fn remembered_uids(
+    source: MailboxView<'_>,
+    destination: MailboxView<'_>,
+    wanted: &[Place],
+    unassigned: &[usize],
+) -> HashMap<MessageGuid, VecDeque<Uid>> {
+    let mut remembered: HashMap<MessageGuid, VecDeque<Uid>> = HashMap::new();
+    for guid in unassigned.iter().filter_map(|index| source.messages.guid_at(*index)) {
+        remembered.entry(guid).or_default();
+    }
+    if remembered.is_empty() {
+        return remembered;
+    }
+    for index in 0..destination.messages.assigned() {
+        // Below the source's UIDNEXT the source has given, or used up, all UIDs itself.
+        let is_free = |uid: &Uid| {
+            *uid >= source.status.uid_next && wanted.binary_search_by_key(uid, |place| place.uid).is_err()
+        };
+        if let Some(uid) = destination.messages.uid_at(index).filter(is_free)
+            && let Some(uids) = destination.messages.guid_at(index).and_then(|guid| remembered.get_mut(&guid))
+        {
+            uids.push_back(uid);
+        }
+    }
+    remembered
+}
+
 /// What the message becomes at the destination, where it is `here` so far.
-fn target_record(record: &MessageRecord, uid: Uid, here: Option<&MessageRecord>, fresh: ModSeq) -> MessageRecord {
-    let mut target = record.clone();
-    target.uid = Some(uid);
+fn target_record(record: MessageRecord, uid: Uid, here: Option<&MessageRecord>, fresh: ModSeq) -> MessageRecord {
+    let mut target = MessageRecord { uid: Some(uid), ..record };
     if let Some(here) = here {
-        target.saved = record.saved.or(here.saved);
-        target.modseq = record.modseq.or_else(|| {
+        target.saved = target.saved.or(here.saved);
+        if target.modseq.is_none() {
             target.modseq = here.modseq;
-            here.modseq.filter(|_| target == *here)
-        });
+            target.modseq = here.modseq.filter(|_| target == *here);
+        }
     }
     target.modseq = target.modseq.or(Some(fresh));
     target
@@ -176,34 +213,50 @@ fn is_needed(plan: &MailboxPlan, destination: MailboxView<'_>) -> bool {
         && Some(*first_recent_uid) == status.first_recent_uid)
 }
 
-/// The destination's messages that have not found their place yet.
-struct Instances<'a> {
-    by_guid: HashMap<&'a MessageGuid, VecDeque<(MessageKey, &'a MessageRecord)>>,
+/// The destination's messages, and which of them have found their place.
+struct Present<'a> {
+    messages: &'a MessageList,
+    taken: Vec<bool>,
 }
 
-impl<'a> Instances<'a> {
-    fn new(destination: MailboxView<'a>) -> Self {
-        let mut by_guid: HashMap<_, VecDeque<_>> = HashMap::with_capacity(destination.messages.len());
-        for (key, record) in destination.messages.keyed() {
-            by_guid.entry(&record.guid).or_default().push_back((key, record));
+impl<'a> Present<'a> {
+    fn new(messages: &'a MessageList) -> Self {
+        Self { messages, taken: vec![false; messages.len()] }
+    }
+
+    /// The message that is at its place already.
+    fn take_at(&mut self, uid: Uid, guid: &MessageGuid) -> Option<MessageRecord> {
+        let index = self.messages.index_of(MessageKey::Uid(uid))?;
+        let here = self.messages.at(index).filter(|here| here.guid == *guid)?;
+        self.take(index)?;
+        Some(here)
+    }
+
+    fn take(&mut self, index: usize) -> Option<MessageKey> {
+        *self.taken.get_mut(index)? = true;
+        self.messages.key_of(index)
+    }
+
+    /// The places of messages that are left.
+    fn left(&self) -> impl Iterator<Item = usize> {
+        self.taken.iter().enumerate().filter(|(_, taken)| !**taken).map(|(index, _)| index)
+    }
+
+    /// Where the messages that are left have the GUID of one that is missing.
+    fn by_guid(&self, source: &MessageList, missing: &[Place]) -> HashMap<MessageGuid, VecDeque<usize>> {
+        let mut places: HashMap<MessageGuid, VecDeque<usize>> = HashMap::new();
+        if missing.is_empty() || self.left().next().is_none() {
+            return places;
         }
-        Self { by_guid }
-    }
-
-    fn take_at(&mut self, uid: Uid, guid: &MessageGuid) -> Option<&'a MessageRecord> {
-        let instances = self.by_guid.get_mut(guid)?;
-        let index = instances.iter().position(|(key, _)| *key == MessageKey::Uid(uid))?;
-        instances.remove(index).map(|(_, record)| record)
-    }
-
-    fn take_any(&mut self, guid: &MessageGuid) -> Option<MessageKey> {
-        self.by_guid.get_mut(guid)?.pop_front().map(|(key, _)| key)
-    }
-
-    fn left(self) -> Vec<MessageKey> {
-        let mut left: Vec<_> = self.by_guid.into_values().flatten().map(|(key, _)| key).collect();
-        left.sort_unstable();
-        left
+        for guid in missing.iter().filter_map(|place| source.guid_at(place.index)) {
+            places.entry(guid).or_default();
+        }
+        for index in self.left() {
+            if let Some(places) = self.messages.guid_at(index).and_then(|guid| places.get_mut(&guid)) {
+                places.push_back(index);
+            }
+        }
+        places
     }
 }
 

@@ -17,6 +17,7 @@ pub fn settle(view: MailboxView<'_>, complete: bool) -> Option<MailboxChanges> {
     let mut changes = plan.changes;
     changes.origin = Origin::Local;
     // The store goes on counting where it was, so that nothing of its history is lost.
-    changes.highest_modseq = changes.highest_modseq.plus(headroom(view.messages.records().iter()));
+    changes.highest_modseq =
+        changes.highest_modseq.plus(headroom(view.messages.records().map(|record| record.keywords)));
     Some(changes)
 }

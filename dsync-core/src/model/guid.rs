@@ -94,6 +94,24 @@ impl MessageGuid {
         }))
     }
 
+    /// The bytes that the 32 lower-case hexadecimal digits of a GUID of that form stand for; `None` for any other.
+    pub(super) fn short(&self) -> Option<[u8; 16]> {
+        match &self.0 {
+            Form::Short(bytes) => Some(*bytes),
+            Form::Long(_) => None,
+        }
+    }
+
+    /// The GUID with this [`short`](Self::short) form.
+    pub(super) fn of_short(bytes: [u8; 16]) -> Self {
+        Self(Form::Short(bytes))
+    }
+
+    /// The GUID with this [`text`](Self::text), which was that of one without a [`short`](Self::short) form.
+    pub(super) fn of_long(text: &[u8]) -> Self {
+        Self(Form::Long(text.into()))
+    }
+
     /// The bytes of the string.
     ///
     /// ```

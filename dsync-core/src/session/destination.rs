@@ -6,9 +6,7 @@ use super::receiving::{Receiving, Tries};
 use super::reporting::Reporter;
 use super::{Difference, Greeting, MailboxSummary, Message, Session, SessionError, SyncOptions, tree_changes};
 use crate::merge::{self, MailboxPlan, MailboxView};
-use crate::model::{
-    MailboxIdentity, MailboxName, MailboxNode, MailboxStatus, MailboxTree, MessageKey, MessageList, MessageRecord,
-};
+use crate::model::{MailboxIdentity, MailboxName, MailboxNode, MailboxStatus, MailboxTree, MessageKey, MessageList};
 use crate::report::{Event, Observer, Problem, Report};
 use crate::store::{ErrorKind, MailStore, Mailbox, MessageBody, StoreError};
 use crate::tree;
@@ -29,7 +27,7 @@ enum State {
     AwaitHello,
     AwaitTree,
     AwaitOffer,
-    AwaitRecords(Transfer, Vec<MessageRecord>),
+    AwaitRecords(Box<Transfer>, MessageList),
     AwaitBodies(Box<Saving>),
     Finished,
 }
@@ -50,7 +48,7 @@ struct Transfer {
 
 /// A mailbox whose bodies are on their way.
 struct Saving {
-    transfer: Transfer,
+    transfer: Box<Transfer>,
     /// The messages of the source.
     messages: MessageList,
     plan: MailboxPlan,
@@ -158,15 +156,15 @@ impl<'a> DestinationSession<'a> {
         }
         self.outbox.push_back(Message::Answer(Difference::Different));
         Ok(State::AwaitRecords(
-            Transfer {
+            Box::new(Transfer {
                 name,
                 mailbox,
                 created,
                 status: status.clone(),
                 fingerprint: summary.fingerprint,
                 complete: *complete,
-            },
-            Vec::new(),
+            }),
+            MessageList::default(),
         ))
     }
 
@@ -191,11 +189,9 @@ impl<'a> DestinationSession<'a> {
         }
     }
 
-    fn plan(&mut self, transfer: Transfer, records: Vec<MessageRecord>) -> Result<State, SessionError> {
+    fn plan(&mut self, transfer: Box<Transfer>, messages: MessageList) -> Result<State, SessionError> {
         let name = transfer.name.clone();
-        let messages = MessageList::new(records)
-            .ok_or_else(|| SessionError::InvalidData(format!("the messages of mailbox {name} in a wrong order")))?;
-        let plan = transfer.plan(&messages, &HashSet::new());
+        let mut plan = transfer.plan(&messages, &HashSet::new());
         self.reporter.event(if plan.needed {
             Event::MailboxPlanned(&name, &plan)
         } else {
@@ -204,13 +200,13 @@ impl<'a> DestinationSession<'a> {
         for key in &plan.unplaced {
             self.problem(Some(&name), format!("{key} cannot be copied: all UIDs of the mailbox are used up"));
         }
-        let receiving = Receiving::of(&plan);
+        let receiving = Receiving::of(&mut plan);
         self.outbox.push_back(Message::Request(receiving.request()));
         self.commit_if_complete(Box::new(Saving { transfer, messages, plan, receiving }))
     }
 
     fn save(&mut self, mut saving: Box<Saving>, body: Result<MessageBody, String>) -> Result<State, SessionError> {
-        let Transfer { name, mailbox, .. } = &mut saving.transfer;
+        let Transfer { name, mailbox, .. } = &mut *saving.transfer;
         saving.receiving.take(name, &mut **mailbox, body, &mut self.reporter, self.store)?;
         self.commit_if_complete(saving)
     }
@@ -224,6 +220,8 @@ impl<'a> DestinationSession<'a> {
             // No UID is given to a message that is not there.
             plan = transfer.plan(&messages, receiving.failed());
         }
+        // A commit needs room of its own.
+        drop(messages);
         let answer = if plan.needed { self.commit(&mut transfer, plan, receiving)? } else { Message::Done };
         if matches!(answer, Message::Done) {
             self.tries.done();
@@ -318,11 +316,14 @@ impl Session for DestinationSession<'_> {
                 State::AwaitOffer
             }
             (State::AwaitOffer, Message::Offer { name, summary }) => self.accept_offer(name, summary)?,
-            (State::AwaitRecords(transfer, mut records), Message::Records(more)) => {
-                records.extend(more);
-                State::AwaitRecords(transfer, records)
+            (State::AwaitRecords(transfer, mut messages), Message::Records(more)) => {
+                let name = &transfer.name;
+                more.iter().try_for_each(|record| messages.push(record)).map_err(|_| {
+                    SessionError::InvalidData(format!("the messages of mailbox {name} in a wrong order"))
+                })?;
+                State::AwaitRecords(transfer, messages)
             }
-            (State::AwaitRecords(transfer, records), Message::RecordsEnd) => self.plan(transfer, records)?,
+            (State::AwaitRecords(transfer, messages), Message::RecordsEnd) => self.plan(transfer, messages)?,
             (State::AwaitBodies(saving), Message::Body(body)) => self.save(saving, body)?,
             (State::AwaitOffer, Message::Finish(problems)) => self.finish(problems),
             (_, message) => {

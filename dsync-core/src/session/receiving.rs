@@ -1,38 +1,41 @@
 //! Bodies on their way into a mailbox, and the commit that they are for.
 
-use std::collections::{HashMap, HashSet, VecDeque};
+use std::collections::{HashMap, HashSet};
 
 use super::SessionError;
 use super::reporting::Reporter;
-use crate::merge::MailboxPlan;
-use crate::model::{MailboxName, MessageKey, MessageRecord};
+use crate::merge::{Fetch, MailboxPlan};
+use crate::model::{MailboxName, MessageKey, OutOfOrder};
 use crate::report::Event;
-use crate::store::{ErrorKind, MailStore, Mailbox, MailboxChanges, MessageBody, SavedBody, StoreError};
+use crate::store::{ErrorKind, MailStore, Mailbox, MailboxChanges, MessageBody, NewMessages, SavedBody, StoreError};
 
 /// The messages that a plan needs from the other side.
 #[derive(Default)]
 pub(super) struct Receiving {
-    awaited: VecDeque<(MessageKey, MessageRecord)>,
-    /// Messages whose bytes have come.
-    saved: HashMap<MessageKey, SavedBody>,
+    fetch: Fetch,
+    /// How many of them were answered for.
+    answered: usize,
+    /// The bytes of those that have not failed.
+    saved: Vec<SavedBody>,
     /// Messages whose bytes could not be had.
     failed: HashSet<MessageKey>,
     bytes: u64,
 }
 
 impl Receiving {
-    pub(super) fn of(plan: &MailboxPlan) -> Self {
-        Self { awaited: plan.fetch.iter().cloned().collect(), ..Self::default() }
+    /// Takes them out of the plan.
+    pub(super) fn of(plan: &mut MailboxPlan) -> Self {
+        Self { fetch: std::mem::take(&mut plan.fetch), ..Self::default() }
     }
 
     /// What to ask the other side for, in this order.
     pub(super) fn request(&self) -> Vec<MessageKey> {
-        self.awaited.iter().map(|(key, _)| *key).collect()
+        self.fetch.keys().to_vec()
     }
 
     /// Whether nothing is awaited any more.
     pub(super) fn is_complete(&self) -> bool {
-        self.awaited.is_empty()
+        self.answered == self.fetch.len()
     }
 
     /// Messages whose bytes could not be had.
@@ -49,16 +52,17 @@ impl Receiving {
         reporter: &mut Reporter<'_>,
         store: &dyn MailStore,
     ) -> Result<(), SessionError> {
-        let Some((key, record)) = self.awaited.pop_front() else {
+        let Some((key, record)) = self.fetch.get(self.answered) else {
             return Err(SessionError::InvalidData("a body that was not requested".to_owned()));
         };
+        self.answered = self.answered.saturating_add(1);
         let reason = match body {
             Err(reason) => reason,
             Ok(body) => {
                 let size = body.size;
                 match mailbox.save(&record, body) {
                     Ok(saved) => {
-                        self.saved.insert(key, saved);
+                        self.saved.push(saved);
                         self.bytes = self.bytes.saturating_add(size.unwrap_or(0));
                         reporter.event(Event::MessageSaved(name, size));
                         return Ok(());
@@ -73,17 +77,18 @@ impl Receiving {
         Ok(())
     }
 
-    /// Carries the plan out with the bodies that have come.
+    /// Carries the plan out with the bodies that have come. It is another one if some have not.
     pub(super) fn commit(
-        mut self,
+        self,
         name: &MailboxName,
         mailbox: &mut dyn Mailbox,
         plan: MailboxPlan,
         reporter: &mut Reporter<'_>,
     ) -> Result<(), StoreError> {
         let MailboxPlan { mut changes, fetch, .. } = plan;
-        let added = fetch.into_iter().filter_map(|(key, record)| Some((self.saved.remove(&key)?, record)));
-        changes.add = added.collect();
+        let bytes = self.bytes;
+        changes.add =
+            self.into_new(&fetch).map_err(|error| StoreError::new(ErrorKind::Impossible, error.to_string()))?;
         let MailboxChanges { add, remove, update, renumber, .. } = &changes;
         let (saved, removed) = (add.len(), remove.len());
         let changed = update.len().saturating_add(renumber.len());
@@ -93,9 +98,25 @@ impl Receiving {
         counts.messages_saved += saved as u64;
         counts.messages_removed += removed as u64;
         counts.messages_changed += changed as u64;
-        counts.bytes_saved = counts.bytes_saved.saturating_add(self.bytes);
+        counts.bytes_saved = counts.bytes_saved.saturating_add(bytes);
         reporter.event(Event::MailboxCommitted(name));
         Ok(())
+    }
+
+    /// What is to be added: `left` if not everything has come.
+    fn into_new(self, left: &Fetch) -> Result<NewMessages, OutOfOrder> {
+        if self.failed.is_empty() {
+            return NewMessages::new(self.saved, self.fetch.into_records());
+        }
+        let came = self.fetch.keys().iter().copied().filter(|key| !self.failed.contains(key));
+        let saved: HashMap<MessageKey, SavedBody> = came.zip(self.saved).collect();
+        let mut new = NewMessages::default();
+        for (key, record) in left.iter() {
+            if let Some(body) = saved.get(&key) {
+                new.push(*body, &record)?;
+            }
+        }
+        Ok(new)
     }
 }
 

@@ -163,7 +163,7 @@ impl Session for SourceSession<'_> {
             }
             State::SendRecords(open, sent) => {
                 let records = open.mailbox.messages().records();
-                let chunk: Vec<_> = records.iter().skip(sent).take(RECORDS_PER_MESSAGE).cloned().collect();
+                let chunk: Vec<_> = records.skip(sent).take(RECORDS_PER_MESSAGE).collect();
                 if chunk.is_empty() {
                     (State::AwaitRequest(open), Some(Message::RecordsEnd))
                 } else {

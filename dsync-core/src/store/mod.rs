@@ -4,9 +4,11 @@
 
 mod body;
 mod error;
+mod new_messages;
 
 pub use body::{BodySource, FileRange, MessageBody};
 pub use error::{ErrorKind, StoreError};
+pub use new_messages::NewMessages;
 
 use crate::model::{
     HistoryRange, MailboxGuid, MailboxHistory, MailboxIdentity, MailboxName, MailboxStatus, MailboxTree, MessageKey,
@@ -267,7 +269,7 @@ pub struct MailboxChanges {
     /// Messages that stay under their UID with other flags, keywords, modseq, dates or POP3 data. Their GUID stays.
     pub update: Vec<MessageRecord>,
     /// New messages, each with its bytes.
-    pub add: Vec<(SavedBody, MessageRecord)>,
+    pub add: NewMessages,
     /// UIDNEXT afterwards.
     pub uid_next: Uid,
     /// HIGHESTMODSEQ afterwards. A store whose own counting has passed this value reaches it all the same, by
@@ -279,14 +281,14 @@ pub struct MailboxChanges {
 
 impl MailboxChanges {
     /// Removes, changes and adds no message, and leaves the identity undecided; all counters are the lowest.
-    pub(crate) const fn empty(origin: Origin) -> Self {
+    pub(crate) fn empty(origin: Origin) -> Self {
         Self {
             origin,
             identity: MailboxIdentity::UNDECIDED,
             remove: Vec::new(),
             renumber: Vec::new(),
             update: Vec::new(),
-            add: Vec::new(),
+            add: NewMessages::default(),
             uid_next: Uid::FIRST,
             highest_modseq: ModSeq::FIRST,
             first_recent_uid: Uid::FIRST,

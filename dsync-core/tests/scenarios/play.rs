@@ -275,7 +275,7 @@ fn event(what: &str, about: &str, time: i64) -> TreeEvent {
 
 fn lose(store: &mut MemoryStore, mailbox: &MailboxName, guid: &MessageGuid) {
     let open = store.open(mailbox).unwrap();
-    let record = open.messages().records().iter().find(|record| record.guid == *guid).cloned().unwrap();
+    let record = open.messages().records().find(|record| record.guid == *guid).unwrap();
     drop(open);
     store.lose_message(mailbox, record.uid.unwrap());
 }

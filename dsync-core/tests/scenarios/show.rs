@@ -33,7 +33,7 @@ pub(crate) fn contents(store: &mut MemoryStore, ids: &[String]) -> BTreeSet<Stri
 fn mailbox(store: &mut MemoryStore, name: &MailboxName, ids: &[String]) -> String {
     let mut mailbox = store.open(name).unwrap();
     let status = mailbox.status().clone();
-    let records = mailbox.messages().records().to_vec();
+    let records = mailbox.messages().records().collect::<Vec<_>>();
     let messages: Vec<_> = records.iter().map(|record| message(&mut *mailbox, record, ids)).collect();
     let guid = abbreviated(status.identity.guid.unwrap());
     let uid_validity = status.identity.uid_validity.unwrap();

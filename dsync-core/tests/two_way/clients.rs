@@ -37,7 +37,7 @@ pub(crate) fn flag_names(flags: Flags, set: bool) -> Vec<(String, bool)> {
 /// All messages of a mailbox with their contents; empty if there is no such mailbox.
 pub(crate) fn messages(store: &mut MemoryStore, mailbox: &MailboxName) -> Vec<(MessageRecord, Content)> {
     let Ok(mut open) = store.open(mailbox) else { return Vec::new() };
-    let records = open.messages().records().to_vec();
+    let records = open.messages().records().collect::<Vec<_>>();
     let content = |record: MessageRecord| {
         let body = open.body(MessageKey::Uid(record.uid.unwrap())).unwrap().read_all().unwrap();
         let number = std::str::from_utf8(&body).unwrap().trim_start_matches("Subject: ").trim().parse().unwrap();

@@ -164,7 +164,7 @@ impl World {
                 let open = first.open(&mailbox).unwrap();
                 let identity = open.status().identity;
                 let uid_next = open.status().uid_next;
-                let uids: Vec<_> = open.messages().records().iter().map(|r| (r.uid, r.guid.clone())).collect();
+                let uids: Vec<_> = open.messages().records().map(|r| (r.uid, r.guid.clone())).collect();
                 end.insert(mailbox, (identity, uid_next, uids));
             }
             let tree = first.tree().unwrap();

@@ -11,7 +11,7 @@ use dsync_core::model::{MailboxName, MessageRecord, ModSeq, Uid, UidValidity};
 use dsync_core::store::{ErrorKind, MailboxChanges, Origin, StoreError};
 
 use super::commit_plan::{CommitPlan, Source};
-use super::header::{DboxHeader, MdboxRecord};
+use super::header::{DboxHeader, MdboxColumns, MdboxRecord};
 use super::listing::is_mailbox;
 use super::locked_map::LockedMap;
 use super::references;
@@ -150,8 +150,8 @@ impl Target<'_> {
         let number = |saved: usize| numbers.get(saved).copied().ok_or_else(not_saved);
         let mut added = Vec::new();
         let mut stored = Vec::with_capacity(work.plan.messages.len());
-        for message in &work.plan.messages {
-            stored.push(match message.source {
+        for source in &work.plan.sources {
+            stored.push(match *source {
                 Source::Kept(_, kept) => kept,
                 Source::Saved(saved) => {
                     added.push(number(saved)?);
@@ -190,9 +190,9 @@ impl Target<'_> {
         let placed = files.place(staging, is_hidden)?;
         let stored: Vec<Stored> = work
             .plan
-            .messages
+            .sources
             .iter()
-            .map(|message| match message.source {
+            .map(|source| match *source {
                 Source::Kept(_, kept) => kept,
                 Source::Saved(_) => Stored::default(),
             })
@@ -205,8 +205,8 @@ impl Target<'_> {
         }
         self.write_index(index, work, &work.plan.header, &stored)?;
         let paths = self.publish(build)?;
-        let moved = work.plan.messages.iter().filter_map(|message| match message.source {
-            Source::Kept(old, _) if message.record.uid != Some(old) => Some(old),
+        let moved = work.plan.sources.iter().enumerate().filter_map(|(place, source)| match *source {
+            Source::Kept(old, _) if work.plan.messages.uid_at(place) != Some(old) => Some(old),
             _ => None,
         });
         let released = work.plan.released.iter().filter_map(|(uid, _)| Uid::new(*uid));
@@ -232,7 +232,7 @@ impl Target<'_> {
         // An mdbox keeps them in the index itself.
         let dates = match &self.shared.storage {
             Some(_) => Vec::new(),
-            None => save_dates(work.plan.messages.iter().map(|message| &message.record)),
+            None => save_dates(work.plan.messages.records()),
         };
         match index {
             Some(index) => Ok(index.change_to(&target, &dates)?),
@@ -251,17 +251,17 @@ impl Target<'_> {
         let highest_modseq = changes.highest_modseq.max(ModSeq(highest_lost)).max(ModSeq::FIRST);
         let beyond_lost = lost.last().map_or(0, |lost| lost.message.uid.saturating_add(1));
         let mut messages = Vec::with_capacity(work.plan.messages.len().saturating_add(lost.len()));
-        let mut records = Vec::with_capacity(messages.capacity());
+        let mut records = MdboxColumns::with_capacity(messages.capacity());
         let mut lost = lost.iter().peekable();
-        for (planned, stored) in work.plan.messages.iter().zip(stored) {
-            let Some(mut message) = target_message(&planned.record, highest_modseq) else { continue };
+        for (record, stored) in work.plan.messages.records().zip(stored) {
+            let Some(mut message) = target_message(&record, highest_modseq) else { continue };
             while let Some(lost) = lost.next_if(|lost| lost.message.uid < message.uid) {
                 messages.push(lost.message.clone());
                 records.push(lost.record);
             }
             message.flags |= if stored.in_alt { IN_ALT } else { 0 };
             messages.push(message);
-            records.push(mdbox_record(&planned.record, *stored));
+            records.push(mdbox_record(&record, *stored));
         }
         for lost in lost {
             messages.push(lost.message.clone());
@@ -269,7 +269,7 @@ impl Target<'_> {
         }
         let mut extensions = header.extensions(self.shared.header_name());
         if self.shared.storage.is_some() {
-            extensions.extend(MdboxRecord::extensions(&records));
+            extensions.extend(records.into_extensions());
         }
         IndexTarget {
             uid_validity: work.uid_validity.map_or(0, UidValidity::get),

@@ -2,18 +2,11 @@
 
 use std::collections::{HashMap, HashSet};
 
-use dsync_core::model::{MailboxIdentity, MessageKey, MessageRecord, Uid};
-use dsync_core::store::{ErrorKind, MailboxChanges, SavedBody, StoreError};
+use dsync_core::model::{MailboxIdentity, MessageKey, MessageList, MessageRecord, Timestamp, Uid};
+use dsync_core::store::{ErrorKind, MailboxChanges, NewMessages, SavedBody, StoreError};
 
 use super::header::DboxHeader;
 use super::snapshot::{Lost, Snapshot, Stored};
-
-/// A message of the mailbox as it will be.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Planned {
-    pub(super) record: MessageRecord,
-    pub(super) source: Source,
-}
 
 /// Where the bytes of a message come from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -27,8 +20,10 @@ pub(super) enum Source {
 /// What has to be done.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct CommitPlan {
-    /// All messages that can be read, by ascending UID.
-    pub(super) messages: Vec<Planned>,
+    /// All messages that can be read.
+    pub(super) messages: MessageList,
+    /// Where each of them comes from.
+    pub(super) sources: Vec<Source>,
     /// Places in `messages` whose dates or POP3 data are not those that are stored with them: they are stored again.
     pub(super) rewrite: Vec<usize>,
     /// Messages that cannot be read and stay, by ascending UID.
@@ -45,7 +40,8 @@ pub(super) struct CommitPlan {
     pub(super) reuses_uids: bool,
 }
 
-/// Plans a commit on `before`. The GUID of the mailbox will be that of `identity`. The new messages are taken out of `changes`.
+/// Plans a commit on `before`. The GUID of the mailbox will be that of `identity`. A message of which nothing says when it was
+/// saved is saved `now`. The new messages are taken out of `changes`.
 ///
 /// # Errors
 /// If the changes do not fit the mailbox.
@@ -53,69 +49,122 @@ pub(super) fn plan(
     before: &Snapshot,
     changes: &mut MailboxChanges,
     identity: MailboxIdentity,
+    now: Timestamp,
 ) -> Result<CommitPlan, StoreError> {
     let mut plan = CommitPlan { lost: before.lost.clone(), ..CommitPlan::default() };
     plan.released.extend(&before.doomed);
-    plan.keep_and_release(before, changes)?;
-    plan.messages.reserve_exact(changes.add.len());
-    for (SavedBody(number), record) in std::mem::take(&mut changes.add) {
-        plan.messages.push(Planned { record, source: Source::Saved(number) });
-    }
-    plan.messages.sort_by_key(|message| message.record.uid);
-    plan.refuse_contradictions()?;
+    plan.place_messages(before, changes, now)?;
+    changes.add = NewMessages::default();
     plan.give_way(before)?;
     plan.header = header(before, &plan.messages, &plan.lost, identity);
     plan.find_rewrites(before);
     plan.removed.sort_unstable();
     plan.stale.sort_unstable();
-    plan.reuses_uids = plan.messages.iter().any(|message| {
-        let there = message.record.uid.and_then(|uid| before.messages.get(uid));
-        there.is_some_and(|there| there.guid != message.record.guid)
+    plan.reuses_uids = (0..plan.messages.len()).any(|place| {
+        let there = plan.messages.uid_at(place).and_then(|uid| before.messages.index_of(MessageKey::Uid(uid)));
+        there.is_some_and(|there| before.messages.guid_at(there) != plan.messages.guid_at(place))
     });
     Ok(plan)
 }
 
 impl CommitPlan {
-    fn keep_and_release(&mut self, before: &Snapshot, changes: &MailboxChanges) -> Result<(), StoreError> {
-        let mut remove: HashSet<MessageKey> = changes.remove.iter().copied().collect();
-        let mut target: HashMap<MessageKey, &MessageRecord> =
-            changes.renumber.iter().map(|(key, record)| (*key, record)).collect();
-        target.extend(changes.update.iter().filter_map(|record| Some((MessageKey::Uid(record.uid?), record))));
-        for ((key, old), stored) in before.messages.keyed().zip(&before.stored) {
-            let Some(uid) = old.uid else { continue };
-            if remove.remove(&key) {
-                self.released.push((uid.get(), stored.map_uid));
-                self.removed.push((uid.get(), old.guid.to_128()));
-                continue;
+    /// All messages with the places that they come from.
+    pub(super) fn placed(&self) -> impl Iterator<Item = (MessageRecord, Source)> {
+        self.messages.records().zip(self.sources.iter().copied())
+    }
+
+    /// Merges what stays, what gets another UID and what is new, each of which is in order.
+    fn place_messages(
+        &mut self,
+        before: &Snapshot,
+        changes: &MailboxChanges,
+        now: Timestamp,
+    ) -> Result<(), StoreError> {
+        let count = before.messages.len().saturating_add(changes.add.len()).saturating_sub(changes.remove.len());
+        self.messages = MessageList::with_capacity(count);
+        self.sources.reserve_exact(count);
+        let mut renumbered = self.release(before, changes)?;
+        renumbered.sort_by_key(|(record, _)| record.uid);
+        let moves: HashSet<MessageKey> = changes.renumber.iter().map(|(key, _)| *key).collect();
+        let goes: HashSet<MessageKey> = changes.remove.iter().copied().collect();
+        let update: HashMap<Option<Uid>, &MessageRecord> =
+            changes.update.iter().map(|record| (record.uid, record)).collect();
+        let stays = before.messages.keyed().zip(&before.stored).filter_map(|((key, old), stored)| {
+            let uid = old.uid.filter(|_| !goes.contains(&key) && !moves.contains(&key))?;
+            let record = update.get(&old.uid).map_or(old, |record| (*record).clone());
+            Some((record, Source::Kept(uid, *stored)))
+        });
+        let new = changes.add.iter().map(|(SavedBody(number), record)| (record, Source::Saved(number)));
+        let (mut stays, mut renumbered, mut new) =
+            (stays.peekable(), renumbered.into_iter().peekable(), new.peekable());
+        loop {
+            let heads = [stays.peek(), renumbered.peek(), new.peek()];
+            let uids = heads.map(|head| head.map(|(record, _)| record.uid));
+            let Some(first) = uids.into_iter().flatten().min() else { return Ok(()) };
+            let head = match uids.iter().position(|uid| *uid == Some(first)) {
+                Some(0) => stays.next(),
+                Some(1) => renumbered.next(),
+                _ => new.next(),
+            };
+            if let Some((record, source)) = head {
+                self.place(record, source, now)?;
             }
-            let record = target.remove(&key).unwrap_or(old).clone();
-            self.messages.push(Planned { record, source: Source::Kept(uid, *stored) });
-        }
-        match remove.into_iter().next().or(target.keys().next().copied()) {
-            Some(key) => Err(StoreError::new(ErrorKind::NotFound, format!("there is no {key}"))),
-            None => Ok(()),
         }
     }
 
-    fn refuse_contradictions(&self) -> Result<(), StoreError> {
-        if self.messages.iter().any(|message| message.record.uid.is_none()) {
+    fn place(&mut self, mut record: MessageRecord, source: Source, now: Timestamp) -> Result<(), StoreError> {
+        if record.uid.is_none() {
             return Err(StoreError::new(ErrorKind::Impossible, "a message needs a UID"));
         }
-        if self.messages.windows(2).any(|pair| pair[0].record.uid == pair[1].record.uid) {
-            return Err(StoreError::new(ErrorKind::Changed, "a UID was taken by another message meanwhile"));
-        }
+        record.saved.get_or_insert(now);
+        self.messages
+            .push(&record)
+            .map_err(|_| StoreError::new(ErrorKind::Changed, "a UID was taken by another message meanwhile"))?;
+        self.sources.push(source);
         Ok(())
+    }
+
+    /// Notes what goes, and gives what gets another UID. Everything that is to change has to be there.
+    fn release(
+        &mut self,
+        before: &Snapshot,
+        changes: &MailboxChanges,
+    ) -> Result<Vec<(MessageRecord, Source)>, StoreError> {
+        let find = |key: MessageKey| {
+            let index = before.messages.index_of(key);
+            let found = index.and_then(|index| {
+                Some((before.messages.at(index)?, *before.stored.get(index)?, before.messages.uid_at(index)?))
+            });
+            found.ok_or_else(|| StoreError::new(ErrorKind::NotFound, format!("there is no {key}")))
+        };
+        let mut gone = changes.remove.clone();
+        gone.sort_unstable();
+        gone.dedup();
+        for key in gone {
+            let (old, stored, uid) = find(key)?;
+            self.released.push((uid.get(), stored.map_uid));
+            self.removed.push((uid.get(), old.guid.to_128()));
+        }
+        for uid in changes.update.iter().filter_map(|record| record.uid) {
+            find(MessageKey::Uid(uid))?;
+        }
+        let renumbered = changes.renumber.iter().map(|(key, record)| {
+            let (_, stored, uid) = find(*key)?;
+            Ok((record.clone(), Source::Kept(uid, stored)))
+        });
+        renumbered.collect()
     }
 
     /// A message that could not be read gives way to itself, when it comes again. To another one it does not.
     fn give_way(&mut self, before: &Snapshot) -> Result<(), StoreError> {
         for lost in &before.lost {
             let uid = lost.message.uid;
-            let at = |message: &Planned| message.record.uid.map_or(0, Uid::get);
-            let Ok(place) = self.messages.binary_search_by_key(&uid, at) else { continue };
-            let Some(message) = self.messages.get(place) else { continue };
-            let same = lost.record.guid == [0; 16] || lost.record.guid == message.record.guid.to_128();
-            if !(same && matches!(message.source, Source::Saved(_))) {
+            let place = Uid::new(uid).and_then(|uid| self.messages.index_of(MessageKey::Uid(uid)));
+            let Some((place, guid)) = place.and_then(|place| Some((place, self.messages.guid_at(place)?))) else {
+                continue;
+            };
+            let same = lost.record.guid == [0; 16] || lost.record.guid == guid.to_128();
+            if !(same && matches!(self.sources.get(place), Some(Source::Saved(_)))) {
                 let text = format!(
                     "the message with UID {uid} cannot be read, and another one is to get its UID; doveadm \
                      force-resync makes a server repair the mailbox"
@@ -132,10 +181,9 @@ impl CommitPlan {
     fn find_rewrites(&mut self, before: &Snapshot) {
         let moves_house = before.header.guid != self.header.guid;
         let header = self.header;
-        for (place, message) in self.messages.iter().enumerate() {
-            let Source::Kept(old_uid, stored) = message.source else { continue };
-            let Some(old) = before.messages.get(old_uid) else { continue };
-            let new = &message.record;
+        for (place, source) in self.sources.iter().enumerate() {
+            let Source::Kept(old_uid, stored) = *source else { continue };
+            let (Some(old), Some(new)) = (before.messages.get(old_uid), self.messages.at(place)) else { continue };
             let uid = new.uid.map_or(0, Uid::get);
             let pop3_differs = old.pop3_uidl != new.pop3_uidl || old.pop3_order != new.pop3_order;
             let is_stored_otherwise = old.received != new.received || pop3_differs;
@@ -159,12 +207,12 @@ impl CommitPlan {
 }
 
 /// The header of the mailbox: servers look for POP3 data only where it says that there are some.
-fn header(before: &Snapshot, messages: &[Planned], lost: &[Lost], identity: MailboxIdentity) -> DboxHeader {
+fn header(before: &Snapshot, messages: &MessageList, lost: &[Lost], identity: MailboxIdentity) -> DboxHeader {
     let old = before.header;
-    let has_uidl = messages.iter().any(|message| message.record.pop3_uidl.is_some());
-    let has_order = messages.iter().any(|message| message.record.pop3_order.is_some());
-    let has_any = |record: &&MessageRecord| record.pop3_uidl.is_some() || record.pop3_order.is_some();
-    let highest = messages.iter().map(|message| &message.record).filter(has_any).filter_map(|record| record.uid);
+    let has_uidl = messages.records().any(|record| record.pop3_uidl.is_some());
+    let has_order = messages.records().any(|record| record.pop3_order.is_some());
+    let has_any = |record: &MessageRecord| record.pop3_uidl.is_some() || record.pop3_order.is_some();
+    let highest = messages.records().filter(has_any).filter_map(|record| record.uid);
     let highest = highest.max().map(Uid::get);
     // What the lost ones have is not known.
     let keep = !lost.is_empty();

@@ -24,6 +24,8 @@ pub const MDBOX_HEADER: &str = "mdbox-hdr";
 pub const SDBOX_HEADER: &str = "dbox-hdr";
 const MDBOX_RECORD: &str = "mdbox";
 const GUID_RECORD: &str = "guid";
+const PLACE_SIZE: u16 = 8;
+const GUID_SIZE: u16 = 16;
 const POP3_UIDL: &str = "hdr-pop3-uidl";
 const HAS_POP3_UIDL: u8 = 1;
 const HAS_POP3_ORDER: u8 = 2;
@@ -115,27 +117,41 @@ impl MdboxRecord {
             guid: Reader(bytes(GUID_RECORD)).array().unwrap_or_default(),
         }
     }
+}
 
-    /// The extensions that hold the records of all messages.
+/// The records of all messages of a mailbox, as its index keeps them.
+#[derive(Clone, Debug, Default)]
+pub struct MdboxColumns {
+    places: Vec<u8>,
+    guids: Vec<u8>,
+}
+
+impl MdboxColumns {
+    /// None yet, and room for so many.
     #[must_use]
-    pub fn extensions(records: &[Self]) -> [TargetExtension; 2] {
-        let places = records.iter().flat_map(|record| [record.map_uid, record.saved]);
-        [
-            TargetExtension {
-                name: MDBOX_RECORD,
-                header: Vec::new(),
-                record_size: 8,
-                record_align: 4,
-                records: places.flat_map(u32::to_le_bytes).collect(),
-            },
-            TargetExtension {
-                name: GUID_RECORD,
-                header: Vec::new(),
-                record_size: 16,
-                record_align: 1,
-                records: records.iter().flat_map(|record| record.guid).collect(),
-            },
-        ]
+    pub fn with_capacity(count: usize) -> Self {
+        let bytes = |size: u16| Vec::with_capacity(count.saturating_mul(size.into()));
+        Self { places: bytes(PLACE_SIZE), guids: bytes(GUID_SIZE) }
+    }
+
+    /// Adds the record of the next message.
+    pub fn push(&mut self, record: MdboxRecord) {
+        self.places.extend(record.map_uid.to_le_bytes());
+        self.places.extend(record.saved.to_le_bytes());
+        self.guids.extend(record.guid);
+    }
+
+    /// The extensions that hold them.
+    #[must_use]
+    pub fn into_extensions(self) -> [TargetExtension; 2] {
+        let extension = |name, record_size, record_align, records| TargetExtension {
+            name,
+            header: Vec::new(),
+            record_size,
+            record_align,
+            records,
+        };
+        [extension(MDBOX_RECORD, PLACE_SIZE, 4, self.places), extension(GUID_RECORD, GUID_SIZE, 1, self.guids)]
     }
 }
 
@@ -179,7 +195,9 @@ mod tests {
     #[test]
     fn records_are_found_again() {
         let record = MdboxRecord { map_uid: 3, saved: 4, guid: [6; 16] };
-        assert_eq!(MdboxRecord::of_view(&view(MdboxRecord::extensions(&[record])), 0), record);
+        let mut columns = MdboxColumns::default();
+        columns.push(record);
+        assert_eq!(MdboxRecord::of_view(&view(columns.into_extensions()), 0), record);
         assert_eq!(MdboxRecord::of_view(&view([]), 0), MdboxRecord::default());
     }
 }

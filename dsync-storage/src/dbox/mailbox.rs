@@ -133,11 +133,13 @@ impl DboxMailbox {
     /// Stores messages again whose dates or POP3 data change.
     fn rewrite(&mut self, plan: &mut commit_plan::CommitPlan) -> Result<(), StoreError> {
         for place in std::mem::take(&mut plan.rewrite) {
-            let Some(message) = plan.messages.get_mut(place) else { continue };
-            let Source::Kept(uid, _) = message.source else { continue };
+            let (Some(record), Some(source)) = (plan.messages.at(place), plan.sources.get_mut(place)) else {
+                continue;
+            };
+            let Source::Kept(uid, _) = *source else { continue };
             let body = self.body(MessageKey::Uid(uid))?;
-            let SavedBody(number) = self.save(&message.record, body)?;
-            message.source = Source::Saved(number);
+            let SavedBody(number) = self.save(&record, body)?;
+            *source = Source::Saved(number);
         }
         Ok(())
     }
@@ -187,13 +189,13 @@ impl Mailbox for DboxMailbox {
         let found = self
             .messages()
             .index_of(message)
-            .and_then(|place| Some((self.messages().records().get(place)?, *self.snapshot.stored.get(place)?)));
+            .and_then(|place| Some((self.messages().at(place)?, *self.snapshot.stored.get(place)?)));
         let Some((record, stored)) = found else {
             let text = format!("mailbox {} has no {message}", self.name);
             return Err(StoreError::new(ErrorKind::NotFound, text));
         };
         let uid = record.uid.unwrap_or(Uid::FIRST);
-        let located = self.locate(uid, stored, record).map_err(|error| self.explain(uid, error))?;
+        let located = self.locate(uid, stored, &record).map_err(|error| self.explain(uid, error))?;
         let suffix = match (&self.shared.storage, self.snapshot.status.identity.guid) {
             (None, Some(guid)) => format!("-{guid}-{uid}"),
             _ => String::new(),
@@ -220,10 +222,7 @@ impl Mailbox for DboxMailbox {
         let wanted = changes.identity.or(identity_before);
         let identity: MailboxIdentity =
             list_changes::decide_identity(&self.shared.context, wanted, &self.permissions)?;
-        let mut plan = commit_plan::plan(&self.snapshot, &mut changes, identity)?;
-        for message in &mut plan.messages {
-            message.record.saved.get_or_insert_with(now);
-        }
+        let mut plan = commit_plan::plan(&self.snapshot, &mut changes, identity, now())?;
         self.rewrite(&mut plan)?;
         self.staging();
         let Some(mut staging) = self.staging.take() else { return Ok(()) };
@@ -237,8 +236,8 @@ impl Mailbox for DboxMailbox {
         let problems = if plan.lost.is_empty() { Vec::new() } else { std::mem::take(&mut self.snapshot.problems) };
         self.shared.note_saved(&plan, &committed.stored, &self.paths);
         drop(changes);
-        let records = plan.messages.into_iter().map(|message| message.record).collect();
-        self.snapshot = Snapshot::after(&self.shared, &self.paths, records, committed.stored, plan.lost, problems)?;
+        let (messages, lost) = (plan.messages, plan.lost);
+        self.snapshot = Snapshot::after(&self.shared, &self.paths, messages, committed.stored, lost, problems)?;
         Ok(())
     }
 }

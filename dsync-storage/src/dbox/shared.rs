@@ -70,7 +70,7 @@ impl Shared {
     /// Notes the files of an sdbox mailbox.
     pub(super) fn note_files(&self, paths: &MailboxPaths, snapshot: &Snapshot) {
         if self.storage.is_none() {
-            let records = snapshot.messages.records().iter();
+            let records = snapshot.messages.records();
             let messages = records.filter_map(|record| Some((record.guid.to_128(), record.uid?.get())));
             self.known().files.add(&paths.mails, messages);
         }
@@ -78,18 +78,16 @@ impl Shared {
 
     /// Notes the messages that a commit has added.
     pub(super) fn note_saved(&self, plan: &CommitPlan, stored: &[Stored], paths: &MailboxPaths) {
-        let saved =
-            plan.messages.iter().zip(stored).filter(|(message, _)| matches!(message.source, Source::Saved(_)));
+        let saved = plan.placed().zip(stored).filter(|((_, source), _)| matches!(source, Source::Saved(_)));
         let known = &mut *self.known();
         match &self.storage {
             Some(_) => {
                 if let Some(numbers) = &mut known.numbers {
-                    saved.for_each(|(message, stored)| numbers.add(message.record.guid.to_128(), stored.map_uid));
+                    saved.for_each(|((record, _), stored)| numbers.add(record.guid.to_128(), stored.map_uid));
                 }
             }
             None => {
-                let messages =
-                    saved.filter_map(|(message, _)| Some((message.record.guid.to_128(), message.record.uid?.get())));
+                let messages = saved.filter_map(|((record, _), _)| Some((record.guid.to_128(), record.uid?.get())));
                 known.files.add(&paths.mails, messages);
             }
         }

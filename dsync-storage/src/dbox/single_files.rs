@@ -27,9 +27,9 @@ impl MailFiles<'_> {
     pub(super) fn place(&self, staging: &mut Staging, is_hidden: bool) -> Result<BTreeMap<Uid, PathBuf>, StoreError> {
         let mut moved = Vec::new();
         let mut placed = BTreeMap::new();
-        for message in &self.plan.messages {
-            let Some(uid) = message.record.uid else { continue };
-            if let Source::Kept(old, _) = message.source
+        for (place, source) in self.plan.sources.iter().enumerate() {
+            let Some(uid) = self.plan.messages.uid_at(place) else { continue };
+            if let Source::Kept(old, _) = *source
                 && old != uid
             {
                 let from = self.file_of(old)?;
@@ -44,8 +44,8 @@ impl MailFiles<'_> {
             mutation::rename(&temporary, &to)?;
             placed.insert(uid, to);
         }
-        for message in &self.plan.messages {
-            let (Some(uid), Source::Saved(saved)) = (message.record.uid, message.source) else { continue };
+        for (place, source) in self.plan.sources.iter().enumerate() {
+            let (Some(uid), Source::Saved(saved)) = (self.plan.messages.uid_at(place), *source) else { continue };
             let Some(StagedMessage::New { file, .. }) = staging.messages().get(saved).copied() else {
                 return Err(not_saved());
             };
@@ -74,7 +74,7 @@ impl MailFiles<'_> {
     /// A file that the index does not know, or that cannot be read, gives up its name but stays: it may be a message that
     /// somebody lost.
     fn set_aside_unknown(&self, uid: Uid) -> Result<(), StoreError> {
-        if self.before.messages.get(uid).is_some() {
+        if self.before.messages.contains(uid) {
             return Ok(());
         }
         for path in single::paths_of(self.paths, uid) {
@@ -100,10 +100,9 @@ impl MailFiles<'_> {
         placed: &BTreeMap<Uid, PathBuf>,
         gone: impl Iterator<Item = Uid>,
     ) -> Result<(), StoreError> {
-        let staying: BTreeSet<Uid> = self.plan.messages.iter().filter_map(|message| message.record.uid).collect();
         for uid in gone.collect::<BTreeSet<_>>() {
             let place = placed.get(&uid);
-            if place.is_none() && staying.contains(&uid) {
+            if place.is_none() && self.plan.messages.contains(uid) {
                 continue;
             }
             for path in single::paths_of(self.paths, uid).filter(|path| Some(path) != place) {

@@ -117,15 +117,13 @@ impl Snapshot {
     pub(super) fn after(
         shared: &Shared,
         paths: &MailboxPaths,
-        records: Vec<MessageRecord>,
+        messages: MessageList,
         stored: Vec<Stored>,
         lost: Vec<Lost>,
         problems: Vec<String>,
     ) -> Result<Self, StoreError> {
         let files = index_files(paths)?;
         let (state, header) = read(shared, &files)?;
-        let messages = MessageList::new(records)
-            .ok_or_else(|| StoreError::new(ErrorKind::Impossible, "messages are not in the order of their UIDs"))?;
         Ok(Self {
             status: status(&state.view, &header, messages.len()),
             messages,
@@ -141,7 +139,7 @@ impl Snapshot {
 
     /// Whether the index has a message with this UID, whatever is wrong with it.
     pub(super) fn knows(&self, uid: Uid) -> bool {
-        self.messages.get(uid).is_some()
+        self.messages.contains(uid)
             || self.lost.binary_search_by_key(&uid.get(), |lost| lost.message.uid).is_ok()
             || self.doomed.binary_search_by_key(&uid.get(), |(doomed, _)| *doomed).is_ok()
     }
@@ -258,20 +256,24 @@ pub(super) fn look(shared: &Shared, paths: &MailboxPaths) -> Result<Snapshot, St
     }
     let bytes = cache_bytes(&files, view);
     let cache = cache_of(view, &bytes);
-    let mut looker = Looker { header, bodies, records: Vec::new(), stored: Vec::new(), lost: Vec::new(), problems };
-    looker.records.reserve_exact(view.messages().len());
-    looker.stored.reserve_exact(view.messages().len());
+    let count = view.messages().len();
+    let mut looker = Looker {
+        header,
+        bodies,
+        messages: MessageList::with_capacity(count),
+        stored: Vec::with_capacity(count),
+        lost: Vec::new(),
+        problems,
+    };
     let mut doomed = Vec::new();
     for (place, (uid, indexed)) in messages(view, cache.as_ref()).enumerate() {
         if view.pending_expunges().contains(&uid.get()) {
             doomed.push((uid.get(), MdboxRecord::of_view(view, place).map_uid));
             continue;
         }
-        looker.add(view, place, uid, indexed);
+        looker.add(view, place, uid, indexed)?;
     }
-    let Looker { records, stored, lost, problems, .. } = looker;
-    let messages = MessageList::new(records)
-        .ok_or_else(|| corrupt(&format!("the index in {} is not in order", lossy(files.directory()))))?;
+    let Looker { messages, stored, lost, problems, .. } = looker;
     Ok(Snapshot {
         status: status(view, &header, messages.len()),
         messages,
@@ -343,28 +345,30 @@ pub(super) fn locate(storage: &Storage, map: Option<&Map>, record: &MdboxRecord)
 struct Looker<'a> {
     header: DboxHeader,
     bodies: Bodies<'a>,
-    records: Vec<MessageRecord>,
+    messages: MessageList,
     stored: Vec<Stored>,
     lost: Vec<Lost>,
     problems: Vec<String>,
 }
 
 impl Looker<'_> {
-    fn add(&mut self, view: &IndexView, place: usize, uid: Uid, indexed: IndexedMessage) {
+    fn add(&mut self, view: &IndexView, place: usize, uid: Uid, indexed: IndexedMessage) -> Result<(), StoreError> {
         let record = MdboxRecord::of_view(view, place);
         let (_, bits) = view.messages().get(place).copied().unwrap_or_default();
         match self.bodies.locate(uid, &record).and_then(|located| self.record(uid, &record, &indexed, &located)) {
             Ok((message, stored)) => {
-                self.records.push(message);
+                // The index was decoded, so its UIDs ascend.
+                self.messages.push(&message).map_err(|error| corrupt(&error.to_string()))?;
                 self.stored.push(Stored { in_alt: bits & IN_ALT != 0, ..stored });
             }
             Err(error) => {
                 self.problems.push(format!("the message with UID {uid} cannot be read: {error}"));
-                let keywords = indexed.keywords.iter().map(|keyword| keyword.as_str().as_bytes().to_vec()).collect();
-                let message = TargetMessage { uid: uid.get(), flags: bits, keywords, modseq: indexed.modseq.get() };
+                let (keywords, modseq) = (indexed.keywords, indexed.modseq.get());
+                let message = TargetMessage { uid: uid.get(), flags: bits, keywords, modseq };
                 self.lost.push(Lost { message, record });
             }
         }
+        Ok(())
     }
 
     fn record(

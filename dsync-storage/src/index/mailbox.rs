@@ -83,14 +83,14 @@ pub fn target_message(record: &MessageRecord, highest_modseq: ModSeq) -> Option<
     Some(TargetMessage {
         uid: record.uid?.get(),
         flags: record.flags.bits(),
-        keywords: record.keywords.iter().map(|keyword| keyword.as_str().as_bytes().to_vec()).collect(),
+        keywords: record.keywords.clone(),
         modseq: record.modseq.unwrap_or(highest_modseq).get(),
     })
 }
 
 /// The saved dates of messages, for a storage that has no other place for them.
 #[must_use]
-pub fn save_dates<'a>(records: impl IntoIterator<Item = &'a MessageRecord>) -> Vec<(u32, u32)> {
+pub fn save_dates(records: impl IntoIterator<Item = MessageRecord>) -> Vec<(u32, u32)> {
     records.into_iter().filter_map(|record| Some((record.uid?.get(), record.saved?.as_u32()))).collect()
 }
 

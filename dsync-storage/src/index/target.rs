@@ -7,6 +7,8 @@
 
 use std::collections::BTreeMap;
 
+use dsync_core::model::Keywords;
+
 use super::log::{Change, ExtensionIntro, FlagUpdate, LogRecord, UidRange};
 use super::main_index::{Extension, MainIndex, offset};
 use super::modseqs::MODSEQ;
@@ -89,7 +91,7 @@ pub struct TargetMessage {
     /// Its five flags. Of a new message also 0x40, which is the storage's.
     pub flags: u8,
     /// Its keywords.
-    pub keywords: Vec<Vec<u8>>,
+    pub keywords: Keywords,
     /// Its modseq.
     pub modseq: u64,
 }
@@ -206,8 +208,9 @@ fn keywords_extension(target: &IndexTarget) -> Option<Extension> {
     for message in &target.messages {
         let mut numbers = Vec::new();
         for keyword in &message.keywords {
+            let keyword = keyword.as_str().as_bytes();
             numbers.push(names.iter().position(|name| name.eq_ignore_ascii_case(keyword)).unwrap_or_else(|| {
-                names.push(keyword.clone());
+                names.push(keyword.to_vec());
                 names.len().saturating_sub(1)
             }));
         }
@@ -347,13 +350,15 @@ impl Builder {
         let mut changes: BTreeMap<(bool, Vec<u8>), KeywordChange> = BTreeMap::new();
         for (place, message) in target.messages.iter().enumerate() {
             let names = self.view.keyword_names();
-            let present: Vec<&Vec<u8>> = self.view.keywords(place).filter_map(|number| names.get(number)).collect();
-            let missing = message.keywords.iter().filter(|name| !contains(present.iter().copied(), name));
-            let extra = present.iter().copied().filter(|name| !contains(message.keywords.iter(), name));
+            let present: Vec<&[u8]> =
+                self.view.keywords(place).filter_map(|number| names.get(number)).map(Vec::as_slice).collect();
+            let wanted = names_of(&message.keywords);
+            let missing = wanted.iter().copied().filter(|name| !contains(&present, name));
+            let extra = present.iter().copied().filter(|name| !contains(&wanted, name));
             let wanted = missing.map(|name| (false, name)).chain(extra.map(|name| (true, name)));
             for (remove, name) in wanted {
                 let entry = changes.entry((remove, name.to_ascii_lowercase()));
-                let change = entry.or_insert_with(|| KeywordChange { name: name.clone(), uids: Vec::new() });
+                let change = entry.or_insert_with(|| KeywordChange { name: name.to_vec(), uids: Vec::new() });
                 extend_ranges(&mut change.uids, message.uid);
             }
         }
@@ -467,18 +472,23 @@ impl Builder {
             && extensions
             && view.messages().len() == target.messages.len()
             && target.messages.iter().zip(view.messages()).enumerate().all(|(place, (message, (uid, flags)))| {
-                let keywords: Vec<&Vec<u8>> = view.keywords(place).filter_map(|number| names.get(number)).collect();
+                let keywords: Vec<&[u8]> =
+                    view.keywords(place).filter_map(|number| names.get(number)).map(Vec::as_slice).collect();
                 message.uid == *uid
                     && message.flags & FLAGS == flags & (FLAGS | DIRTY)
                     && message.modseq == view.modseq(place)
                     && keywords.len() == message.keywords.len()
-                    && message.keywords.iter().all(|name| contains(keywords.iter().copied(), name))
+                    && names_of(&message.keywords).iter().all(|name| contains(&keywords, name))
             })
     }
 }
 
-fn contains<'a>(mut names: impl Iterator<Item = &'a Vec<u8>>, name: &[u8]) -> bool {
-    names.any(|other| other.eq_ignore_ascii_case(name))
+fn names_of(keywords: &Keywords) -> Vec<&[u8]> {
+    keywords.iter().map(|keyword| keyword.as_str().as_bytes()).collect()
+}
+
+fn contains(names: &[&[u8]], name: &[u8]) -> bool {
+    names.iter().any(|other| other.eq_ignore_ascii_case(name))
 }
 
 fn extend_ranges(ranges: &mut Vec<UidRange>, uid: u32) {

@@ -225,7 +225,7 @@ impl Target<'_> {
             extensions: Vec::new(),
             messages: plan.records.iter().filter_map(|record| target_message(record, highest_modseq)).collect(),
         };
-        let dates = save_dates(&plan.records);
+        let dates = save_dates(plan.records.iter().cloned());
         let files = IndexFiles::of_mailbox(directory);
         match locked {
             Some(locked) => locked.change_to(&target, &dates)?,

@@ -60,11 +60,11 @@ pub(super) fn plan(
 ) -> Result<CommitPlan, StoreError> {
     let mut planner = Planner::new(maildir, found, changes, identity);
     planner.existing(changes)?;
-    for (SavedBody(number), record) in &changes.add {
+    for (SavedBody(number), record) in changes.add.iter() {
         let sizes = staged
-            .get(*number)
+            .get(number)
             .ok_or_else(|| StoreError::new(ErrorKind::Impossible, "a message is added whose bytes were not saved"))?;
-        planner.add(*number, record, *sizes, new_name)?;
+        planner.add(number, &record, *sizes, new_name)?;
     }
     planner.finish()
 }
@@ -110,14 +110,14 @@ impl<'a> Planner<'a> {
                 self.plan.remove.push(file.path(self.maildir));
                 continue;
             }
-            let record = target.remove(&key).unwrap_or(before);
+            let record = target.remove(&key).unwrap_or(&before);
             // A message that still has no UID is left to the server.
             let Some(uid) = record.uid else { continue };
             let old_entry = before.uid.and_then(|uid| entries.get(&uid));
             let base = base_of(&file.name);
             let mut entry = old_entry.map_or_else(|| UidListEntry::new(uid, base), |entry| (*entry).clone());
             entry.uid = uid;
-            self.rename(record, before, &file.name, file.subdirectory);
+            self.rename(record, &before, &file.name, file.subdirectory);
             self.messages.push((record.clone(), entry));
         }
         if let Some(key) = remove.into_iter().next().or(target.keys().next().copied()) {

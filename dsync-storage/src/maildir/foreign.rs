@@ -96,7 +96,7 @@ pub(super) fn add_keywords(mailbox: &Path, joined: &mut Joined) {
     let path = mailbox.join("courierimapkeywords").join(":list");
     let Ok(Some(bytes)) = read::contents(&path, LARGEST) else { return };
     let by_base = decode_keywords(&bytes);
-    let mut records = joined.messages.records().to_vec();
+    let mut records = joined.messages.records().collect::<Vec<_>>();
     for (record, file) in records.iter_mut().zip(&joined.files) {
         if let Some(keywords) = by_base.get(base_of(&file.name)) {
             record.keywords = record.keywords.iter().chain(keywords).cloned().collect();

@@ -49,7 +49,7 @@ impl Snapshot {
     pub(super) fn stated_size(&self, index: usize) -> Option<u64> {
         let by_name = self.joined.files.get(index).and_then(|file| FileName::parse(&file.name).physical_size());
         by_name.or_else(|| {
-            let uid = self.joined.messages.assigned().get(index)?.uid?;
+            let uid = self.joined.messages.uid_at(index)?;
             let entries = &self.uidlist.entries;
             let entry = entries.get(entries.binary_search_by_key(&uid, |entry| entry.uid).ok()?)?;
             std::str::from_utf8(entry.field(b'S')?).ok()?.parse().ok()

@@ -40,7 +40,7 @@ impl Side {
     /// Carries a plan out and complains about one that breaks an invariant.
     fn after(&self, plan: &MailboxPlan) -> Self {
         let changes = &plan.changes;
-        let mut records: Vec<_> = self.messages.keyed().map(|(key, record)| (key, record.clone())).collect();
+        let mut records: Vec<_> = self.messages.keyed().collect();
         let mut take = |wanted: &MessageKey| {
             let index = records.iter().position(|(key, _)| key == wanted).expect("the message is there");
             records.remove(index).1
@@ -56,7 +56,7 @@ impl Side {
             assert_eq!(take(&key).guid, target.guid);
             placed.push(target.clone());
         }
-        placed.extend(plan.fetch.iter().map(|(_, target)| target.clone()));
+        placed.extend(plan.fetch.iter().map(|(_, target)| target));
         let mut records: Vec<_> = records.into_iter().map(|(_, record)| record).chain(placed).collect();
         records.sort_by_key(|record| record.uid);
         assert!(records.iter().all(|record| record.uid.is_some_and(|uid| uid < changes.uid_next)));
@@ -91,7 +91,7 @@ fn a_first_backup_fetches_everything_as_it_is() {
     let source = Side::new(Some(1), 9, Some(50), vec![record(3, "a", 40), record(5, "b", 50)]);
     let plan = one_way(source.view(), empty().view());
     assert_eq!(plan.fetch.len(), 2);
-    assert_eq!(plan.fetch[1], (MessageKey::Uid(Uid::new(5).unwrap()), record(5, "b", 50)));
+    assert_eq!(plan.fetch.get(1).unwrap(), (MessageKey::Uid(Uid::new(5).unwrap()), record(5, "b", 50)));
     let after = empty().after(&plan);
     assert_eq!((after.status, after.messages), (source.status, source.messages));
 }
@@ -126,7 +126,7 @@ fn messages_without_uid_get_one_that_stays() {
     let source = Side::new(None, 1, None, vec![record(0, "0", 0), record(0, "b", 0), record(0, "c", 0)]);
     let plan = one_way(source.view(), first.view());
     let second = first.after(&plan);
-    let uids: Vec<_> = second.messages.records().iter().map(|r| (r.uid.unwrap().get(), r.guid.to_string())).collect();
+    let uids: Vec<_> = second.messages.records().map(|r| (r.uid.unwrap().get(), r.guid.to_string())).collect();
     assert_eq!(uids, [(2, "b".into()), (3, "0".into()), (4, "c".into())]);
     assert!(!one_way(source.view(), second.view()).needed);
 }
@@ -136,7 +136,7 @@ fn what_is_unavailable_gets_no_uid() {
     let source = Side::new(None, 1, None, vec![record(0, "a", 0), record(0, "b", 0), record(0, "c", 0)]);
     let unavailable = HashSet::from([MessageKey::Unassigned(1)]);
     let plan = one_way_without(source.view(), empty().view(), &unavailable, true);
-    let keys: Vec<_> = plan.fetch.iter().map(|(key, record)| (*key, record.uid.unwrap().get())).collect();
+    let keys: Vec<_> = plan.fetch.iter().map(|(key, record)| (key, record.uid.unwrap().get())).collect();
     assert_eq!(keys, [(MessageKey::Unassigned(0), 1), (MessageKey::Unassigned(2), 2)]);
     assert_eq!(plan.changes.uid_next.get(), 3);
 }
@@ -165,7 +165,7 @@ fn a_given_uid_wins_over_one_that_was_only_provisional() {
     let source = Side::new(Some(1), 3, Some(5), vec![record(1, "a", 5), record(2, "c", 5), record(0, "b", 0)]);
     let destination = Side::new(Some(1), 3, Some(6), vec![record(1, "a", 5), record(2, "b", 6)]);
     let after = destination.after(&one_way(source.view(), destination.view()));
-    let uids: Vec<_> = after.messages.records().iter().map(|r| (r.uid.unwrap().get(), r.guid.to_string())).collect();
+    let uids: Vec<_> = after.messages.records().map(|r| (r.uid.unwrap().get(), r.guid.to_string())).collect();
     assert_eq!(uids, [(1, "a".into()), (2, "c".into()), (3, "b".into())]);
 }
 
@@ -237,15 +237,15 @@ proptest! {
     fn the_destination_becomes_the_source(source in any_side(true), destination in any_side(false)) {
         let mut destination = destination;
         destination.messages = MessageList::new(
-            destination.messages.records().iter().cloned()
+            destination.messages.records()
                 .map(|record| MessageRecord { modseq: record.modseq.or(Some(ModSeq(1))), ..record })
                 .collect()).unwrap();
         let after = destination.after(&one_way(source.view(), destination.view()));
         prop_assert_eq!(&after.status, &source.status);
-        for (here, there) in after.messages.records().iter().zip(source.messages.records()) {
+        for (here, there) in after.messages.records().zip(source.messages.records()) {
             let mut there = there.clone();
             there.saved = there.saved.or(here.saved);
-            prop_assert_eq!(here, &there);
+            prop_assert_eq!(&here, &there);
         }
         prop_assert_eq!(after.messages.len(), source.messages.len());
     }

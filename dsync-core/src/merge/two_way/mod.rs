@@ -92,7 +92,7 @@ impl MergeSide {
             Some(uid) => MessageKey::Uid(uid),
             None => {
                 let assigned = self.messages.iter().take_while(|message| message.record.uid.is_some()).count();
-                MessageKey::Unassigned(index.saturating_sub(assigned))
+                MessageKey::Unassigned(u32::try_from(index.saturating_sub(assigned)).unwrap_or(u32::MAX))
             }
         }
     }
@@ -183,7 +183,8 @@ impl<'a> Counting<'a> {
         if changed {
             let listed = self.sides.iter().flat_map(|side| &side.messages).map(|message| &message.record);
             let merged = messages.iter().map(|message| &message.record);
-            highest = highest.max(self.fresh).plus(headroom(listed.chain(merged)));
+            let keywords = listed.chain(merged).map(|record| record.keywords.clone());
+            highest = highest.max(self.fresh).plus(headroom(keywords));
         }
         let first_recent = self.sides.map(|side| side.status.first_recent_uid).into_iter().max().flatten();
         MergedMailbox {

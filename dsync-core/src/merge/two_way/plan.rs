@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 
 use super::{MergeSide, MergedMailbox};
-use crate::merge::MailboxPlan;
+use crate::merge::{Fetch, MailboxPlan};
 use crate::model::{MessageKey, MessageRecord, Role, Uid};
 use crate::store::{MailboxChanges, Origin};
 
@@ -26,7 +26,7 @@ impl MergedMailbox {
                 first_recent_uid: self.first_recent_uid,
                 ..MailboxChanges::empty(Origin::Mirrored)
             },
-            fetch: Vec::new(),
+            fetch: Fetch::default(),
             unplaced: Vec::new(),
             needed: false,
         };
@@ -47,7 +47,11 @@ impl MergedMailbox {
                     }
                 }
                 (None, Some(key)) if message.withheld == Some(role) => plan.unplaced.push(key),
-                (None, Some(key)) if !unavailable.contains(&key) => plan.fetch.push((key, message.record.clone())),
+                (None, Some(key)) if !unavailable.contains(&key) => {
+                    if plan.fetch.push(key, &message.record).is_err() {
+                        plan.unplaced.push(key);
+                    }
+                }
                 (None, _) => {}
             }
         }

@@ -148,7 +148,7 @@ fn amend_deleted(
 ) -> Result<Decision, StoreError> {
     let mailbox = settle::open_settled(store, name)?;
     let seen = Seen { point: point_with(&*mailbox, peer).filter(|_| !deleted.came_back) };
-    let has_unseen = mailbox.messages().records().iter().any(|record| !seen.contains(record));
+    let has_unseen = mailbox.messages().records().any(|record| !seen.contains(&record));
     let complete = mailbox.problems().is_empty();
     let status = mailbox.status().clone();
     drop(mailbox);

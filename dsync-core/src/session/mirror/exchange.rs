@@ -139,7 +139,7 @@ impl Comparison {
             plan = MailboxPlan::nothing();
         }
         plan.needed |= open.created;
-        Transfer { receiving: Receiving::of(&plan), open, own, other, merged, plan, wanted: None }
+        Transfer { receiving: Receiving::of(&mut plan), open, own, other, merged, plan, wanted: None }
     }
 }
 
@@ -187,7 +187,7 @@ fn own_side(
             false => None,
         };
         let history = record.uid.and_then(|uid| history.flags.remove(&uid)).filter(|history| !history.is_empty());
-        let mut record = record.clone();
+        let mut record = record;
         // A damaged index may say more, and is not to be believed.
         record.modseq = record.modseq.min(open.summary.status.highest_modseq.or(record.modseq));
         messages.push(SideMessage { record, history, content });

@@ -1,4 +1,4 @@
-use dsync_core::model::{Flags, Keywords, MailboxGuid, MessageGuid, MessageList, ModSeq, Timestamp, UidValidity};
+use dsync_core::model::{Flags, Keywords, MailboxGuid, MessageGuid, ModSeq, UidValidity};
 use dsync_core::store::Origin;
 
 use super::super::header::MdboxRecord;
@@ -40,15 +40,19 @@ fn changes() -> MailboxChanges {
         remove: Vec::new(),
         renumber: Vec::new(),
         update: Vec::new(),
-        add: Vec::new(),
+        add: NewMessages::default(),
         uid_next: Uid::new(100).unwrap(),
         highest_modseq: ModSeq(9),
         first_recent_uid: Uid::FIRST,
     }
 }
 
+fn new(number: usize, record: MessageRecord) -> NewMessages {
+    vec![(SavedBody(number), record)].try_into().unwrap()
+}
+
 fn planned(before: &Snapshot, mut changes: MailboxChanges) -> CommitPlan {
-    plan(before, &mut changes, identity()).unwrap()
+    plan(before, &mut changes, identity(), Timestamp(300)).unwrap()
 }
 
 fn key(uid: u32) -> MessageKey {
@@ -60,13 +64,13 @@ fn what_goes_is_released_and_the_rest_stays() {
     let changes = MailboxChanges {
         remove: vec![key(2)],
         renumber: vec![(key(3), record(5, "c"))],
-        add: vec![(SavedBody(4), record(6, "d"))],
+        add: new(4, record(6, "d")),
         ..changes()
     };
     let plan = planned(&before(), changes);
-    let uids: Vec<_> = plan.messages.iter().map(|message| message.record.uid.unwrap().get()).collect();
+    let uids: Vec<_> = plan.messages.records().map(|record| record.uid.unwrap().get()).collect();
     assert_eq!(uids, [1, 5, 6]);
-    assert_eq!(plan.messages[2].source, Source::Saved(4));
+    assert_eq!(plan.sources[2], Source::Saved(4));
     assert_eq!(plan.released, [(2, 20)]);
     assert_eq!(plan.removed, [(2, MessageGuid::new(b"b").unwrap().to_128())]);
     assert!(plan.rewrite.is_empty() && !plan.reuses_uids);
@@ -95,7 +99,7 @@ fn hidden_pop3_data_do_not_come_to_light_with_those_of_others() {
     assert!(planned(&before, changes()).rewrite.is_empty());
     let mut uidl = record(4, "d");
     uidl.pop3_uidl = Some("x".into());
-    let plan = planned(&before, MailboxChanges { add: vec![(SavedBody(0), uidl)], ..changes() });
+    let plan = planned(&before, MailboxChanges { add: new(0, uidl), ..changes() });
     assert_eq!(plan.rewrite, [0]);
 }
 
@@ -109,7 +113,7 @@ fn attachments_whose_names_depend_on_the_uid_come_into_the_message_when_it_chang
 }
 
 fn lost(uid: u32, guid: [u8; 16]) -> Lost {
-    let message = TargetMessage { uid, flags: 0, keywords: Vec::new(), modseq: 1 };
+    let message = TargetMessage { uid, flags: 0, keywords: Keywords::none(), modseq: 1 };
     Lost { message, record: MdboxRecord { map_uid: uid * 10, saved: 0, guid } }
 }
 
@@ -119,11 +123,11 @@ fn a_lost_message_stays_and_gives_way_only_to_itself() {
     let mut before = before();
     before.lost = vec![lost(4, own)];
     assert_eq!(planned(&before, changes()).lost, before.lost);
-    let again = MailboxChanges { add: vec![(SavedBody(0), record(4, "d"))], ..changes() };
+    let again = MailboxChanges { add: new(0, record(4, "d")), ..changes() };
     let plan = planned(&before, again);
     assert!(plan.lost.is_empty());
     assert_eq!(plan.released, [(4, 40)]);
-    let mut other = MailboxChanges { add: vec![(SavedBody(0), record(4, "e"))], ..changes() };
+    let mut other = MailboxChanges { add: new(0, record(4, "e")), ..changes() };
     let error = plan_error(&before, &mut other);
     assert_eq!(error.kind(), ErrorKind::Corrupt);
     let mut renumbered = MailboxChanges { renumber: vec![(key(1), record(4, "a"))], ..changes() };
@@ -131,7 +135,7 @@ fn a_lost_message_stays_and_gives_way_only_to_itself() {
 }
 
 fn plan_error(before: &Snapshot, changes: &mut MailboxChanges) -> StoreError {
-    plan(before, changes, identity()).unwrap_err()
+    plan(before, changes, identity(), Timestamp(300)).unwrap_err()
 }
 
 #[test]
@@ -146,7 +150,7 @@ fn what_lost_messages_have_of_pop3_data_is_not_ruled_out() {
 
 #[test]
 fn impossible_changes_are_refused() {
-    let twice = vec![(SavedBody(0), record(3, "x"))];
+    let twice = new(0, record(3, "x"));
     let error = plan_error(&before(), &mut MailboxChanges { add: twice, ..changes() });
     assert_eq!(error.kind(), ErrorKind::Changed);
     let error = plan_error(&before(), &mut MailboxChanges { remove: vec![key(8)], ..changes() });

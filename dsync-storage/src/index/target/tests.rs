@@ -1,3 +1,4 @@
+use dsync_core::model::Keyword;
 use proptest::prelude::*;
 
 use super::*;
@@ -12,7 +13,7 @@ pub(in crate::index) fn any_target() -> impl Strategy<Value = IndexTarget> {
             .map(|(uid, (flags, keywords, modseq))| TargetMessage {
                 uid,
                 flags,
-                keywords: keywords.iter().map(|name| name.as_bytes().to_vec()).collect(),
+                keywords: keywords.iter().filter_map(|name| Keyword::new(name)).collect(),
                 modseq,
             })
             .collect();
@@ -50,7 +51,8 @@ fn whole(target: &IndexTarget) -> Option<IndexView> {
 
 #[test]
 fn a_change_that_counts_too_far_needs_a_new_log() {
-    let message = |modseq| TargetMessage { uid: 1, flags: 8, keywords: vec![b"k".to_vec()], modseq };
+    let message =
+        |modseq| TargetMessage { uid: 1, flags: 8, keywords: Keyword::new("k").into_iter().collect(), modseq };
     let mut target = IndexTarget {
         uid_validity: 1,
         next_uid: 2,
@@ -95,7 +97,7 @@ fn nothing_to_do_needs_no_record() {
 
 #[test]
 fn a_new_log_does_not_claim_history_that_it_lacks() {
-    let messages = vec![TargetMessage { uid: 1, flags: 0, keywords: vec![], modseq: 3 }];
+    let messages = vec![TargetMessage { uid: 1, flags: 0, keywords: Keywords::none(), modseq: 3 }];
     let target = IndexTarget {
         uid_validity: 1,
         next_uid: 2,

@@ -1,3 +1,4 @@
+use dsync_core::model::Keyword;
 use proptest::prelude::*;
 
 use super::*;
@@ -9,11 +10,10 @@ fn messages(view: &IndexView) -> Vec<TargetMessage> {
     let message = |(place, (uid, flags)): (usize, &(u32, u8))| TargetMessage {
         uid: *uid,
         flags: *flags,
-        keywords: {
-            let mut keywords: Vec<_> = view.keywords(place).map(|number| names[number].clone()).collect();
-            keywords.sort();
-            keywords
-        },
+        keywords: view
+            .keywords(place)
+            .filter_map(|number| Keyword::new(std::str::from_utf8(&names[number]).unwrap()))
+            .collect(),
         modseq: view.modseq(place),
     };
     view.messages().iter().enumerate().map(message).collect()
@@ -55,7 +55,12 @@ fn one_message(highest_modseq: u64) -> IndexTarget {
         reuses_uids: false,
         stale_in_cache: Vec::new(),
         extensions: Vec::new(),
-        messages: vec![TargetMessage { uid: 3, flags: 8, keywords: vec![b"k".to_vec()], modseq: 2 }],
+        messages: vec![TargetMessage {
+            uid: 3,
+            flags: 8,
+            keywords: Keyword::new("k").into_iter().collect(),
+            modseq: 2,
+        }],
     }
 }
 

@@ -1,4 +1,5 @@
 use dsync_core::model::{Flags, Keyword, MailboxStatus, MessageGuid, MessageList, ModSeq};
+use dsync_core::store::NewMessages;
 
 use super::*;
 use crate::maildir::scan::Scan;
@@ -23,8 +24,9 @@ fn record(number: u32, guid: &str) -> MessageRecord {
     }
 }
 
-fn numbered(records: Vec<MessageRecord>) -> Vec<(SavedBody, MessageRecord)> {
-    records.into_iter().enumerate().map(|(number, record)| (SavedBody(number), record)).collect()
+fn numbered(records: Vec<MessageRecord>) -> NewMessages {
+    let numbered = records.into_iter().enumerate().map(|(number, record)| (SavedBody(number), record));
+    numbered.collect::<Vec<_>>().try_into().unwrap()
 }
 
 fn changes() -> MailboxChanges {
@@ -34,7 +36,7 @@ fn changes() -> MailboxChanges {
         remove: vec![],
         renumber: vec![],
         update: vec![],
-        add: vec![],
+        add: NewMessages::default(),
         uid_next: uid(50),
         highest_modseq: ModSeq(9),
         first_recent_uid: uid(20),

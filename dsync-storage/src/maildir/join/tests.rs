@@ -58,11 +58,11 @@ fn index(next: u32, messages: &[(u32, IndexedMessage)]) -> Option<IndexedMailbox
 fn without_any_record_files_have_no_uid_and_come_in_the_order_of_their_names() {
     let joined =
         Mailbox { uidlist: "", keywords: "", files: &["cur/2.M1:2,S", "new/1.M5", "new/1.M10"], index: None }.join();
-    let guids: Vec<_> = joined.messages.records().iter().map(|record| record.guid.to_string()).collect();
+    let guids: Vec<_> = joined.messages.records().map(|record| record.guid.to_string()).collect();
     assert_eq!(guids, ["1.M5", "1.M10", "2.M1"]);
     assert_eq!(joined.status.identity, MailboxIdentity::UNDECIDED);
     assert_eq!((joined.status.uid_next, joined.status.highest_modseq), (Uid::FIRST, None));
-    let last = &joined.messages.records()[2];
+    let last = joined.messages.at(2).unwrap();
     assert_eq!((last.uid, last.flags, last.modseq), (None, Flags::SEEN, None));
     assert_eq!((last.received, last.saved), (Timestamp(100), Some(Timestamp(200))));
 }
@@ -76,7 +76,7 @@ fn the_uidlist_says_uid_guid_and_pop3_data() {
         index: None,
     }
     .join();
-    let [a, b, c] = joined.messages.records() else { panic!("{joined:?}") };
+    let [a, b, c] = &joined.messages.records().collect::<Vec<_>>()[..] else { panic!("{joined:?}") };
     assert_eq!((a.uid, &*a.guid.text()), (Uid::new(2), &b"other"[..]));
     assert_eq!((a.pop3_uidl.as_deref(), a.pop3_order), (Some("U"), Some(5)));
     assert_eq!((b.uid, b.pop3_uidl.as_deref()), (Uid::new(3), Some("b")));
@@ -93,7 +93,7 @@ fn the_file_name_wins_over_the_index_and_then_the_modseq_is_open() {
         index: index(3, &[(1, indexed(Flags::SEEN, &["extra", "kw"], 40)), (2, indexed(Flags::NONE, &[], 41))]),
     }
     .join();
-    let [a, b] = joined.messages.records() else { panic!("{joined:?}") };
+    let [a, b] = &joined.messages.records().collect::<Vec<_>>()[..] else { panic!("{joined:?}") };
     assert_eq!((&a.keywords, a.modseq), (&keywords(&["extra", "kw"]), Some(ModSeq(40))));
     assert_eq!((b.flags, b.modseq), (Flags::SEEN, None));
     assert_eq!(joined.status.highest_modseq, Some(ModSeq(50)));
@@ -113,7 +113,7 @@ fn what_the_index_has_not_written_to_the_name_yet_counts() {
         index: known,
     }
     .join();
-    let flags: Vec<_> = joined.messages.records().iter().map(|record| (record.flags, record.modseq)).collect();
+    let flags: Vec<_> = joined.messages.records().map(|record| (record.flags, record.modseq)).collect();
     assert_eq!(flags, [(Flags::FLAGGED, Some(ModSeq(40))), (Flags::DRAFT, Some(ModSeq(41)))]);
     assert_eq!(joined.doomed.len(), 1);
     assert_eq!(joined.status.highest_modseq, Some(ModSeq(51)), "the server will count the removal");
@@ -125,7 +125,7 @@ fn cached_dates_win_over_those_of_the_file() {
     cached.saved = Some(Timestamp(9));
     let mailbox =
         Mailbox { uidlist: "3 V7 N2\n1 :a\n", keywords: "", files: &["cur/a:2,"], index: index(2, &[(1, cached)]) };
-    let record = &mailbox.join().messages.records()[0].clone();
+    let record = &mailbox.join().messages.at(0).unwrap();
     assert_eq!((record.received, record.saved), (Timestamp(100), Some(Timestamp(9))));
 }
 
@@ -134,7 +134,7 @@ fn an_index_of_another_validity_only_goes_on_counting() {
     let mut other = index(30, &[(1, indexed(Flags::SEEN, &[], 40))]);
     other.as_mut().unwrap().uid_validity = UidValidity::new(8);
     let joined = Mailbox { uidlist: "3 V7 N3\n1 :a\n", keywords: "", files: &["cur/a:2,S"], index: other }.join();
-    assert_eq!(joined.messages.records()[0].modseq, None);
+    assert_eq!(joined.messages.at(0).unwrap().modseq, None);
     assert_eq!((joined.status.uid_next.get(), joined.status.highest_modseq), (3, Some(ModSeq(50))));
     assert_eq!(joined.status.identity.uid_validity, UidValidity::new(7));
 }
@@ -148,7 +148,7 @@ fn a_message_that_the_index_has_expunged_gets_a_new_uid() {
         index: index(3, &[(1, indexed(Flags::NONE, &[], 40))]),
     }
     .join();
-    let uids: Vec<_> = joined.messages.records().iter().map(|record| record.uid).collect();
+    let uids: Vec<_> = joined.messages.records().map(|record| record.uid).collect();
     assert_eq!(uids, [Uid::new(1), None]);
 }
 
