@@ -10,6 +10,11 @@ pub struct Fetch {
 }
 
 impl Fetch {
+    /// None yet, and room for so many.
+    pub(crate) fn with_capacity(messages: usize) -> Self {
+        Self { keys: Vec::with_capacity(messages), records: MessageList::with_capacity(messages) }
+    }
+
     /// Adds a message at the end.
     ///
     /// # Errors

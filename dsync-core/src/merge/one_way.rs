@@ -53,6 +53,7 @@ pub fn one_way(
         }
     }
     let mut elsewhere = present.by_guid(source.messages, &missing);
+    plan.fetch = Fetch::with_capacity(missing.len());
     for place in missing {
         let (Some(there), Some(record)) = (source.messages.key_of(place.index), source.messages.at(place.index))
         else {

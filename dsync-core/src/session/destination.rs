@@ -11,6 +11,9 @@ use crate::report::{Event, Observer, Problem, Report};
 use crate::store::{ErrorKind, MailStore, Mailbox, MessageBody, StoreError};
 use crate::tree;
 
+/// For how many messages memory is reserved on the word of the source alone.
+const MOST_RESERVED: usize = 1 << 20;
+
 /// Makes a store equal to the one that a [`SourceSession`](super::SourceSession) sends.
 pub struct DestinationSession<'a> {
     store: &'a mut dyn MailStore,
@@ -155,6 +158,7 @@ impl<'a> DestinationSession<'a> {
             return Ok(State::AwaitOffer);
         }
         self.outbox.push_back(Message::Answer(Difference::Different));
+        let announced = usize::try_from(status.message_count).unwrap_or(usize::MAX);
         Ok(State::AwaitRecords(
             Box::new(Transfer {
                 name,
@@ -164,7 +168,7 @@ impl<'a> DestinationSession<'a> {
                 fingerprint: summary.fingerprint,
                 complete: *complete,
             }),
-            MessageList::default(),
+            MessageList::with_capacity(announced.min(MOST_RESERVED)),
         ))
     }
 

@@ -143,7 +143,9 @@ impl Target<'_> {
             Some(map) => {
                 refuse_if_another(map, work.before)?;
                 refuse_if_purged(map, staging)?;
-                map.begin(staging, self.shared.settings.rotate_size)?
+                let numbers = map.begin(staging, self.shared.settings.rotate_size)?;
+                staging.forget_messages();
+                numbers
             }
             None => Vec::new(),
         };
@@ -159,6 +161,7 @@ impl Target<'_> {
                 }
             });
         }
+        drop(numbers);
         let first = map.as_ref().map_or(work.plan.header.first, |map| map.map().uid_validity);
         let header = DboxHeader { first, ..work.plan.header };
         let released: Vec<u32> = work.plan.released.iter().map(|(_, map_uid)| *map_uid).collect();
@@ -239,7 +242,7 @@ impl Target<'_> {
             None => {
                 let files = index_files(self.paths)?;
                 mutation::create_directories(files.directory(), self.permissions)?;
-                Ok(writer::create(&files, &target, &dates, self.permissions, Durability::Later)?)
+                Ok(writer::create(&files, target, &dates, self.permissions, Durability::Later)?)
             }
         }
     }

@@ -54,21 +54,43 @@ impl KnownNumbers {
 #[derive(Debug, Default)]
 pub(super) struct KnownFiles {
     directories: Vec<PathBuf>,
-    files: HashMap<[u8; 16], (usize, u32)>,
+    /// GUID, number of the directory, UID.
+    files: Vec<([u8; 16], u32, u32)>,
+    /// How many of them are in ascending order: they are sorted when one is looked for.
+    sorted: usize,
 }
 
 impl KnownFiles {
     /// Notes the messages of a mailbox.
     pub(super) fn add(&mut self, directory: &Path, messages: impl Iterator<Item = ([u8; 16], u32)>) {
-        self.directories.push(directory.to_owned());
-        let number = self.directories.len().saturating_sub(1);
-        self.files.extend(messages.map(|(guid, uid)| (guid, (number, uid))));
+        let known = self.directories.iter().position(|known| known == directory);
+        let number = known.unwrap_or_else(|| {
+            self.directories.push(directory.to_owned());
+            self.directories.len().saturating_sub(1)
+        });
+        let number = u32::try_from(number).unwrap_or(u32::MAX);
+        self.files.extend(messages.map(|(guid, uid)| (guid, number, uid)));
+        if known.is_some() {
+            self.sort();
+        }
     }
 
-    /// The directory and UID of a message with this GUID.
-    pub(super) fn with_guid(&self, guid: [u8; 16]) -> Option<(&Path, u32)> {
-        let (directory, uid) = self.files.get(&guid)?;
-        Some((self.directories.get(*directory)?, *uid))
+    /// Most of it is in order already.
+    fn sort(&mut self) {
+        self.files.sort();
+        self.files.dedup();
+        self.sorted = self.files.len();
+    }
+
+    /// The directory and UID of a message with this GUID, in the mailbox that was seen last.
+    pub(super) fn with_guid(&mut self, guid: [u8; 16]) -> Option<(&Path, u32)> {
+        if self.sorted < self.files.len() {
+            self.sort();
+        }
+        let end = self.files.partition_point(|(known, _, _)| *known <= guid);
+        let (known, directory, uid) = self.files.get(end.checked_sub(1)?)?;
+        let directory = self.directories.get(usize::try_from(*directory).ok()?)?;
+        (*known == guid).then_some((directory, *uid))
     }
 }
 

@@ -42,7 +42,7 @@ pub(super) fn is_mailbox(mails: &Path) -> bool {
 }
 
 fn node_of(shared: &Shared, paths: &MailboxPaths, identity: IdentityOf) -> NodeKind {
-    if let Err(error) = read::directory(&paths.mails) {
+    if let Err(error) = read::for_each_entry(&paths.mails, &mut |_, _, _| {}) {
         return NodeKind::Unreadable(error.to_string());
     }
     match identity(shared, paths) {

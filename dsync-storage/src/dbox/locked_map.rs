@@ -157,7 +157,7 @@ impl<'a> LockedMap<'a> {
                     file.place(&self.storage.primary().join(format!("m.{file_id}")))?;
                     is_new = true;
                 }
-                Home::In(growing) => growing.add(&read::open(file.path())?.0, file.first_message())?,
+                Home::In(growing) => growing.add(&read::open(&file.path())?.0, file.first_message())?,
             }
         }
         if is_new {

@@ -59,7 +59,7 @@ impl Shared {
     /// A message of an sdbox with this GUID, in any mailbox that was opened.
     pub(super) fn known_file(&self, guid: [u8; 16]) -> Option<Located> {
         let path = {
-            let known = self.known();
+            let mut known = self.known();
             let (directory, uid) = known.files.with_guid(guid)?;
             directory.join(format!("u.{uid}"))
         };

@@ -1,6 +1,5 @@
 //! The message files of an sdbox mailbox: `u.<UID>`, one message each.
 
-use std::os::unix::ffi::OsStrExt;
 use std::path::PathBuf;
 
 use dsync_core::model::{MessageGuid, Uid};
@@ -41,9 +40,10 @@ pub(super) fn remove_expunged(
 ) -> Result<(), StoreError> {
     let mut unknown = Vec::new();
     for directory in [Some(&paths.mails), paths.alt.as_ref()].into_iter().flatten() {
-        let entries = read::directory(directory)?.unwrap_or_default();
-        let uids = entries.iter().filter_map(|entry| Uid::new(number_after(entry.name.as_bytes(), b"u.")?));
-        unknown.extend(uids.filter(|uid| *uid < snapshot.status.uid_next && !snapshot.knows(*uid)));
+        read::for_each_entry(directory, &mut |name, _, _| {
+            let uid = number_after(name, b"u.").and_then(Uid::new);
+            unknown.extend(uid.filter(|uid| *uid < snapshot.status.uid_next && !snapshot.knows(*uid)));
+        })?;
     }
     if unknown.is_empty() {
         return Ok(());

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
-use dsync_core::model::Uid;
+use dsync_core::model::{MessageKey, Uid};
 use dsync_core::store::{ErrorKind, StoreError};
 
 use super::commit::not_saved;
@@ -23,10 +23,12 @@ pub(super) struct MailFiles<'a> {
 }
 
 impl MailFiles<'_> {
-    /// Gives the files of an sdbox their names, and says where each is. No message loses its own before the index says so.
+    /// Gives the files of an sdbox their names, and says where those are that were moved. No message loses its own before the
+    /// index says so.
     pub(super) fn place(&self, staging: &mut Staging, is_hidden: bool) -> Result<BTreeMap<Uid, PathBuf>, StoreError> {
         let mut moved = Vec::new();
         let mut placed = BTreeMap::new();
+        let mut any = false;
         for (place, source) in self.plan.sources.iter().enumerate() {
             let Some(uid) = self.plan.messages.uid_at(place) else { continue };
             if let Source::Kept(old, _) = *source
@@ -43,6 +45,7 @@ impl MailFiles<'_> {
             self.set_aside_unknown(uid)?;
             mutation::rename(&temporary, &to)?;
             placed.insert(uid, to);
+            any = true;
         }
         for (place, source) in self.plan.sources.iter().enumerate() {
             let (Some(uid), Source::Saved(saved)) = (self.plan.messages.uid_at(place), *source) else { continue };
@@ -50,11 +53,10 @@ impl MailFiles<'_> {
                 return Err(not_saved());
             };
             self.set_aside_unknown(uid)?;
-            let target = self.paths.mails.join(format!("u.{uid}"));
-            staging.files_mut().get_mut(file).ok_or_else(not_saved)?.place(&target)?;
-            placed.insert(uid, target);
+            staging.files_mut().get_mut(file).ok_or_else(not_saved)?.place(&self.place_of_new(uid))?;
+            any = true;
         }
-        if !placed.is_empty() && !is_hidden {
+        if any && !is_hidden {
             for directory in [Some(&self.paths.mails), self.paths.alt.as_ref()].into_iter().flatten() {
                 if directory.is_dir() {
                     mutation::sync_directory(directory)?;
@@ -62,6 +64,10 @@ impl MailFiles<'_> {
             }
         }
         Ok(placed)
+    }
+
+    fn place_of_new(&self, uid: Uid) -> PathBuf {
+        self.paths.mails.join(format!("u.{uid}"))
     }
 
     fn file_of(&self, uid: Uid) -> Result<PathBuf, StoreError> {
@@ -94,18 +100,20 @@ impl MailFiles<'_> {
     }
 
     /// Removes the files of messages that are `gone`. Where another message has the UID now, only what lies in the other
-    /// place than its file is out of date.
+    /// place than its file is out of date. `moved` is what [`place`](Self::place) said.
     pub(super) fn remove(
         &self,
-        placed: &BTreeMap<Uid, PathBuf>,
+        moved: &BTreeMap<Uid, PathBuf>,
         gone: impl Iterator<Item = Uid>,
     ) -> Result<(), StoreError> {
         for uid in gone.collect::<BTreeSet<_>>() {
-            let place = placed.get(&uid);
-            if place.is_none() && self.plan.messages.contains(uid) {
+            let index = self.plan.messages.index_of(MessageKey::Uid(uid));
+            let is_new = index.is_some_and(|index| matches!(self.plan.sources.get(index), Some(Source::Saved(_))));
+            let place = moved.get(&uid).cloned().or_else(|| is_new.then(|| self.place_of_new(uid)));
+            if place.is_none() && index.is_some() {
                 continue;
             }
-            for path in single::paths_of(self.paths, uid).filter(|path| Some(path) != place) {
+            for path in single::paths_of(self.paths, uid).filter(|path| Some(path) != place.as_ref()) {
                 mutation::remove_file(&path)?;
             }
         }

@@ -237,6 +237,10 @@ fn status(view: &IndexView, header: &DboxHeader, count: usize) -> MailboxStatus 
 /// If the index cannot be read. Messages that cannot be read are problems of the snapshot instead.
 pub(super) fn look(shared: &Shared, paths: &MailboxPaths) -> Result<Snapshot, StoreError> {
     let files = index_files(paths)?;
+    if let Some(storage) = &shared.storage {
+        // It is looked at again behind the index. If it is the same then, it need not be read while the index is in memory.
+        let _ = storage.map();
+    }
     let (state, header) = read(shared, &files)?;
     let view = &state.view;
     let mut problems = Vec::new();

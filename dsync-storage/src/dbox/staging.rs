@@ -26,7 +26,9 @@ const MANY: usize = 8;
 /// Where messages wait.
 #[derive(Debug)]
 pub(super) struct Staging {
-    directory: PathBuf,
+    place: Arc<Place>,
+    /// How many temporary files were made.
+    made: u32,
     permissions: Permissions,
     /// No file grows beyond this; `None` if each message has a file of its own.
     rotate_size: Option<u64>,
@@ -36,13 +38,23 @@ pub(super) struct Staging {
     known: BTreeMap<u32, u32>,
 }
 
-/// A temporary file. Removed when dropped, unless it was given its name.
+/// Where temporary files are.
+#[derive(Debug)]
+struct Place {
+    directory: PathBuf,
+    /// What nobody else has in the names of files.
+    unique: String,
+}
+
+/// A temporary file. Removed when dropped, unless it was given its name. In an sdbox there is one for each message, so they
+/// are kept small.
 #[derive(Debug)]
 pub(super) struct StagedFile {
-    path: PathBuf,
+    place: Arc<Place>,
+    number: u32,
     file: Option<File>,
     /// Where the first message begins.
-    first: u64,
+    first: u32,
     /// Where the last message ends.
     length: u64,
     placed: bool,
@@ -59,7 +71,28 @@ pub(super) enum StagedMessage {
 
 impl Staging {
     pub(super) fn new(directory: PathBuf, permissions: Permissions, rotate_size: Option<u64>) -> Self {
-        Self { directory, permissions, rotate_size, files: Vec::new(), messages: Vec::new(), known: BTreeMap::new() }
+        Self {
+            place: Arc::new(Place { directory, unique: unique::file_name() }),
+            made: 0,
+            permissions,
+            rotate_size,
+            files: Vec::new(),
+            messages: Vec::new(),
+            known: BTreeMap::new(),
+        }
+    }
+
+    /// A new temporary file; it is not there yet.
+    fn new_file(&mut self) -> StagedFile {
+        self.made = self.made.saturating_add(1);
+        StagedFile {
+            place: Arc::clone(&self.place),
+            number: self.made,
+            file: None,
+            first: 0,
+            length: 0,
+            placed: false,
+        }
     }
 
     /// Takes the bytes of a message. `first_mailbox` is the name on disk of the mailbox that it is saved to, where that is
@@ -92,7 +125,7 @@ impl Staging {
         size: Option<u64>,
         write: impl FnOnce(&StagedFile) -> Result<u64, StoreError>,
     ) -> Result<usize, StoreError> {
-        mutation::create_directories(&self.directory, &self.permissions)?;
+        mutation::create_directories(&self.place.directory, &self.permissions)?;
         let number = self.file_for(size)?;
         let staged = self.files.get_mut(number).ok_or_else(no_file)?;
         let offset = staged.length;
@@ -134,7 +167,9 @@ impl Staging {
             // It is complete; nothing is left to do for it but to be synced.
             last.file = None;
         }
-        self.files.push(StagedFile::create(&self.directory, &self.permissions)?);
+        let mut staged = self.new_file();
+        staged.create(&self.permissions)?;
+        self.files.push(staged);
         Ok(self.files.len().saturating_sub(1))
     }
 
@@ -163,7 +198,7 @@ impl Staging {
     pub(super) fn last(&self) -> Result<Option<Located>, StoreError> {
         let Some(StagedMessage::New { file, offset, size }) = self.messages.last() else { return Ok(None) };
         let staged = self.files.get(*file).ok_or_else(no_file)?;
-        Ok(Some(Arc::new(MessageFile::open(&staged.path)?).message(*offset, Some(*size))?))
+        Ok(Some(Arc::new(MessageFile::open(&staged.path())?).message(*offset, Some(*size))?))
     }
 
     /// Forgets the bytes of the message that was taken last: the storage has them already.
@@ -189,15 +224,20 @@ impl Staging {
     /// # Errors
     /// As the system.
     pub(super) fn replace_last_by_link(&mut self, path: &Path) -> Result<bool, StoreError> {
-        let link = temporary_path(&self.directory);
-        if mutation::link(path, &link).is_err() {
+        let mut linked = self.new_file();
+        let Some(last) = self.files.last_mut() else { return Ok(false) };
+        if mutation::link(path, &linked.path()).is_err() {
             // Gone, on another file system, or with too many names already.
             return Ok(false);
         }
-        let Some(last) = self.files.last_mut() else { return Ok(false) };
-        let mut linked = StagedFile { path: link, file: None, first: last.first, length: last.length, placed: false };
+        (linked.first, linked.length) = (last.first, last.length);
         std::mem::swap(last, &mut linked);
         Ok(true)
+    }
+
+    /// Forgets where which message waits, once that is of no use any more.
+    pub(super) fn forget_messages(&mut self) {
+        self.messages = Vec::new();
     }
 
     /// Makes all bytes durable.
@@ -206,11 +246,12 @@ impl Staging {
     /// As the system.
     pub(super) fn sync(&self) -> Result<(), FsError> {
         if self.files.len() >= MANY {
-            return mutation::sync_file_system(&self.directory);
+            return mutation::sync_file_system(&self.place.directory);
         }
         for staged in &self.files {
-            let (file, _) = crate::fs::read::open(&staged.path)?;
-            mutation::sync_file(&file, &staged.path)?;
+            let path = staged.path();
+            let (file, _) = crate::fs::read::open(&path)?;
+            mutation::sync_file(&file, &path)?;
         }
         Ok(())
     }
@@ -226,26 +267,26 @@ pub(super) fn temporary_path(directory: &Path) -> PathBuf {
 }
 
 impl StagedFile {
-    fn create(directory: &Path, permissions: &Permissions) -> Result<Self, FsError> {
-        let path = temporary_path(directory);
+    fn create(&mut self, permissions: &Permissions) -> Result<(), FsError> {
+        let path = self.path();
         let file = mutation::create(&path, permissions)?;
         let header = FileHeader::encode(now().as_u32());
-        let first = header.len() as u64;
-        let staged = Self { path, file: Some(file), first, length: first, placed: false };
-        if let Some(file) = &staged.file {
-            mutation::write_at(file, &staged.path, &header, 0)?;
-        }
-        Ok(staged)
+        mutation::write_at(&file, &path, &header, 0)?;
+        self.first = u32::try_from(header.len()).unwrap_or(u32::MAX);
+        self.length = self.first.into();
+        self.file = Some(file);
+        Ok(())
     }
 
-    /// Where it is now.
-    pub(super) fn path(&self) -> &Path {
-        &self.path
+    /// Where it is until it is given its name.
+    pub(super) fn path(&self) -> PathBuf {
+        let Place { directory, unique } = &*self.place;
+        directory.join(format!("{}{}.{unique}", HiddenPlaces::DBOX.prefix, self.number))
     }
 
     /// Where its first message begins.
     pub(super) fn first_message(&self) -> u64 {
-        self.first
+        self.first.into()
     }
 
     /// Where its last message ends.
@@ -255,12 +296,12 @@ impl StagedFile {
 
     /// Whether there is no message in it.
     pub(super) fn is_empty(&self) -> bool {
-        self.length <= self.first
+        self.length <= self.first.into()
     }
 
     /// Gives the file its final name.
     pub(super) fn place(&mut self, target: &Path) -> Result<(), FsError> {
-        mutation::rename(&self.path, target)?;
+        mutation::rename(&self.path(), target)?;
         self.placed = true;
         Ok(())
     }
@@ -287,7 +328,7 @@ impl StagedFile {
 
     /// Writes a message, with the metadata that its sizes lead to.
     fn write_with(&self, body: MessageBody, metadata: &dyn Fn(Sizes) -> Vec<u8>) -> Result<u64, StoreError> {
-        let file = self.file.as_ref().ok_or_else(no_file)?;
+        let (file, path) = (self.file.as_ref().ok_or_else(no_file)?, self.path());
         if body.size.is_some_and(|size| size <= SMALL) {
             let mut bytes = vec![0; MESSAGE_HEADER_SIZE];
             let sizes = incoming::copy(body, |piece| {
@@ -296,26 +337,26 @@ impl StagedFile {
             })?;
             bytes.splice(..MESSAGE_HEADER_SIZE, encode_message_header(sizes.physical));
             bytes.extend(metadata(sizes));
-            mutation::write_at(file, &self.path, &bytes, self.length)?;
+            mutation::write_at(file, &path, &bytes, self.length)?;
             return Ok(bytes.len() as u64);
         }
         let start = self.length.saturating_add(MESSAGE_HEADER_SIZE as u64);
         let mut end = start;
         let sizes = incoming::copy(body, |piece| {
-            mutation::write_at(file, &self.path, piece, end)?;
+            mutation::write_at(file, &path, piece, end)?;
             end = end.saturating_add(piece.len() as u64);
             Ok(())
         })?;
         let metadata = metadata(sizes);
-        mutation::write_at(file, &self.path, &metadata, end)?;
-        mutation::write_at(file, &self.path, &encode_message_header(sizes.physical), self.length)?;
+        mutation::write_at(file, &path, &metadata, end)?;
+        mutation::write_at(file, &path, &encode_message_header(sizes.physical), self.length)?;
         Ok(end.saturating_add(metadata.len() as u64).saturating_sub(self.length))
     }
 
     /// Takes everything from `length` on away again.
     fn cut(&mut self, length: u64) -> Result<(), FsError> {
         if let Some(file) = &self.file {
-            mutation::truncate(file, &self.path, length)?;
+            mutation::truncate(file, &self.path(), length)?;
         }
         self.length = length;
         Ok(())
@@ -325,7 +366,7 @@ impl StagedFile {
 impl Drop for StagedFile {
     fn drop(&mut self) {
         if !self.placed {
-            let _ = mutation::remove_file(&self.path);
+            let _ = mutation::remove_file(&self.path());
         }
     }
 }

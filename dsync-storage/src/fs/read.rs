@@ -90,6 +90,19 @@ pub struct Entry {
 /// # Errors
 /// As the system.
 pub fn directory(path: &Path) -> Result<Option<Vec<Entry>>, FsError> {
+    let mut entries = Vec::new();
+    let there = for_each_entry(path, &mut |name, kind, inode| {
+        entries.push(Entry { name: OsString::from_vec(name.to_vec()), kind, inode });
+    })?;
+    Ok(there.then_some(entries))
+}
+
+/// Calls `each` with name, kind and inode number of every entry that [`directory`] gives: there may be millions. Whether
+/// there is a directory.
+///
+/// # Errors
+/// As the system.
+pub fn for_each_entry(path: &Path, each: &mut dyn FnMut(&[u8], EntryKind, u64)) -> Result<bool, FsError> {
     let failed = |error: nix::Error| FsError::new("list", path, error.into());
     let flags = OFlag::O_RDONLY | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC;
     let opened = match Dir::open(path, flags | OFlag::O_NOATIME, Mode::empty()) {
@@ -97,10 +110,9 @@ pub fn directory(path: &Path) -> Result<Option<Vec<Entry>>, FsError> {
         result => result,
     };
     let mut directory = match opened {
-        Err(nix::Error::ENOENT) => return Ok(None),
+        Err(nix::Error::ENOENT) => return Ok(false),
         result => result.map_err(failed)?,
     };
-    let mut entries = Vec::new();
     for entry in directory.iter() {
         let entry = entry.map_err(failed)?;
         let name = entry.file_name().to_bytes();
@@ -113,9 +125,9 @@ pub fn directory(path: &Path) -> Result<Option<Vec<Entry>>, FsError> {
             Some(Type::Symlink) => EntryKind::Link,
             _ => EntryKind::Other,
         };
-        entries.push(Entry { name: OsString::from_vec(name.to_vec()), kind, inode: entry.ino() });
+        each(name, kind, entry.ino());
     }
-    Ok(Some(entries))
+    Ok(true)
 }
 
 #[cfg(test)]

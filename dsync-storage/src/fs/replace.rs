@@ -1,5 +1,6 @@
 //! A file gets new contents all at once: others see the old or the new, also after a power cut.
 
+use std::fs::File;
 use std::io;
 use std::path::Path;
 
@@ -28,9 +29,23 @@ pub fn replace(
     permissions: &Permissions,
     durability: Durability,
 ) -> Result<(), FsError> {
+    replace_with(path, temporary, permissions, durability, &|file| mutation::write(file, temporary, bytes))
+}
+
+/// The same with what `write` writes to the file at `temporary`.
+///
+/// # Errors
+/// As [`replace`].
+pub fn replace_with(
+    path: &Path,
+    temporary: &Path,
+    permissions: &Permissions,
+    durability: Durability,
+    write: &dyn Fn(&File) -> Result<(), FsError>,
+) -> Result<(), FsError> {
     mutation::remove_file(temporary)?;
     let file = mutation::create(temporary, permissions)?;
-    let written = mutation::write(&file, temporary, bytes).and_then(|()| match durability {
+    let written = write(&file).and_then(|()| match durability {
         Durability::Now => mutation::sync_file(&file, temporary),
         Durability::Later => Ok(()),
     });

@@ -27,6 +27,8 @@ const MAJOR: u8 = 7;
 const MINOR: u8 = 3;
 /// No header of a sound index is larger.
 const LARGEST_HEADER: usize = 64 << 20;
+/// How many bytes are handed out at once, about.
+const PIECE: usize = 256 * 1024;
 /// No index has more.
 const MOST_EXTENSIONS: usize = 256;
 
@@ -199,17 +201,35 @@ impl MainIndex {
         for (mut extension, place) in places {
             let end = place.saturating_add(extension.record_size.into());
             if extension.record_size > 0 {
-                let data = records.chunks_exact(record_size).filter_map(|record| record.get(place..end));
-                extension.records = data.flatten().copied().collect();
+                extension.records.reserve_exact(count.saturating_mul(extension.record_size.into()));
+                for data in records.chunks_exact(record_size).filter_map(|record| record.get(place..end)) {
+                    extension.records.extend_from_slice(data);
+                }
             }
             index.extensions.push(extension);
         }
         Ok(index)
     }
 
-    /// The bytes of the file. The layout of the message records is our own; readers take it from the headers.
+    /// The bytes of the file.
     #[must_use]
     pub fn encode(&self) -> Vec<u8> {
+        let mut file = Vec::new();
+        let written = self.encode_in_pieces(&mut |piece| {
+            file.extend_from_slice(piece);
+            Ok::<_, std::convert::Infallible>(())
+        });
+        match written {
+            Ok(()) => file,
+        }
+    }
+
+    /// Hands the bytes of the file out piece by piece, because all of them would take as much memory as the index itself.
+    /// The layout of the message records is our own; readers take it from the headers.
+    ///
+    /// # Errors
+    /// As `write`.
+    pub fn encode_in_pieces<E>(&self, write: &mut dyn FnMut(&[u8]) -> Result<(), E>) -> Result<(), E> {
         let (places, record_size) = self.place_extensions();
         let mut bytes = self.base.clone();
         pad(&mut bytes, 8);
@@ -237,7 +257,6 @@ impl MainIndex {
         let with = |bit: u8| length_u32(self.messages.iter().filter(|(_, flags)| flags & bit != 0).count());
         put_u32(&mut bytes, offset::SEEN.into(), with(0x08));
         put_u32(&mut bytes, offset::DELETED.into(), with(0x04));
-        bytes.reserve(self.messages.len().saturating_mul(record_size));
         for (number, (uid, flags)) in self.messages.iter().enumerate() {
             let start = bytes.len();
             bytes.resize(start.saturating_add(record_size), 0);
@@ -246,8 +265,12 @@ impl MainIndex {
             for (extension, place) in self.extensions.iter().zip(&places) {
                 put(&mut bytes, start.saturating_add(*place), extension.record(number));
             }
+            if bytes.len() >= PIECE {
+                write(&bytes)?;
+                bytes.clear();
+            }
         }
-        bytes
+        write(&bytes)
     }
 
     /// Where the data of each extension start in a record, and how long a record is.

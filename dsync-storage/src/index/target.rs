@@ -168,7 +168,7 @@ fn whole_log_from(
 /// The main index that holds the target, for an index without any log. `log_seq` is the number of a log that need not
 /// exist.
 #[must_use]
-pub fn snapshot(index_id: u32, log_seq: u32, target: &IndexTarget, cache: &CachePlaces) -> MainIndex {
+pub fn snapshot(index_id: u32, log_seq: u32, target: IndexTarget, cache: &CachePlaces) -> MainIndex {
     let mut index = MainIndex::new(index_id);
     index.set(offset::UID_VALIDITY, target.uid_validity);
     index.set(offset::NEXT_UID, target.next_uid);
@@ -189,40 +189,36 @@ pub fn snapshot(index_id: u32, log_seq: u32, target: &IndexTarget, cache: &Cache
         records: target.messages.iter().flat_map(|message| message.modseq.to_le_bytes()).collect(),
         ..Extension::default()
     });
-    index.extensions.extend(target.extensions.iter().map(|extension| Extension {
+    let (keywords, places) = (keywords_extension(&target), cache_extension(&target, cache));
+    index.extensions.extend(target.extensions.into_iter().map(|extension| Extension {
         name: extension.name.into(),
         reset_id: 0,
-        header: extension.header.clone(),
+        header: extension.header,
         record_size: extension.record_size,
         record_align: extension.record_align,
-        records: extension.records.clone(),
+        records: extension.records,
     }));
-    index.extensions.extend(keywords_extension(target));
-    index.extensions.extend(cache_extension(target, cache));
+    index.extensions.extend(keywords);
+    index.extensions.extend(places);
     index
 }
 
 fn keywords_extension(target: &IndexTarget) -> Option<Extension> {
     let mut names: Vec<Vec<u8>> = Vec::new();
-    let mut sets = Vec::with_capacity(target.messages.len());
-    for message in &target.messages {
-        let mut numbers = Vec::new();
-        for keyword in &message.keywords {
-            let keyword = keyword.as_str().as_bytes();
-            numbers.push(names.iter().position(|name| name.eq_ignore_ascii_case(keyword)).unwrap_or_else(|| {
-                names.push(keyword.to_vec());
-                names.len().saturating_sub(1)
-            }));
+    for keyword in target.messages.iter().flat_map(|message| &message.keywords) {
+        let keyword = keyword.as_str().as_bytes();
+        if !names.iter().any(|name| name.eq_ignore_ascii_case(keyword)) {
+            names.push(keyword.to_vec());
         }
-        sets.push(numbers);
     }
     if names.is_empty() {
         return None;
     }
     let size = names.len().div_ceil(8);
-    let mut records = vec![0; size.saturating_mul(sets.len())];
-    for (record, numbers) in records.chunks_exact_mut(size).zip(&sets) {
-        for number in numbers {
+    let mut records = vec![0; size.saturating_mul(target.messages.len())];
+    for (record, message) in records.chunks_exact_mut(size).zip(&target.messages) {
+        let number = |name: &&[u8]| names.iter().position(|known| known.eq_ignore_ascii_case(name));
+        for number in names_of(&message.keywords).iter().filter_map(number) {
             if let Some(byte) = record.get_mut(number / 8) {
                 *byte |= 1 << (number % 8);
             }
@@ -245,8 +241,11 @@ fn cache_extension(target: &IndexTarget, cache: &CachePlaces) -> Option<Extensio
     if cache.offsets.is_empty() {
         return None;
     }
-    let offsets: BTreeMap<u32, u32> = cache.offsets.iter().copied().collect();
-    let of = |message: &TargetMessage| offsets.get(&message.uid).copied().unwrap_or(0).to_le_bytes();
+    let of = |message: &TargetMessage| {
+        let place = cache.offsets.binary_search_by_key(&message.uid, |(uid, _)| *uid).ok();
+        let offset = place.and_then(|place| cache.offsets.get(place)).map_or(0, |(_, offset)| *offset);
+        offset.to_le_bytes()
+    };
     Some(Extension {
         name: CACHE.into(),
         reset_id: cache.file_seq,

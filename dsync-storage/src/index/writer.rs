@@ -53,7 +53,7 @@ pub struct LockedIndex {
 /// As the system.
 pub fn create(
     files: &IndexFiles,
-    target: &IndexTarget,
+    target: IndexTarget,
     dates: &SaveDates,
     permissions: &Permissions,
     durability: Durability,
@@ -77,15 +77,19 @@ pub fn create(
 fn write_snapshot(
     files: &IndexFiles,
     (index_id, log_seq): (u32, u32),
-    target: &IndexTarget,
+    target: IndexTarget,
     dates: &SaveDates,
     permissions: &Permissions,
     durability: Durability,
 ) -> Result<(), IndexError> {
     let places = write_new_cache(files, index_id, index_id, dates, permissions, durability)?;
+    let highest_modseq = target.highest_modseq;
     let index = target::snapshot(index_id, log_seq, target, &places);
-    replace::replace(&files.main(), &files.with(".tmp"), &index.encode(), permissions, durability)?;
-    continue_snapshot(files, &index, target.highest_modseq, permissions, durability)
+    let (path, temporary) = (files.main(), files.with(".tmp"));
+    replace::replace_with(&path, &temporary, permissions, durability, &|file| {
+        index.encode_in_pieces(&mut |piece| mutation::write(file, &temporary, piece))
+    })?;
+    continue_snapshot(files, &index, highest_modseq, permissions, durability)
 }
 
 /// Puts the log in its place that only continues a main index.
@@ -419,7 +423,7 @@ impl LockedIndex {
         let places = write_new_cache(&self.files, index_id, cache_seq, &all, &self.permissions, Durability::Now)?;
         let Some((records, initial)) = target::whole_log(index_id, target, &places) else {
             // So few changes can have been counted only by an index that was not made by counting; one like it then.
-            write_snapshot(&self.files, (index_id, seq), target, &all, &self.permissions, Durability::Now)?;
+            write_snapshot(&self.files, (index_id, seq), target.clone(), &all, &self.permissions, Durability::Now)?;
             mutation::remove_file(&self.files.old_log())?;
             return Ok(());
         };

@@ -1,6 +1,8 @@
 //! Hidden places, where things are built before they appear and taken apart after they vanished: somewhere in a root where
 //! servers look at nothing. What a crash leaves there is removed by a later run.
 
+use std::ffi::OsStr;
+use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -51,13 +53,19 @@ pub(crate) fn remove_abandoned(context: &Context) -> Result<(), FsError> {
 
 /// Removes what crashed runs left in a directory under names that begin with `prefix`.
 pub(crate) fn remove_abandoned_in(directory: &Path, prefix: &str) -> Result<(), FsError> {
-    for entry in read::directory(directory)?.unwrap_or_default() {
-        let path = directory.join(&entry.name);
-        let name = entry.name.to_string_lossy();
+    let mut candidates = Vec::new();
+    read::for_each_entry(directory, &mut |name, kind, _| {
+        if name.starts_with(prefix.as_bytes()) {
+            candidates.push((OsStr::from_bytes(name).to_owned(), kind));
+        }
+    })?;
+    for (name, kind) in candidates {
+        let path = directory.join(&name);
+        let name = name.to_string_lossy();
         if !name.strip_prefix(prefix).is_some_and(|rest| is_abandoned(rest, &path)) {
             continue;
         }
-        if entry.kind == EntryKind::Directory {
+        if kind == EntryKind::Directory {
             mutation::remove_tree(&path)?;
         } else {
             mutation::remove_file(&path)?;

@@ -229,7 +229,7 @@ impl Target<'_> {
         let files = IndexFiles::of_mailbox(directory);
         match locked {
             Some(locked) => locked.change_to(&target, &dates)?,
-            None => writer::create(&files, &target, &dates, self.permissions, self.durability())?,
+            None => writer::create(&files, target, &dates, self.permissions, self.durability())?,
         }
         Ok(())
     }

@@ -60,7 +60,9 @@ pub(super) fn refuse_if_gone(context: &Context, name: &MailboxName, paths: &Mail
 
 fn node_of(paths: &MailboxPaths) -> NodeKind {
     // A directory that cannot be listed is better found now, before anything is decided about the mailbox.
-    let readable = ["cur", "new"].iter().try_for_each(|sub| read::directory(&paths.mails.join(sub)).map(drop));
+    let readable = ["cur", "new"]
+        .iter()
+        .try_for_each(|sub| read::for_each_entry(&paths.mails.join(sub), &mut |_, _, _| {}).map(drop));
     if let Err(error) = fs::metadata(&paths.mails) {
         return NodeKind::Unreadable(format!("{} cannot be reached: {error}", lossy(&paths.mails)));
     }

@@ -117,7 +117,7 @@ fn a_new_log_does_not_claim_history_that_it_lacks() {
 proptest! {
     #[test]
     fn every_way_leads_to_the_target(first in any_target(), second in any_target()) {
-        let index = snapshot(7, 2, &first, &CachePlaces::default());
+        let index = snapshot(7, 2, first.clone(), &CachePlaces::default());
         let bytes = index.encode();
         let read = MainIndex::decode(&bytes).unwrap();
         let present = IndexView::of_snapshot(read, first.highest_modseq);

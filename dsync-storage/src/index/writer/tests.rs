@@ -68,7 +68,7 @@ fn one_message(highest_modseq: u64) -> IndexTarget {
 fn an_index_without_log_gets_one_and_goes_on_counting() {
     let dir = tempfile::tempdir().unwrap();
     let mut target = one_message(40);
-    create(&at(dir.path()), &target, &dates_of(&target, 100), &Permissions::PRIVATE, Durability::Now).unwrap();
+    create(&at(dir.path()), target.clone(), &dates_of(&target, 100), &Permissions::PRIVATE, Durability::Now).unwrap();
     expect(dir.path(), &target, &dates_of(&target, 100));
     std::fs::remove_file(at(dir.path()).log()).unwrap();
     expect(dir.path(), &target, &dates_of(&target, 100));
@@ -86,7 +86,7 @@ fn a_log_that_was_not_replaced_in_time_is_replaced() {
     let dir = tempfile::tempdir().unwrap();
     let files = at(dir.path());
     let mut target = one_message(40);
-    create(&files, &target, &[], &Permissions::PRIVATE, Durability::Now).unwrap();
+    create(&files, target.clone(), &[], &Permissions::PRIVATE, Durability::Now).unwrap();
     target.highest_modseq = 50;
     target.messages[0].modseq = 50;
     LockedIndex::lock(&files, &Permissions::PRIVATE).unwrap().change_to(&target, &[]).unwrap();
@@ -109,7 +109,7 @@ fn a_log_that_was_not_replaced_in_time_is_replaced() {
 fn the_remains_of_a_crashed_writer_are_repaired() {
     let dir = tempfile::tempdir().unwrap();
     let target = one_message(40);
-    create(&at(dir.path()), &target, &[], &Permissions::PRIVATE, Durability::Now).unwrap();
+    create(&at(dir.path()), target.clone(), &[], &Permissions::PRIVATE, Durability::Now).unwrap();
     drop(LockedIndex::lock(&at(dir.path()), &Permissions::PRIVATE).unwrap());
     let path = at(dir.path()).log();
     let mut bytes = std::fs::read(&path).unwrap();
@@ -124,7 +124,7 @@ fn the_remains_of_a_crashed_writer_are_repaired() {
 fn requests_that_were_carried_out_are_marked_as_done() {
     let dir = tempfile::tempdir().unwrap();
     let mut target = one_message(40);
-    create(&at(dir.path()), &target, &[], &Permissions::PRIVATE, Durability::Now).unwrap();
+    create(&at(dir.path()), target.clone(), &[], &Permissions::PRIVATE, Durability::Now).unwrap();
     drop(LockedIndex::lock(&at(dir.path()), &Permissions::PRIVATE).unwrap());
     let path = at(dir.path()).log();
     let mut bytes = std::fs::read(&path).unwrap();
@@ -144,7 +144,7 @@ fn requests_that_were_carried_out_are_marked_as_done() {
 fn the_remains_of_a_crashed_replacement_are_no_obstacle() {
     let dir = tempfile::tempdir().unwrap();
     let mut target = one_message(40);
-    create(&at(dir.path()), &target, &[], &Permissions::PRIVATE, Durability::Now).unwrap();
+    create(&at(dir.path()), target.clone(), &[], &Permissions::PRIVATE, Durability::Now).unwrap();
     drop(LockedIndex::lock(&at(dir.path()), &Permissions::PRIVATE).unwrap());
     std::fs::write(dir.path().join("dovecot.index.log.newlock"), "half").unwrap();
     target.highest_modseq = 30;
@@ -156,7 +156,7 @@ fn the_remains_of_a_crashed_replacement_are_no_obstacle() {
 fn a_state_that_no_counting_leads_to_is_made_anew() {
     let dir = tempfile::tempdir().unwrap();
     let mut target = one_message(40);
-    create(&at(dir.path()), &target, &[], &Permissions::PRIVATE, Durability::Now).unwrap();
+    create(&at(dir.path()), target.clone(), &[], &Permissions::PRIVATE, Durability::Now).unwrap();
     target.highest_modseq = 2;
     LockedIndex::lock(&at(dir.path()), &Permissions::PRIVATE).unwrap().change_to(&target, &[(3, 9)]).unwrap();
     expect(dir.path(), &target, &[(3, 9)]);
@@ -171,7 +171,7 @@ proptest! {
     ) {
         let dir = tempfile::tempdir().unwrap();
         let (first, _) = &targets[0];
-        create(&at(dir.path()), first, &[], &Permissions::PRIVATE, Durability::Later).unwrap();
+        create(&at(dir.path()), first.clone(), &[], &Permissions::PRIVATE, Durability::Later).unwrap();
         expect(dir.path(), first, &[]);
         for (target, offset) in &targets {
             let dates = dates_of(target, offset * 1000);
@@ -186,7 +186,7 @@ proptest! {
 fn a_new_log_that_a_crash_left_without_its_name_does_not_stand_in_the_way_for_long() {
     let dir = tempfile::tempdir().unwrap();
     let files = at(dir.path());
-    create(&files, &one_message(40), &[], &Permissions::PRIVATE, Durability::Now).unwrap();
+    create(&files, one_message(40), &[], &Permissions::PRIVATE, Durability::Now).unwrap();
     std::fs::remove_file(files.log()).unwrap();
     let left = files.with(".log.newlock");
     std::fs::write(&left, LogHeader::new(7, 3, 0, 1).encode()).unwrap();
