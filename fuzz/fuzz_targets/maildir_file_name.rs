@@ -9,7 +9,7 @@ libfuzzer_sys::fuzz_target!(|bytes: &[u8]| {
     let printed = name.with_flags(name.flags(), name.slots());
     let again = FileName::parse(&printed);
     assert_eq!((again.flags(), again.slots()), (name.flags(), name.slots()));
-    let mut names: Vec<Vec<u8>> = bytes.split(|byte| *byte == b'\n').map(<[u8]>::to_vec).collect();
+    let mut names: Vec<&[u8]> = bytes.split(|byte| *byte == b'\n').collect();
     let count = names.len();
     sort_for_uid_assignment(&mut names);
     assert_eq!(names.len(), count);

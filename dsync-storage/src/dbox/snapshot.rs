@@ -389,7 +389,10 @@ impl Looker<'_> {
         let order = metadata.pop3_order().filter(|_| self.header.shows_pop3_order(uid.get()));
         let saved = match &self.bodies {
             Bodies::Multi(..) => Some(Timestamp(record.saved.into())),
-            Bodies::Single(_) => indexed.saved.or_else(|| changed(located)),
+            Bodies::Single(_) => {
+                let known = indexed.saved.map(|seconds| Timestamp(seconds.into()));
+                known.or_else(|| changed(located))
+            }
         };
         let message = MessageRecord {
             uid: Some(uid),

@@ -3,8 +3,7 @@
 use std::collections::HashMap;
 
 use dsync_core::model::{
-    FlagHistory, Flags, HistoryRange, Keyword, Keywords, MailboxHistory, MessageRecord, ModSeq, SyncPoint, Timestamp,
-    Uid,
+    FlagHistory, Flags, HistoryRange, Keyword, Keywords, MailboxHistory, MessageRecord, ModSeq, SyncPoint, Uid,
 };
 
 use super::cache::{Cache, RECEIVED_DATE, SAVE_DATE};
@@ -28,10 +27,10 @@ pub struct IndexedMessage {
     pub dirty: bool,
     /// When it last changed.
     pub modseq: ModSeq,
-    /// The received date, if the cache knows it.
-    pub received: Option<Timestamp>,
-    /// The saved date, if the cache knows it.
-    pub saved: Option<Timestamp>,
+    /// The received date, if the cache knows it, in seconds since 1970.
+    pub received: Option<u32>,
+    /// The saved date, if the cache knows it, in seconds since 1970.
+    pub saved: Option<u32>,
 }
 
 /// The bytes of the cache file that belongs to an index; none if there is none that can be read. What is lost with it
@@ -64,7 +63,7 @@ pub fn messages<'a>(
         let keywords = sets.entry(numbers).or_insert_with_key(|numbers| {
             numbers.iter().filter_map(|number| names.get(*number).cloned().flatten()).collect()
         });
-        let date = |name| Some(Timestamp(cache?.date(view.cache_offset(place), name)?.into()));
+        let date = |name| cache?.date(view.cache_offset(place), name);
         let message = IndexedMessage {
             flags: Flags::from_bits(*flags),
             keywords: keywords.clone(),

@@ -10,18 +10,17 @@
 //! A crash after 4 leaves files without a line, which get a UID from whoever looks next; after 5, lines without an index
 //! record, which a server adds with their UIDs. Running again then repairs what differs.
 
-use std::collections::BTreeSet;
 use std::time::{Duration, SystemTime};
 
-use dsync_core::model::{MailboxIdentity, MailboxName, MessageGuid, ModSeq, Uid, UidValidity};
-use dsync_core::store::{ErrorKind, MailboxChanges, Origin, StoreError};
+use dsync_core::model::{MailboxIdentity, MailboxName, MessageGuid, ModSeq, UidValidity};
+use dsync_core::store::{ErrorKind, MailboxChanges, NewMessages, Origin, StoreError};
 
 use super::commit_plan::{self, CommitPlan, Found};
 use super::keywords::{self, KeywordSlots};
 use super::listing;
 use super::snapshot::{self, IndexHealth, Snapshot};
 use super::staging::StagedFile;
-use super::uidlist;
+use super::uidlist::{self, UidList};
 use crate::fs::dotlock::{Dotlock, DotlockRules};
 use crate::fs::permissions::Permissions;
 use crate::fs::replace::{self, Durability};
@@ -67,7 +66,7 @@ impl Target<'_> {
     pub(super) fn commit(
         &self,
         before: &Snapshot,
-        changes: &MailboxChanges,
+        changes: &mut MailboxChanges,
         staged: &mut [StagedFile],
     ) -> Result<(), StoreError> {
         self.sync_staged(staged)?;
@@ -86,17 +85,20 @@ impl Target<'_> {
             }
             _ => None,
         };
-        let found = snapshot::look(self.paths, true)?;
+        let (found, uidlist) = snapshot::look_with_uidlist(self.paths, true)?;
         self.refuse_if_changed(before, &found)?;
         let wanted = changes.identity.or(found.joined.status.identity);
         let identity = list::changes::decide_identity(self.context, wanted, self.permissions)?;
-        let sizes: Vec<_> = staged.iter().map(StagedFile::sizes).collect();
-        let view = Found { joined: &found.joined, uidlist: &found.uidlist, slots: &found.slots };
-        let plan = commit_plan::plan(&self.paths.mails, view, changes, &sizes, identity, &mut unique::file_name)?;
+        let sizes = |number: usize| staged.get(number).map(StagedFile::sizes);
+        let view = Found { joined: &found.joined, uidlist: &uidlist, slots: &found.slots };
+        let mut plan = commit_plan::plan(&self.paths.mails, view, changes, &sizes, identity, &mut unique::file_name)?;
+        // The plan has everything now, and there may be millions.
+        changes.add = NewMessages::default();
         self.write_keywords(&found.slots, &plan.slots)?;
         self.move_files(&plan, staged)?;
         self.write_uidlist(&plan)?;
-        self.write_index(index, &found, changes, &plan, identity)?;
+        plan.uidlist = UidList::default();
+        self.write_index(index, &uidlist, changes, &plan, identity)?;
         drop(lock);
         list::changes::note_identity(self.context, found.joined.status.identity, identity)?;
         Ok(())
@@ -114,8 +116,9 @@ impl Target<'_> {
             return mutation::sync_file_system(&self.paths.mails);
         }
         for file in staged {
-            let (open, _) = read::open(file.path())?;
-            mutation::sync_file(&open, file.path())?;
+            let path = file.path();
+            let (open, _) = read::open(&path)?;
+            mutation::sync_file(&open, &path)?;
         }
         Ok(())
     }
@@ -131,8 +134,8 @@ impl Target<'_> {
             return Ok(());
         }
         let same = before.joined.messages == now.joined.messages
-            && before.joined.files == now.joined.files
-            && before.uidlist == now.uidlist
+            && before.joined.files_digest == now.joined.files_digest
+            && before.uidlist_digest == now.uidlist_digest
             && before.index == now.index;
         if same {
             return Ok(());
@@ -164,9 +167,11 @@ impl Target<'_> {
     }
 
     fn move_files(&self, plan: &CommitPlan, staged: &mut [StagedFile]) -> Result<(), StoreError> {
-        for (number, path) in &plan.place {
-            if let Some(file) = staged.get_mut(*number) {
-                file.place(path)?;
+        let mut placed = false;
+        for (number, path) in plan.placed(&self.paths.mails) {
+            if let Some(file) = staged.get_mut(number) {
+                file.place(&path)?;
+                placed = true;
             }
         }
         for (from, to) in &plan.rename {
@@ -179,7 +184,7 @@ impl Target<'_> {
         for path in &plan.remove {
             mutation::remove_file(path)?;
         }
-        let moved = !(plan.place.is_empty() && plan.rename.is_empty() && plan.remove.is_empty());
+        let moved = placed || !(plan.rename.is_empty() && plan.remove.is_empty());
         if moved && !self.hidden {
             mutation::sync_directory(&self.paths.mails.join("new"))?;
             mutation::sync_directory(&self.paths.mails.join("cur"))?;
@@ -200,15 +205,15 @@ impl Target<'_> {
     fn write_index(
         &self,
         locked: Option<LockedIndex>,
-        before: &Snapshot,
+        before: &UidList,
         changes: &MailboxChanges,
         plan: &CommitPlan,
         identity: MailboxIdentity,
     ) -> Result<(), StoreError> {
         let Some(directory) = &self.paths.index else { return Ok(()) };
-        let kept: BTreeSet<Uid> = plan.records.iter().filter_map(|record| record.uid).collect();
         // Also those whose files were gone already.
-        let removed = before.uidlist.entries.iter().filter(|entry| !kept.contains(&entry.uid)).filter_map(|entry| {
+        let gone = before.entries.iter().filter(|entry| !plan.messages.contains(entry.uid));
+        let removed = gone.filter_map(|entry| {
             let guid = MessageGuid::new(entry.guid())?;
             Some((entry.uid.get(), guid.to_128()))
         });
@@ -223,9 +228,9 @@ impl Target<'_> {
             reuses_uids: plan.reuses_uids,
             stale_in_cache: plan.redated.clone(),
             extensions: Vec::new(),
-            messages: plan.records.iter().filter_map(|record| target_message(record, highest_modseq)).collect(),
+            messages: plan.messages.records().filter_map(|record| target_message(&record, highest_modseq)).collect(),
         };
-        let dates = save_dates(plan.records.iter().cloned());
+        let dates = save_dates(&plan.messages);
         let files = IndexFiles::of_mailbox(directory);
         match locked {
             Some(locked) => locked.change_to(&target, &dates)?,

@@ -7,14 +7,14 @@
 use std::collections::{HashMap, HashSet};
 use std::path::{Path, PathBuf};
 
-use dsync_core::model::{Keywords, MailboxIdentity, MessageKey, MessageRecord, Timestamp, Uid};
+use dsync_core::model::{Keywords, MailboxIdentity, MessageKey, MessageList, MessageRecord, Timestamp, Uid};
 use dsync_core::store::{ErrorKind, MailboxChanges, SavedBody, StoreError};
 
 use super::file_name::{FileName, SlotSet, base_of, can_be_base};
+use super::files::{FileAt, FoundFile, MessageFiles, Subdirectory, path_of};
 use super::join::Joined;
 use super::keywords::KeywordSlots;
-use super::scan::{Subdirectory, path_of};
-use super::uidlist::{UidList, UidListEntry, can_be_field};
+use super::uidlist::{UidList, UidListEntries, UidListEntry, can_be_field};
 use crate::incoming::Sizes;
 use crate::text::lossy;
 
@@ -29,8 +29,8 @@ pub(super) struct Found<'a> {
 /// What has to be done to the files, and what is to be written beside them.
 #[derive(Debug, Default)]
 pub(super) struct CommitPlan {
-    /// Staged messages: their number and where they go.
-    pub(super) place: Vec<(usize, PathBuf)>,
+    /// Staged messages: their number, and their place among all messages.
+    place: Vec<(usize, usize)>,
     /// Files that get another name.
     pub(super) rename: Vec<(PathBuf, PathBuf)>,
     /// Files that get another received date.
@@ -39,99 +39,139 @@ pub(super) struct CommitPlan {
     pub(super) redated: Vec<u32>,
     /// Files that go.
     pub(super) remove: Vec<PathBuf>,
-    /// The uidlist afterwards.
+    /// The uidlist afterwards, with an entry for each of `messages`.
     pub(super) uidlist: UidList,
     /// The keywords that have letters afterwards.
     pub(super) slots: KeywordSlots,
     /// Whether a UID names another message than before.
     pub(super) reuses_uids: bool,
-    /// All messages afterwards that have a UID, ascending.
-    pub(super) records: Vec<MessageRecord>,
+    /// All messages afterwards that have a UID.
+    pub(super) messages: MessageList,
+    /// See [`may_lie_in_new`](Self::may_lie_in_new).
+    first_recent_uid: Option<Uid>,
 }
 
-/// Plans a commit. `new_name` gives a file name that nobody has.
+/// Plans a commit. `sizes` says what is known of a staged message, `new_name` gives a file name that nobody has.
 pub(super) fn plan(
     maildir: &Path,
     found: Found<'_>,
     changes: &MailboxChanges,
-    staged: &[Sizes],
+    sizes: &dyn Fn(usize) -> Option<Sizes>,
     identity: MailboxIdentity,
     new_name: &mut dyn FnMut() -> String,
 ) -> Result<CommitPlan, StoreError> {
     let mut planner = Planner::new(maildir, found, changes, identity);
-    planner.existing(changes)?;
-    for (SavedBody(number), record) in changes.add.iter() {
-        let sizes = staged
-            .get(number)
-            .ok_or_else(|| StoreError::new(ErrorKind::Impossible, "a message is added whose bytes were not saved"))?;
-        planner.add(number, &record, *sizes, new_name)?;
+    planner.existing()?;
+    planner.all(sizes, new_name)?;
+    Ok(planner.plan)
+}
+
+impl CommitPlan {
+    /// Staged messages and where they go.
+    pub(super) fn placed(&self, maildir: &Path) -> impl Iterator<Item = (usize, PathBuf)> {
+        self.place.iter().filter_map(move |(number, place)| {
+            let (record, entry) = (self.messages.at(*place)?, self.uidlist.entries.get(*place)?);
+            if self.may_lie_in_new(&record) {
+                return Some((*number, path_of(maildir, Subdirectory::New, entry.base())));
+            }
+            let mut slots = SlotSet::default();
+            let letters = record.keywords.iter().filter_map(|keyword| self.slots.slot_of(keyword.as_str()));
+            letters.for_each(|slot| slots.insert(slot));
+            let name = FileName::parse(entry.base()).with_flags(record.flags, slots);
+            Some((*number, path_of(maildir, Subdirectory::Cur, &name)))
+        })
     }
-    planner.finish()
+
+    fn may_lie_in_new(&self, record: &MessageRecord) -> bool {
+        let recent = record.uid.is_some_and(|uid| Some(uid) >= self.first_recent_uid);
+        recent && record.flags.is_empty() && record.keywords.is_empty()
+    }
+
+    fn slots_of(&mut self, keywords: &Keywords) -> SlotSet {
+        let mut slots = SlotSet::default();
+        for keyword in keywords {
+            if let Some(slot) = self.slots.slot_for(keyword) {
+                slots.insert(slot);
+            }
+        }
+        slots
+    }
 }
 
 struct Planner<'a> {
     maildir: &'a Path,
     found: Found<'a>,
-    first_recent_uid: Uid,
-    /// Base names that exist, also those that are about to go.
-    taken: HashSet<Vec<u8>>,
-    messages: Vec<(MessageRecord, UidListEntry)>,
+    changes: &'a MailboxChanges,
+    /// What messages that are there become, if they change.
+    targets: HashMap<MessageKey, &'a MessageRecord>,
+    /// The messages afterwards.
+    order: Vec<(Uid, Origin)>,
     plan: CommitPlan,
 }
 
+/// Where a message comes from.
+#[derive(Clone, Copy)]
+enum Origin {
+    /// The place of a message that was there.
+    Found(u32),
+    /// It is the next new one.
+    New,
+}
+
 impl<'a> Planner<'a> {
-    fn new(maildir: &'a Path, found: Found<'a>, changes: &MailboxChanges, identity: MailboxIdentity) -> Self {
+    fn new(maildir: &'a Path, found: Found<'a>, changes: &'a MailboxChanges, identity: MailboxIdentity) -> Self {
         let plan = CommitPlan {
             uidlist: UidList {
                 uid_validity: identity.uid_validity,
                 uid_next: Some(changes.uid_next),
                 guid: identity.guid,
                 other_items: found.uidlist.other_items.clone(),
-                entries: Vec::new(),
+                entries: UidListEntries::default(),
             },
             slots: found.slots.clone(),
+            first_recent_uid: Some(changes.first_recent_uid),
             ..CommitPlan::default()
         };
-        let files = found.joined.files.iter().chain(&found.joined.doomed);
-        let taken = files.map(|file| base_of(&file.name).to_vec()).collect();
-        Self { maildir, found, first_recent_uid: changes.first_recent_uid, taken, messages: Vec::new(), plan }
+        let mut targets: HashMap<MessageKey, &MessageRecord> =
+            changes.renumber.iter().map(|(key, record)| (*key, record)).collect();
+        targets.extend(changes.update.iter().filter_map(|record| Some((MessageKey::Uid(record.uid?), record))));
+        Self { maildir, found, changes, targets, order: Vec::new(), plan }
     }
 
-    fn existing(&mut self, changes: &MailboxChanges) -> Result<(), StoreError> {
-        let entries: HashMap<Uid, &UidListEntry> =
-            self.found.uidlist.entries.iter().map(|entry| (entry.uid, entry)).collect();
-        let mut remove: HashSet<MessageKey> = changes.remove.iter().copied().collect();
-        let mut target: HashMap<MessageKey, &MessageRecord> =
-            changes.renumber.iter().map(|(key, record)| (*key, record)).collect();
-        target.extend(changes.update.iter().filter_map(|record| Some((MessageKey::Uid(record.uid?), record))));
+    /// Decides about the files that are there.
+    fn existing(&mut self) -> Result<(), StoreError> {
         let found = self.found.joined;
-        for ((key, before), file) in found.messages.keyed().zip(&found.files) {
+        self.order.reserve_exact(found.messages.len().saturating_add(self.changes.add.len()));
+        let mut remove: HashSet<MessageKey> = self.changes.remove.iter().copied().collect();
+        let mut changed = 0usize;
+        for (index, ((key, before), file)) in found.messages.keyed().zip(found.files.iter()).enumerate() {
             if remove.remove(&key) {
                 self.plan.remove.push(file.path(self.maildir));
                 continue;
             }
-            let record = target.remove(&key).unwrap_or(&before);
+            let target = self.targets.get(&key).copied();
+            changed = changed.saturating_add(usize::from(target.is_some()));
+            let record = target.unwrap_or(&before);
             // A message that still has no UID is left to the server.
             let Some(uid) = record.uid else { continue };
-            let old_entry = before.uid.and_then(|uid| entries.get(&uid));
-            let base = base_of(&file.name);
-            let mut entry = old_entry.map_or_else(|| UidListEntry::new(uid, base), |entry| (*entry).clone());
-            entry.uid = uid;
-            self.rename(record, &before, &file.name, file.subdirectory);
-            self.messages.push((record.clone(), entry));
+            self.rename(record, &before, file);
+            self.order.push((uid, Origin::Found(u32::try_from(index).unwrap_or(u32::MAX))));
         }
-        if let Some(key) = remove.into_iter().next().or(target.keys().next().copied()) {
+        let missing = || self.targets.keys().find(|key| found.messages.index_of(**key).is_none()).copied();
+        let twice = (changed < self.targets.len()).then(|| missing().or(self.changes.remove.first().copied()));
+        if let Some(key) = remove.into_iter().next().or(twice.flatten()) {
             let text = format!("{} has no {key}", lossy(self.maildir));
             return Err(StoreError::new(ErrorKind::NotFound, text));
         }
-        self.plan.remove.extend(found.doomed.iter().map(|file| file.path(self.maildir)));
+        self.plan.remove.extend(found.files.doomed().map(|file| file.path(self.maildir)));
         Ok(())
     }
 
-    fn rename(&mut self, record: &MessageRecord, before: &MessageRecord, name: &[u8], at: Subdirectory) {
+    fn rename(&mut self, record: &MessageRecord, before: &MessageRecord, file: FoundFile<'_>) {
+        let FoundFile { name, subdirectory: at } = file;
         let old = FileName::parse(name);
-        let slots = self.slots_of(&record.keywords);
-        let to = if at == Subdirectory::New && self.may_lie_in_new(record) { at } else { Subdirectory::Cur };
+        let slots = self.plan.slots_of(&record.keywords);
+        let to = if at == Subdirectory::New && self.plan.may_lie_in_new(record) { at } else { Subdirectory::Cur };
         // In `new` a name without flags has no colon, in `cur` it always has one.
         let unflagged = to == Subdirectory::New && record.flags.is_empty() && slots == SlotSet::default();
         let same = old.flags() == record.flags && old.slots() == slots && (at == to);
@@ -150,31 +190,102 @@ impl<'a> Planner<'a> {
         }
     }
 
-    fn may_lie_in_new(&self, record: &MessageRecord) -> bool {
-        let recent = record.uid.is_some_and(|uid| uid >= self.first_recent_uid);
-        recent && record.flags.is_empty() && record.keywords.is_empty()
-    }
-
-    fn slots_of(&mut self, keywords: &Keywords) -> SlotSet {
-        let mut slots = SlotSet::default();
-        for keyword in keywords {
-            if let Some(slot) = self.plan.slots.slot_for(keyword) {
-                slots.insert(slot);
-            }
-        }
-        slots
-    }
-
-    fn add(
+    /// Puts all messages in order, and names the new ones.
+    fn all(
         &mut self,
-        number: usize,
+        sizes: &dyn Fn(usize) -> Option<Sizes>,
+        new_name: &mut dyn FnMut() -> String,
+    ) -> Result<(), StoreError> {
+        for (_, record) in self.changes.add.iter() {
+            let uid =
+                record.uid.ok_or_else(|| StoreError::new(ErrorKind::Impossible, "a new message needs a UID"))?;
+            self.order.push((uid, Origin::New));
+        }
+        let mut order = std::mem::take(&mut self.order);
+        order.sort_by_key(|(uid, _)| *uid);
+        self.plan.messages = MessageList::with_capacity(order.len());
+        let mut names = Names::of(self.found.joined);
+        let mut new = self.changes.add.iter();
+        for (uid, origin) in order {
+            let (record, entry) = match origin {
+                Origin::Found(index) => self.kept(uid, index).ok_or_else(|| self.contradiction())?,
+                Origin::New => {
+                    let (SavedBody(number), record) = new.next().ok_or_else(|| self.contradiction())?;
+                    let sizes = sizes(number).ok_or_else(|| {
+                        StoreError::new(ErrorKind::Impossible, "a message is added whose bytes were not saved")
+                    })?;
+                    self.plan.place.push((number, self.plan.messages.len()));
+                    self.plan.slots_of(&record.keywords);
+                    let entry = names.entry(uid, &record, sizes, new_name)?;
+                    (record, entry)
+                }
+            };
+            self.put(record, entry)?;
+        }
+        self.plan.redated.sort_unstable();
+        Ok(())
+    }
+
+    /// What a message that was there becomes.
+    fn kept(&self, uid: Uid, index: u32) -> Option<(MessageRecord, UidListEntry)> {
+        let index = usize::try_from(index).ok()?;
+        let found = self.found.joined;
+        let before = found.messages.at(index)?;
+        let listed = before.uid.and_then(|uid| self.found.uidlist.entries.with_uid(uid));
+        let mut entry = match listed {
+            Some(listed) => listed.to_entry(),
+            None => UidListEntry::new(uid, found.files.get(index)?.base()),
+        };
+        entry.uid = uid;
+        let target = found.messages.key_of(index).and_then(|key| self.targets.get(&key));
+        Some((target.map_or(before, |target| (*target).clone()), entry))
+    }
+
+    fn put(&mut self, record: MessageRecord, mut entry: UidListEntry) -> Result<(), StoreError> {
+        self.plan.messages.push(&record).map_err(|_| self.contradiction())?;
+        set_pop3(&mut entry, &record);
+        self.plan.uidlist.entries.push(&entry);
+        let before = &self.found.joined.messages;
+        let there = before.index_of(MessageKey::Uid(entry.uid)).and_then(|index| before.guid_at(index));
+        self.plan.reuses_uids |= there.is_some_and(|there| there != record.guid);
+        Ok(())
+    }
+
+    fn contradiction(&self) -> StoreError {
+        let text = format!("a UID of {} was taken by another message meanwhile", lossy(self.maildir));
+        StoreError::new(ErrorKind::Changed, text)
+    }
+}
+
+/// Base names that exist, also those that are about to go.
+struct Names<'a> {
+    files: &'a MessageFiles,
+    /// Those that were there, by ascending base name.
+    found: Vec<FileAt>,
+    /// The 128-bit forms of the GUIDs that are names now.
+    new: HashSet<[u8; 16]>,
+}
+
+impl<'a> Names<'a> {
+    fn of(joined: &'a Joined) -> Self {
+        let files = &joined.files;
+        let mut found: Vec<FileAt> = files.listed.iter().chain(&files.doomed).copied().collect();
+        found.sort_unstable_by(|first, second| files.names.get(*first).base().cmp(files.names.get(*second).base()));
+        Self { files, found, new: HashSet::new() }
+    }
+
+    /// The entry of a new message, under a name of its own.
+    fn entry(
+        &mut self,
+        uid: Uid,
         record: &MessageRecord,
         sizes: Sizes,
         new_name: &mut dyn FnMut() -> String,
-    ) -> Result<(), StoreError> {
-        let uid = record.uid.ok_or_else(|| StoreError::new(ErrorKind::Impossible, "a new message needs a UID"))?;
+    ) -> Result<UidListEntry, StoreError> {
         let guid = &*record.guid.text();
-        let own_name = can_be_base(guid) && sizes_agree(guid, sizes) && !self.taken.contains(guid);
+        let is_there = || self.found.binary_search_by(|at| self.files.names.get(*at).base().cmp(guid)).is_ok();
+        let possible = can_be_base(guid) && sizes_agree(guid, sizes) && !is_there();
+        let own_name = possible && self.new.insert(record.guid.to_128());
         let base = if own_name {
             guid.to_vec()
         } else {
@@ -195,36 +306,7 @@ impl<'a> Planner<'a> {
         if name.virtual_size().is_none() {
             entry.set_field(b'W', Some(sizes.virtual_size.to_string().as_bytes()));
         }
-        let path = if self.may_lie_in_new(record) {
-            path_of(self.maildir, Subdirectory::New, &base)
-        } else {
-            let slots = self.slots_of(&record.keywords);
-            path_of(self.maildir, Subdirectory::Cur, &name.with_flags(record.flags, slots))
-        };
-        self.taken.insert(base);
-        self.plan.place.push((number, path));
-        self.messages.push((record.clone(), entry));
-        Ok(())
-    }
-
-    fn finish(mut self) -> Result<CommitPlan, StoreError> {
-        self.messages.sort_by_key(|(record, _)| record.uid);
-        self.plan.redated.sort_unstable();
-        if self.messages.windows(2).any(|pair| pair[0].0.uid == pair[1].0.uid) {
-            let text = format!("a UID of {} was taken by another message meanwhile", lossy(self.maildir));
-            return Err(StoreError::new(ErrorKind::Changed, text));
-        }
-        let before = &self.found.joined.messages;
-        self.plan.reuses_uids = self.messages.iter().any(|(record, _)| {
-            let there = record.uid.and_then(|uid| before.get(uid));
-            there.is_some_and(|there| there.guid != record.guid)
-        });
-        for (record, mut entry) in self.messages {
-            set_pop3(&mut entry, &record);
-            self.plan.uidlist.entries.push(entry);
-            self.plan.records.push(record);
-        }
-        Ok(self.plan)
+        Ok(entry)
     }
 }
 

@@ -161,25 +161,22 @@ pub fn can_be_base(guid: &[u8]) -> bool {
 /// A server subtracts the leading numbers in 32 bits. That, and comparing by `M` only some pairs, is no order in the
 /// mathematical sense, which a sort of the standard library may answer with a panic. So the names are merged here;
 /// for sets of names that do have an order the result is the same.
-pub fn sort_for_uid_assignment(bases: &mut Vec<Vec<u8>>) {
-    let mut runs: Vec<Vec<Vec<u8>>> = std::mem::take(bases).into_iter().map(|base| vec![base]).collect();
-    while runs.len() > 1 {
-        let mut merged = Vec::with_capacity(runs.len().div_ceil(2));
-        let mut rest = runs.into_iter();
-        while let Some(first) = rest.next() {
-            merged.push(match rest.next() {
-                Some(second) => merge(first, second),
-                None => first,
-            });
+pub fn sort_for_uid_assignment(bases: &mut Vec<&[u8]>) {
+    let mut merged = Vec::with_capacity(bases.len());
+    let mut run = 1usize;
+    while run < bases.len() {
+        for pair in bases.chunks(run.saturating_mul(2)) {
+            let (first, second) = pair.split_at(run.min(pair.len()));
+            merge(first, second, &mut merged);
         }
-        runs = merged;
+        std::mem::swap(bases, &mut merged);
+        merged.clear();
+        run = run.saturating_mul(2);
     }
-    *bases = runs.pop().unwrap_or_default();
 }
 
-fn merge(first: Vec<Vec<u8>>, second: Vec<Vec<u8>>) -> Vec<Vec<u8>> {
-    let mut merged = Vec::with_capacity(first.len().saturating_add(second.len()));
-    let (mut first, mut second) = (first.into_iter().peekable(), second.into_iter().peekable());
+fn merge<'a>(first: &[&'a [u8]], second: &[&'a [u8]], merged: &mut Vec<&'a [u8]>) {
+    let (mut first, mut second) = (first.iter().peekable(), second.iter().peekable());
     loop {
         let from_second = match (first.peek(), second.peek()) {
             (Some(a), Some(b)) => compare_for_uid_assignment(a, b).is_gt(),
@@ -188,7 +185,7 @@ fn merge(first: Vec<Vec<u8>>, second: Vec<Vec<u8>>) -> Vec<Vec<u8>> {
         };
         match if from_second { second.next() } else { first.next() } {
             Some(base) => merged.push(base),
-            None => return merged,
+            None => return,
         }
     }
 }
@@ -303,7 +300,7 @@ mod tests {
             "1600000006.V1I2M000005.h,S=3",
             "2600000006.M4.h",
         ];
-        let mut names: Vec<_> = expected.iter().rev().map(|name| name.as_bytes().to_vec()).collect();
+        let mut names: Vec<_> = expected.iter().rev().map(|name| name.as_bytes()).collect();
         sort_for_uid_assignment(&mut names);
         let names: Vec<_> = names.iter().map(|name| String::from_utf8_lossy(name).into_owned()).collect();
         assert_eq!(names, expected);
@@ -320,8 +317,8 @@ mod tests {
         }
 
         #[test]
-        fn any_set_of_names_can_be_sorted(mut names in prop::collection::vec("[0-9]{0,12}[.M0-9a:]{0,8}", 0..40)) {
-            let mut bases: Vec<_> = names.drain(..).map(String::into_bytes).collect();
+        fn any_set_of_names_can_be_sorted(names in prop::collection::vec("[0-9]{0,12}[.M0-9a:]{0,8}", 0..40)) {
+            let mut bases: Vec<_> = names.iter().map(String::as_bytes).collect();
             let mut before = bases.clone();
             sort_for_uid_assignment(&mut bases);
             let mut after = bases.clone();

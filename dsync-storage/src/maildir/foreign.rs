@@ -16,10 +16,9 @@ use std::path::Path;
 use dsync_core::model::{Keyword, Keywords, MailboxName, MessageList, Uid, UidValidity};
 use dsync_core::store::StoreError;
 
-use super::file_name::base_of;
 use super::join::Joined;
 use super::scan;
-use super::uidlist::{UidList, UidListEntry};
+use super::uidlist::{UidList, UidListEntries, UidListEntry};
 use crate::fs::{FsError, read};
 use crate::list::layout::{Layout, Naming};
 
@@ -37,7 +36,7 @@ pub(super) fn mbsync_mailbox(mailbox: &Path) -> Result<Option<UidList>, FsError>
         None => Ok(None),
         Some(bytes) => {
             let scan = scan::scan(mailbox)?;
-            Ok(mbsync_uidlist(&bytes, scan.files.keys().map(Vec::as_slice)))
+            Ok(mbsync_uidlist(&bytes, scan.bases()))
         }
     }
 }
@@ -55,8 +54,10 @@ pub fn mbsync_uidlist<'a>(file: &[u8], bases: impl Iterator<Item = &'a [u8]>) ->
             by_uid.entry(uid).and_modify(|entry| *entry = None).or_insert_with(|| Some(UidListEntry::new(uid, base)));
         }
     }
-    let mut entries: Vec<_> = by_uid.into_values().flatten().collect();
-    entries.sort_by_key(|entry| entry.uid);
+    let mut sorted: Vec<_> = by_uid.into_values().flatten().collect();
+    sorted.sort_by_key(|entry| entry.uid);
+    let mut entries = UidListEntries::default();
+    sorted.iter().for_each(|entry| entries.push(entry));
     let uid_next = Uid::new(highest.saturating_add(1));
     Some(UidList { uid_validity: Some(uid_validity), uid_next, guid: None, other_items: Vec::new(), entries })
 }
@@ -97,8 +98,8 @@ pub(super) fn add_keywords(mailbox: &Path, joined: &mut Joined) {
     let Ok(Some(bytes)) = read::contents(&path, LARGEST) else { return };
     let by_base = decode_keywords(&bytes);
     let mut records = joined.messages.records().collect::<Vec<_>>();
-    for (record, file) in records.iter_mut().zip(&joined.files) {
-        if let Some(keywords) = by_base.get(base_of(&file.name)) {
+    for (record, file) in records.iter_mut().zip(joined.files.iter()) {
+        if let Some(keywords) = by_base.get(file.base()) {
             record.keywords = record.keywords.iter().chain(keywords).cloned().collect();
             record.modseq = None;
         }

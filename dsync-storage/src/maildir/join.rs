@@ -21,10 +21,13 @@ use dsync_core::model::{
     Pop3Uidl, SyncPoint, Timestamp, Uid, UidValidity,
 };
 
+use sha1::{Digest, Sha1};
+
 use super::file_name::{self, FileName};
+use super::files::{FileAt, FoundFile, MessageFiles, Subdirectory};
 use super::keywords::KeywordSlots;
-use super::scan::{FoundFile, Scan, Subdirectory};
-use super::uidlist::{UidList, UidListEntry};
+use super::scan::{Scan, Scanned};
+use super::uidlist::{ListedEntry, UidList};
 use crate::index::mailbox::IndexedMessage;
 use crate::text::lossy_bytes;
 
@@ -37,7 +40,8 @@ pub(super) struct IndexedMailbox {
     pub(super) highest_modseq: ModSeq,
     /// Whether messages have modseqs of their own.
     pub(super) has_modseqs: bool,
-    pub(super) messages: HashMap<Uid, IndexedMessage>,
+    /// By ascending UID.
+    pub(super) messages: Vec<(Uid, IndexedMessage)>,
     /// Messages whose deletion was requested but not carried out.
     pub(super) pending_expunges: BTreeSet<Uid>,
     /// Messages whose flags were changed by request, without the file name having been changed.
@@ -46,6 +50,13 @@ pub(super) struct IndexedMailbox {
     pub(super) points: Vec<SyncPoint>,
     /// Its log ends in the middle of a record.
     pub(super) unfinished: bool,
+}
+
+impl IndexedMailbox {
+    fn message(&self, uid: Uid) -> Option<&IndexedMessage> {
+        let place = self.messages.binary_search_by_key(&uid, |(uid, _)| *uid).ok()?;
+        self.messages.get(place).map(|(_, message)| message)
+    }
 }
 
 /// The dates that the file system keeps for a file.
@@ -71,9 +82,9 @@ pub(super) struct Joined {
     pub(super) status: MailboxStatus,
     pub(super) messages: MessageList,
     /// The file of each message, in the order of `messages`.
-    pub(super) files: Vec<FoundFile>,
-    /// Files that are messages to nobody any more: their deletion was requested.
-    pub(super) doomed: Vec<FoundFile>,
+    pub(super) files: MessageFiles,
+    /// A checksum over the names and inodes of those.
+    pub(super) files_digest: [u8; 20],
     /// The index still has messages that are gone.
     pub(super) index_is_behind: bool,
     pub(super) problems: Vec<String>,
@@ -83,80 +94,135 @@ pub(super) struct Joined {
 pub(super) fn join(
     sources: Sources<'_>,
     scan: Scan,
-    times: &mut dyn FnMut(&FoundFile) -> Result<FileTimes, String>,
+    times: &mut dyn FnMut(FoundFile<'_>) -> Result<FileTimes, String>,
 ) -> Joined {
-    let Scan { mut files, mut problems } = scan;
     // An index of another UIDVALIDITY is about other messages.
     let index = sources
         .index
         .filter(|index| index.uid_validity.is_none() || index.uid_validity == sources.uidlist.uid_validity);
     let mut joiner = Joiner { sources: Sources { index, ..sources }, sets: HashMap::new(), times };
-    let mut records = Vec::with_capacity(files.len());
-    let mut located = Vec::with_capacity(files.len());
+    let mut files = Files::new(scan);
     let mut doomed = Vec::new();
     let mut last_seen_before = None;
-    for entry in &sources.uidlist.entries {
+    for entry in sources.uidlist.entries.iter() {
         if joiner.is_doomed(entry.uid) {
-            doomed.extend(files.remove(&entry.base));
+            doomed.extend(files.take(entry.base()).map(|scanned| scanned.at));
             continue;
         }
         if joiner.has_reappeared(entry.uid) {
             continue;
         }
-        let Some(file) = files.remove(&entry.base) else { continue };
-        match joiner.record(Some(entry), &entry.base, &file) {
-            Ok(record) => {
-                if file.subdirectory == Subdirectory::Cur {
-                    last_seen_before = Some(entry.uid);
-                }
-                records.push(record);
-                located.push(file);
-            }
-            Err(problem) => problems.push(problem),
+        let Some(scanned) = files.take(entry.base()) else { continue };
+        if files.join(&mut joiner, Some(entry), scanned) == Some(Subdirectory::Cur) {
+            last_seen_before = Some(entry.uid);
         }
     }
-    let mut unlisted: Vec<Vec<u8>> = files.keys().cloned().collect();
-    file_name::sort_for_uid_assignment(&mut unlisted);
-    for base in unlisted {
-        let Some(file) = files.remove(&base) else { continue };
-        match joiner.record(None, &base, &file) {
-            Ok(record) => {
-                records.push(record);
-                located.push(file);
-            }
-            Err(problem) => problems.push(problem),
-        }
+    for scanned in files.unlisted() {
+        files.join(&mut joiner, None, scanned);
     }
-    let index_is_behind = sources.uidlist_is_whole && index.is_some_and(|index| is_behind(index, &records));
-    let status = status(sources, index, &records, last_seen_before);
+    let Files { scan, mut messages, listed, digest, .. } = files;
+    let index_is_behind = sources.uidlist_is_whole && index.is_some_and(|index| is_behind(index, &messages));
+    let status = status(sources, index, &messages, last_seen_before);
     if let Some(index) = index.filter(|index| !index.has_modseqs) {
         // A server that keeps no modseqs of messages shows the highest for all, as it will be once it has noticed what is
         // gone.
-        for record in records.iter_mut().filter(|record| record.modseq == Some(index.highest_modseq)) {
-            record.modseq = status.highest_modseq;
-        }
+        let shown = messages.records().map(|record| match record.modseq {
+            Some(modseq) if modseq == index.highest_modseq => {
+                MessageRecord { modseq: status.highest_modseq, ..record }
+            }
+            _ => record,
+        });
+        messages = MessageList::new(shown.collect()).unwrap_or_default();
     }
+    let Scan { mut names, problems, .. } = scan;
+    names.shrink_to_fit();
     Joined {
         status,
-        // Entries of a uidlist ascend, and messages without a UID were added last.
-        messages: MessageList::new(records).unwrap_or_default(),
-        files: located,
-        doomed,
+        messages,
+        files: MessageFiles { names, listed, doomed },
+        files_digest: digest.finalize().into(),
         index_is_behind,
         problems,
     }
 }
 
+/// The files on their way to their messages.
+struct Files {
+    scan: Scan,
+    /// Which of the files of the scan have been looked at.
+    taken: Vec<bool>,
+    messages: MessageList,
+    listed: Vec<FileAt>,
+    digest: Sha1,
+}
+
+impl Files {
+    fn new(scan: Scan) -> Self {
+        let count = scan.len();
+        Self {
+            scan,
+            taken: vec![false; count],
+            messages: MessageList::with_capacity(count),
+            listed: Vec::with_capacity(count),
+            digest: Sha1::new(),
+        }
+    }
+
+    /// The file with this base name, once.
+    fn take(&mut self, base: &[u8]) -> Option<Scanned> {
+        let place = self.scan.position(base)?;
+        let taken = self.taken.get_mut(place).filter(|taken| !**taken)?;
+        *taken = true;
+        self.scan.files.get(place).copied()
+    }
+
+    /// The files that are left, in the order in which they will get their UIDs.
+    fn unlisted(&self) -> Vec<Scanned> {
+        let left = self.scan.bases().zip(&self.taken).filter(|(_, taken)| !**taken);
+        let mut bases: Vec<&[u8]> = left.map(|(base, _)| base).collect();
+        file_name::sort_for_uid_assignment(&mut bases);
+        let files = bases.into_iter().filter_map(|base| self.scan.files.get(self.scan.position(base)?));
+        files.copied().collect()
+    }
+
+    /// Adds the message of a file, if it is one. Where it lies.
+    fn join(
+        &mut self,
+        joiner: &mut Joiner<'_>,
+        entry: Option<ListedEntry<'_>>,
+        scanned: Scanned,
+    ) -> Option<Subdirectory> {
+        let file = self.scan.names.get(scanned.at);
+        let base = entry.as_ref().map_or(file.base(), ListedEntry::base);
+        match joiner.record(entry, base, file) {
+            Ok(record) => {
+                self.digest.update([u8::from(file.subdirectory == Subdirectory::New)]);
+                self.digest.update(scanned.inode.to_le_bytes());
+                self.digest.update(file.name);
+                self.digest.update([0]);
+                // Entries of a uidlist ascend, and messages without a UID come last.
+                self.messages.push(&record).ok()?;
+                self.listed.push(scanned.at);
+                Some(file.subdirectory)
+            }
+            Err(problem) => {
+                self.scan.problems.push(problem);
+                None
+            }
+        }
+    }
+}
+
 /// Whether the index knows messages that are no longer there.
-fn is_behind(index: &IndexedMailbox, records: &[MessageRecord]) -> bool {
-    let known = |record: &&MessageRecord| record.uid.is_some_and(|uid| index.messages.contains_key(&uid));
-    records.iter().filter(known).count() < index.messages.len()
+fn is_behind(index: &IndexedMailbox, messages: &MessageList) -> bool {
+    let known = |index_of: &usize| messages.uid_at(*index_of).is_some_and(|uid| index.message(uid).is_some());
+    (0..messages.assigned()).filter(known).count() < index.messages.len()
 }
 
 fn status(
     sources: Sources<'_>,
     index: Option<&IndexedMailbox>,
-    records: &[MessageRecord],
+    messages: &MessageList,
     last_seen_before: Option<Uid>,
 ) -> MailboxStatus {
     let uidlist = sources.uidlist;
@@ -172,11 +238,11 @@ fn status(
             uid_validity: uidlist.uid_validity.or(sources.index.and_then(|index| index.uid_validity)),
         },
         uid_next,
-        message_count: u32::try_from(records.len()).unwrap_or(u32::MAX),
+        message_count: u32::try_from(messages.len()).unwrap_or(u32::MAX),
         // Counting goes on from there also when the rest of the index is out of date. Messages of the index that are
         // gone, or about to go, are one more change that the server counts when it notices.
         highest_modseq: sources.index.map(|index_of_any| {
-            let gone = index.is_some_and(|index| is_behind(index, records));
+            let gone = index.is_some_and(|index| is_behind(index, messages));
             index_of_any.highest_modseq.plus(u64::from(gone && sources.uidlist_is_whole))
         }),
         first_recent_uid: Some(first_recent_uid),
@@ -187,7 +253,7 @@ struct Joiner<'a> {
     sources: Sources<'a>,
     /// Messages with the same keywords share one set.
     sets: HashMap<Vec<Keyword>, Keywords>,
-    times: &'a mut dyn FnMut(&FoundFile) -> Result<FileTimes, String>,
+    times: &'a mut dyn FnMut(FoundFile<'_>) -> Result<FileTimes, String>,
 }
 
 impl Joiner<'_> {
@@ -199,31 +265,32 @@ impl Joiner<'_> {
     fn has_reappeared(&self, uid: Uid) -> bool {
         self.sources
             .index
-            .is_some_and(|index| index.uid_next.is_some_and(|next| uid < next) && !index.messages.contains_key(&uid))
+            .is_some_and(|index| index.uid_next.is_some_and(|next| uid < next) && index.message(uid).is_none())
     }
 
     fn record(
         &mut self,
-        entry: Option<&UidListEntry>,
+        entry: Option<ListedEntry<'_>>,
         base: &[u8],
-        file: &FoundFile,
+        file: FoundFile<'_>,
     ) -> Result<MessageRecord, String> {
-        let guid = entry.map_or(base, UidListEntry::guid);
+        let guid = entry.as_ref().map_or(base, ListedEntry::guid);
         let guid = MessageGuid::new(guid)
             .ok_or_else(|| format!("{} has a name that is no valid GUID; rename it", lossy_bytes(base)))?;
-        let indexed = entry.and_then(|entry| self.sources.index?.messages.get(&entry.uid));
+        let indexed = entry.and_then(|entry| self.sources.index?.message(entry.uid));
         let (flags, keywords) = self.flags(entry, file, indexed);
         let agreed = indexed.filter(|indexed| indexed.flags == flags && indexed.keywords == keywords);
         let cached = indexed.map(|indexed| (indexed.received, indexed.saved));
         let (received, saved) = match cached {
             Some((Some(received), Some(saved))) => {
                 // The dates of the file do not matter, but it has to be one.
-                (received, saved)
+                (Timestamp(received.into()), Timestamp(saved.into()))
             }
             cached => {
                 let times = (self.times)(file)?;
                 let (received, saved) = cached.unwrap_or_default();
-                (received.unwrap_or(times.modified), saved.unwrap_or(times.changed))
+                let date = |date: Option<u32>| date.map(|seconds| Timestamp(seconds.into()));
+                (date(received).unwrap_or(times.modified), date(saved).unwrap_or(times.changed))
             }
         };
         Ok(MessageRecord {
@@ -241,8 +308,8 @@ impl Joiner<'_> {
 
     fn flags(
         &mut self,
-        entry: Option<&UidListEntry>,
-        file: &FoundFile,
+        entry: Option<ListedEntry<'_>>,
+        file: FoundFile<'_>,
         indexed: Option<&IndexedMessage>,
     ) -> (Flags, Keywords) {
         let pending = |uid| self.sources.index.is_some_and(|index| index.pending_changes.contains(&uid));
@@ -251,7 +318,7 @@ impl Joiner<'_> {
         {
             return (indexed.flags, indexed.keywords.clone());
         }
-        let name = FileName::parse(&file.name);
+        let name = FileName::parse(file.name);
         let slots = self.sources.slots;
         let mut keywords: Vec<Keyword> = name.slots().iter().filter_map(|slot| slots.name(slot)).collect();
         if let Some(indexed) = indexed {
@@ -268,13 +335,13 @@ impl Joiner<'_> {
 }
 
 /// An empty field means that the base name is the UIDL.
-fn uidl(entry: &UidListEntry, base: &[u8]) -> Option<Pop3Uidl> {
+fn uidl(entry: ListedEntry<'_>, base: &[u8]) -> Option<Pop3Uidl> {
     let value = entry.field(b'P')?;
     let value = if value.is_empty() { base } else { value };
     std::str::from_utf8(value).ok().map(Into::into)
 }
 
-fn order(entry: &UidListEntry) -> Option<u32> {
+fn order(entry: ListedEntry<'_>) -> Option<u32> {
     std::str::from_utf8(entry.field(b'O')?).ok()?.parse().ok()
 }
 

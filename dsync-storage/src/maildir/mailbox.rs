@@ -9,7 +9,7 @@ use dsync_core::model::{
 use dsync_core::store::{ErrorKind, FileRange, Mailbox, MailboxChanges, MessageBody, SavedBody, StoreError};
 
 use super::snapshot::{self, IndexHealth, OpenedMessage, Snapshot};
-use super::staging::StagedFile;
+use super::staging::Staging;
 use super::{commit, listing};
 use crate::content;
 use crate::fs::mutation;
@@ -29,7 +29,7 @@ pub(super) struct MaildirMailbox {
     paths: MailboxPaths,
     permissions: Permissions,
     snapshot: Snapshot,
-    staged: Vec<StagedFile>,
+    staging: Option<Staging>,
     /// The hidden place where the mailbox is while it is new.
     build: Option<Build>,
     /// It is no new one.
@@ -61,7 +61,7 @@ impl MaildirMailbox {
             paths,
             permissions,
             snapshot,
-            staged: Vec::new(),
+            staging: None,
             build: None,
             existed: false,
             identity,
@@ -169,15 +169,14 @@ impl Mailbox for MaildirMailbox {
         self.context.refuse_if_read_only()?;
         self.refuse_if_gone()?;
         commit::prepare_directories(&self.paths, &self.permissions)?;
-        let staged = StagedFile::write(&self.paths.mails, body, message.received, &self.permissions)?;
-        self.staged.push(staged);
-        Ok(SavedBody(self.staged.len().saturating_sub(1)))
+        let staging = self.staging.get_or_insert_with(|| Staging::new(&self.paths.mails));
+        Ok(SavedBody(staging.add(body, message.received, &self.permissions)?))
     }
 
     fn commit(&mut self, changes: MailboxChanges) -> Result<(), StoreError> {
         self.context.refuse_if_read_only()?;
         self.refuse_if_gone()?;
-        let mut staged = std::mem::take(&mut self.staged);
+        let mut staging = self.staging.take().unwrap_or_else(|| Staging::new(&self.paths.mails));
         let target = commit::Target {
             context: &self.context,
             paths: &self.paths,
@@ -188,7 +187,8 @@ impl Mailbox for MaildirMailbox {
         };
         let mut changes = changes;
         changes.identity = changes.identity.or(self.identity);
-        target.commit(&self.snapshot, &changes, &mut staged)?;
+        target.commit(&self.snapshot, &mut changes, staging.files_mut())?;
+        drop((staging, changes));
         if let Some(build) = self.build.take() {
             self.paths = self.publish(build)?;
         }

@@ -9,6 +9,7 @@
 mod commit;
 mod commit_plan;
 pub mod file_name;
+mod files;
 pub mod foreign;
 mod indexed;
 mod join;

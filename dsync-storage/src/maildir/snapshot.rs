@@ -12,10 +12,11 @@ use dsync_core::model::{SyncPoint, Timestamp, Uid};
 use dsync_core::store::{ErrorKind, StoreError};
 
 use super::file_name::FileName;
+use super::files::FoundFile;
 use super::foreign;
 use super::join::{self, FileTimes, IndexedMailbox, Joined, Sources};
 use super::keywords::KeywordSlots;
-use super::scan::{self, FoundFile};
+use super::scan;
 use super::uidlist::UidList;
 use super::{indexed, uidlist};
 use crate::fs::{FsError, read};
@@ -34,7 +35,10 @@ const TRIES: u32 = 10;
 #[derive(Debug)]
 pub(super) struct Snapshot {
     pub(super) joined: Joined,
-    pub(super) uidlist: UidList,
+    /// A checksum over the uidlist.
+    pub(super) uidlist_digest: [u8; 20],
+    /// How many bytes messages have of which not their file names but the uidlist says so: place in the list, and size.
+    stated_sizes: Vec<(usize, u64)>,
     pub(super) slots: KeywordSlots,
     /// Whether there is an index that can be changed; not if there is none, or it is of another UIDVALIDITY, or
     /// cannot be understood.
@@ -47,14 +51,22 @@ impl Snapshot {
     /// How many bytes the message at this place of the list has, if its file name or the uidlist says so. A compressed
     /// file has another size.
     pub(super) fn stated_size(&self, index: usize) -> Option<u64> {
-        let by_name = self.joined.files.get(index).and_then(|file| FileName::parse(&file.name).physical_size());
+        let by_name = self.joined.files.get(index).and_then(|file| FileName::parse(file.name).physical_size());
         by_name.or_else(|| {
-            let uid = self.joined.messages.uid_at(index)?;
-            let entries = &self.uidlist.entries;
-            let entry = entries.get(entries.binary_search_by_key(&uid, |entry| entry.uid).ok()?)?;
-            std::str::from_utf8(entry.field(b'S')?).ok()?.parse().ok()
+            let place = self.stated_sizes.binary_search_by_key(&index, |(index, _)| *index).ok()?;
+            self.stated_sizes.get(place).map(|(_, size)| *size)
         })
     }
+}
+
+fn stated_sizes(joined: &Joined, uidlist: &UidList) -> Vec<(usize, u64)> {
+    let unstated = joined.files.iter().enumerate();
+    let unstated = unstated.filter(|(_, file)| FileName::parse(file.name).physical_size().is_none());
+    let stated = unstated.filter_map(|(index, _)| {
+        let entry = uidlist.entries.with_uid(joined.messages.uid_at(index)?)?;
+        Some((index, std::str::from_utf8(entry.field(b'S')?).ok()?.parse().ok()?))
+    });
+    stated.collect()
 }
 
 /// What became of the index.
@@ -74,24 +86,32 @@ pub(super) enum IndexHealth {
 /// # Errors
 /// If a directory or file cannot be read. What can be read but not understood is a problem of the snapshot instead.
 pub(super) fn look(paths: &MailboxPaths, writable: bool) -> Result<Snapshot, StoreError> {
+    look_with_uidlist(paths, writable).map(|(snapshot, _)| snapshot)
+}
+
+/// The same with the uidlist, which takes as much memory as everything else together.
+///
+/// # Errors
+/// As [`look`].
+pub(super) fn look_with_uidlist(paths: &MailboxPaths, writable: bool) -> Result<(Snapshot, UidList), StoreError> {
     let mut tries = 0;
     loop {
         let before = Marks::of(paths);
-        let mut snapshot = look_once(paths, writable)?;
+        let (mut snapshot, uidlist) = look_once(paths, writable)?;
         tries += 1;
         if before == Marks::of(paths) {
-            return Ok(snapshot);
+            return Ok((snapshot, uidlist));
         }
         if tries == TRIES {
             // Files that were renamed meanwhile may have been missed, so this is not all there is.
             let text = format!("{} was changed by others all the time; run again", lossy(&paths.mails));
             snapshot.joined.problems.push(text);
-            return Ok(snapshot);
+            return Ok((snapshot, uidlist));
         }
     }
 }
 
-fn look_once(paths: &MailboxPaths, writable: bool) -> Result<Snapshot, StoreError> {
+fn look_once(paths: &MailboxPaths, writable: bool) -> Result<(Snapshot, UidList), StoreError> {
     let mut problems = Vec::new();
     let UidListFile { uidlist, origin } = read_uidlist(paths, &mut problems)?;
     let slots = read_keywords(&paths.control)?;
@@ -107,6 +127,7 @@ fn look_once(paths: &MailboxPaths, writable: bool) -> Result<Snapshot, StoreErro
     let uidlist_is_whole = !matches!(origin, Origin::Damaged);
     let sources = Sources { uidlist: &uidlist, uidlist_is_whole, slots: &slots, index: index.as_ref() };
     let mut joined = join::join(sources, scan, &mut |file| file_times(&paths.mails, file));
+    let stated_sizes = stated_sizes(&joined, &uidlist);
     if !uidlist.entries.is_empty() && !paths.mails.join("cur").is_dir() {
         problems.push(format!(
             "{} is missing, but {} lists messages; check whether its file system is mounted",
@@ -126,7 +147,7 @@ fn look_once(paths: &MailboxPaths, writable: bool) -> Result<Snapshot, StoreErro
         // What the lost lines said is not known, so the destination may keep the UIDs that it has from them.
         Origin::Damaged if writable => {}
         Origin::Damaged => {
-            joined.status.uid_next = uidlist.entries.last().map_or(Uid::FIRST, |entry| entry.uid.next());
+            joined.status.uid_next = uidlist.entries.last_uid().map_or(Uid::FIRST, Uid::next);
         }
         // No server has shown any of it to a client yet.
         Origin::Mbsync => joined.status.first_recent_uid = Some(Uid::FIRST),
@@ -138,7 +159,8 @@ fn look_once(paths: &MailboxPaths, writable: bool) -> Result<Snapshot, StoreErro
     // was not expunged.
     let current = |index: &IndexedMailbox| index.uid_next <= Some(uidlist.effective_uid_next());
     let points = index.filter(current).map(|index| index.points).unwrap_or_default();
-    Ok(Snapshot { joined, uidlist, slots, index: state, points })
+    let uidlist_digest = uidlist.digest();
+    Ok((Snapshot { joined, uidlist_digest, stated_sizes, slots, index: state, points }, uidlist))
 }
 
 /// A uidlist, and how far it can be believed.
@@ -211,7 +233,7 @@ fn read_index(paths: &MailboxPaths, problems: &mut Vec<String>) -> (Option<Index
     }
 }
 
-fn file_times(mailbox: &Path, file: &FoundFile) -> Result<FileTimes, String> {
+fn file_times(mailbox: &Path, file: FoundFile<'_>) -> Result<FileTimes, String> {
     let path = file.path(mailbox);
     match fs::metadata(&path) {
         Ok(metadata) if metadata.is_file() => {
@@ -274,12 +296,11 @@ pub(super) struct OpenedMessage {
 ///
 /// # Errors
 /// [`ErrorKind::NotFound`] if it is gone.
-pub(super) fn open_message(mailbox: &Path, file: &FoundFile) -> Result<OpenedMessage, StoreError> {
+pub(super) fn open_message(mailbox: &Path, file: FoundFile<'_>) -> Result<OpenedMessage, StoreError> {
     let mut path = file.path(mailbox);
     let mut result = read::open(&path);
     if result.as_ref().is_err_and(|error| error.kind() == io::ErrorKind::NotFound) {
-        let base = super::file_name::base_of(&file.name);
-        if let Some(moved) = scan::scan(mailbox)?.files.get(base) {
+        if let Some(moved) = scan::scan(mailbox)?.get(file.base()) {
             path = moved.path(mailbox);
             result = read::open(&path);
         }

@@ -82,7 +82,7 @@ fn move_mails(from: &Path, to: &Path) -> Result<(), FsError> {
 /// Whether there are more messages than expected. Nobody can add any more where they are now.
 fn holds_more(hidden: &Path, at_most: Option<u32>) -> Result<bool, StoreError> {
     let Some(at_most) = at_most else { return Ok(false) };
-    Ok(scan::scan(hidden)?.files.len() > usize::try_from(at_most).unwrap_or(usize::MAX))
+    Ok(scan::scan(hidden)?.len() > usize::try_from(at_most).unwrap_or(usize::MAX))
 }
 
 fn changed(name: &MailboxName) -> StoreError {

@@ -11,9 +11,8 @@
 //! `<uid> <file name>`. Source: observation of Dovecot 2.3.
 #![deny(clippy::indexing_slicing, clippy::unwrap_used)]
 
-use std::collections::HashMap;
-
 use dsync_core::model::{MailboxGuid, Uid, UidValidity};
+use sha1::{Digest, Sha1};
 
 use super::file_name::base_of;
 
@@ -35,10 +34,146 @@ pub struct UidList {
     /// Items of the header that we do not know, each with its letter, in their order.
     pub other_items: Vec<Vec<u8>>,
     /// The messages, by ascending UID; no base name occurs twice.
-    pub entries: Vec<UidListEntry>,
+    pub entries: UidListEntries,
 }
 
-/// One message.
+/// The messages of a uidlist. There may be millions, so they are kept as the text that they are in the file.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct UidListEntries {
+    /// What stands behind the UIDs, without the spaces and line ends between.
+    text: Vec<u8>,
+    uids: Vec<Uid>,
+    /// Where the text of each ends.
+    ends: Vec<usize>,
+}
+
+/// One message of a uidlist.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ListedEntry<'a> {
+    /// Its UID.
+    pub uid: Uid,
+    /// Fields and base name, as in the file.
+    text: &'a [u8],
+}
+
+impl<'a> ListedEntry<'a> {
+    /// The base name of its file.
+    #[must_use]
+    pub fn base(&self) -> &'a [u8] {
+        let mut parts = self.parts();
+        parts.by_ref().for_each(drop);
+        parts.0.strip_prefix(b":").unwrap_or_default()
+    }
+
+    fn parts(&self) -> Fields<'a> {
+        Fields(self.text)
+    }
+
+    /// The value of a field; if it is there twice, the first.
+    #[must_use]
+    pub fn field(&self, key: u8) -> Option<&'a [u8]> {
+        self.parts().find(|(letter, _)| *letter == key).map(|(_, value)| value)
+    }
+
+    /// The GUID of the message: its own field, or else the base name of its file.
+    #[must_use]
+    pub fn guid(&self) -> &'a [u8] {
+        self.field(b'G').filter(|guid| !guid.is_empty()).unwrap_or_else(|| self.base())
+    }
+
+    /// The same as an entry that can be changed.
+    #[must_use]
+    pub fn to_entry(&self) -> UidListEntry {
+        let fields = self.parts().map(|(key, value)| (key, value.to_vec())).collect();
+        UidListEntry { uid: self.uid, base: self.base().to_vec(), fields }
+    }
+}
+
+/// The fields at the front of a text, up to the colon before the base name.
+struct Fields<'a>(&'a [u8]);
+
+impl<'a> Iterator for Fields<'a> {
+    type Item = (u8, &'a [u8]);
+
+    fn next(&mut self) -> Option<Self::Item> {
+        if self.0.starts_with(b":") {
+            return None;
+        }
+        let space = self.0.iter().position(|byte| *byte == b' ')?;
+        let (field, rest) = self.0.split_at_checked(space)?;
+        self.0 = rest.get(1..).unwrap_or_default();
+        let (key, value) = field.split_first()?;
+        Some((*key, value))
+    }
+}
+
+impl UidListEntries {
+    /// Adds a message, whose UID is greater than those before.
+    pub fn push(&mut self, entry: &UidListEntry) {
+        for (key, value) in &entry.fields {
+            self.text.push(*key);
+            self.text.extend_from_slice(value);
+            self.text.push(b' ');
+        }
+        self.text.push(b':');
+        self.text.extend_from_slice(&entry.base);
+        self.uids.push(entry.uid);
+        self.ends.push(self.text.len());
+    }
+
+    /// All of them.
+    pub fn iter(&self) -> impl DoubleEndedIterator<Item = ListedEntry<'_>> {
+        (0..self.uids.len()).filter_map(|index| self.get(index))
+    }
+
+    /// The one at a place.
+    #[must_use]
+    pub fn get(&self, index: usize) -> Option<ListedEntry<'_>> {
+        let start = match index.checked_sub(1) {
+            Some(before) => *self.ends.get(before)?,
+            None => 0,
+        };
+        let text = self.text.get(start..*self.ends.get(index)?)?;
+        Some(ListedEntry { uid: *self.uids.get(index)?, text })
+    }
+
+    /// The one with this UID.
+    #[must_use]
+    pub fn with_uid(&self, uid: Uid) -> Option<ListedEntry<'_>> {
+        self.get(self.uids.binary_search(&uid).ok()?)
+    }
+
+    /// The greatest UID.
+    #[must_use]
+    pub fn last_uid(&self) -> Option<Uid> {
+        self.uids.last().copied()
+    }
+
+    /// Whether there is none.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.uids.is_empty()
+    }
+
+    /// How many there are.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.uids.len()
+    }
+
+    /// Only those at the places for which `keep` says so.
+    fn retain(&mut self, keep: &[bool]) {
+        let mut kept = Self::default();
+        for (entry, _) in self.iter().zip(keep).filter(|(_, keep)| **keep) {
+            kept.text.extend_from_slice(entry.text);
+            kept.uids.push(entry.uid);
+            kept.ends.push(kept.text.len());
+        }
+        *self = kept;
+    }
+}
+
+/// One message that is to be listed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct UidListEntry {
     /// Its UID.
@@ -59,12 +194,6 @@ pub struct Damage {
 }
 
 impl UidListEntry {
-    /// The GUID of the message: its own field, or else the base name of its file.
-    #[must_use]
-    pub fn guid(&self) -> &[u8] {
-        self.field(b'G').filter(|guid| !guid.is_empty()).unwrap_or(&self.base)
-    }
-
     /// An entry without fields.
     #[must_use]
     pub fn new(uid: Uid, base: &[u8]) -> Self {
@@ -114,14 +243,14 @@ impl UidList {
                 Version::Three => decode_entry_3(line),
             };
             let reason = match entry {
-                Ok(entry) if list.entries.last().is_some_and(|last| last.uid >= entry.uid) => {
+                Ok(entry) if list.entries.last_uid().is_some_and(|last| last >= entry.uid) => {
                     "its UID is not greater than the one before"
                 }
                 Ok(entry) if version == Version::One && list.uid_next.is_some_and(|next| entry.uid >= next) => {
                     "its UID is not below the next UID of the header"
                 }
                 Ok(entry) => {
-                    list.entries.push(entry);
+                    list.entries.push(&entry);
                     continue;
                 }
                 Err(reason) => reason,
@@ -149,23 +278,33 @@ impl UidList {
             file.extend_from_slice(item);
         }
         file.push(b'\n');
-        for entry in &self.entries {
+        file.reserve_exact(self.entries.text.len().saturating_add(self.entries.len().saturating_mul(12)));
+        for entry in self.entries.iter() {
             file.extend_from_slice(entry.uid.to_string().as_bytes());
-            for (key, value) in &entry.fields {
-                file.extend_from_slice(&[b' ', *key]);
-                file.extend_from_slice(value);
-            }
-            file.extend_from_slice(b" :");
-            file.extend_from_slice(&entry.base);
+            file.push(b' ');
+            file.extend_from_slice(entry.text);
             file.push(b'\n');
         }
         file
     }
 
+    /// A checksum over all of it.
+    #[must_use]
+    pub fn digest(&self) -> [u8; 20] {
+        let mut hash = Sha1::new();
+        hash.update(format!("{:?}", (self.uid_validity, self.uid_next, self.guid, &self.other_items)));
+        for entry in self.entries.iter() {
+            hash.update(entry.uid.get().to_le_bytes());
+            hash.update((entry.text.len() as u64).to_le_bytes());
+            hash.update(entry.text);
+        }
+        hash.finalize().into()
+    }
+
     /// UIDNEXT as far as this file knows: `N`, or one more than the last UID if that is greater.
     #[must_use]
     pub fn effective_uid_next(&self) -> Uid {
-        let after_last = self.entries.last().map(|entry| entry.uid.next());
+        let after_last = self.entries.last_uid().map(Uid::next);
         self.uid_next.max(after_last).unwrap_or(Uid::FIRST)
     }
 
@@ -207,12 +346,22 @@ impl UidList {
     }
 
     fn keep_last_of_equal_bases(&mut self) {
-        let last: HashMap<&[u8], Uid> = self.entries.iter().map(|entry| (entry.base.as_slice(), entry.uid)).collect();
-        if last.len() < self.entries.len() {
-            let keep: Vec<bool> =
-                self.entries.iter().map(|entry| last.get(entry.base.as_slice()) == Some(&entry.uid)).collect();
-            let mut keep = keep.into_iter();
-            self.entries.retain(|_| keep.next().unwrap_or(true));
+        let base = |index: usize| self.entries.get(index).map(|entry| entry.base());
+        let mut order: Vec<usize> = (0..self.entries.len()).collect();
+        order.sort_unstable_by_key(|index| (base(*index), *index));
+        let mut keep = vec![true; order.len()];
+        let mut any = false;
+        for pair in order.windows(2) {
+            if let [first, second] = *pair
+                && base(first) == base(second)
+                && let Some(keep) = keep.get_mut(first)
+            {
+                *keep = false;
+                any = true;
+            }
+        }
+        if any {
+            self.entries.retain(&keep);
         }
     }
 }

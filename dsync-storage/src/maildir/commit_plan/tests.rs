@@ -2,7 +2,6 @@ use dsync_core::model::{Flags, Keyword, MailboxStatus, MessageGuid, MessageList,
 use dsync_core::store::NewMessages;
 
 use super::*;
-use crate::maildir::scan::Scan;
 
 const SIZES: Sizes = Sizes { physical: 10, virtual_size: 12 };
 
@@ -52,18 +51,18 @@ fn run(files: &[(u32, &str)], changes: &MailboxChanges) -> Result<CommitPlan, St
     for (_, file) in files {
         std::fs::write(dir.path().join(file), "").unwrap();
     }
-    let Scan { files: mut scanned, .. } = super::super::scan::scan(dir.path()).unwrap();
-    let mut located = Vec::new();
+    let scan = super::super::scan::scan(dir.path()).unwrap();
+    let mut listed = Vec::new();
     let mut uidlist = UidList::default();
     let mut records = Vec::new();
     for (number, _) in files {
         let base = format!("m{number}").into_bytes();
-        let file = scanned.remove(&base).unwrap();
+        let file = scan.get(&base).unwrap();
         let mut record = record(*number, &format!("m{number}"));
-        record.flags = FileName::parse(&file.name).flags();
+        record.flags = FileName::parse(file.name).flags();
         records.push(record);
-        located.push(file);
-        uidlist.entries.push(UidListEntry::new(uid(*number), &base));
+        listed.push(scan.files[scan.position(&base).unwrap()].at);
+        uidlist.entries.push(&UidListEntry::new(uid(*number), &base));
     }
     let status = MailboxStatus {
         identity: MailboxIdentity::UNDECIDED,
@@ -73,16 +72,17 @@ fn run(files: &[(u32, &str)], changes: &MailboxChanges) -> Result<CommitPlan, St
         first_recent_uid: Some(uid(1)),
     };
     let messages = MessageList::new(records).unwrap();
-    let joined =
-        Joined { status, messages, files: located, doomed: vec![], index_is_behind: false, problems: vec![] };
+    let files = MessageFiles { names: scan.names.clone(), listed, doomed: vec![] };
+    let joined = Joined { status, messages, files, files_digest: [0; 20], index_is_behind: false, problems: vec![] };
     let slots = KeywordSlots::default();
     let found = Found { joined: &joined, uidlist: &uidlist, slots: &slots };
-    let staged = vec![SIZES; changes.add.len()];
-    plan(Path::new("/m"), found, changes, &staged, MailboxIdentity::UNDECIDED, &mut || "generated".to_owned())
+    plan(Path::new("/m"), found, changes, &|_| Some(SIZES), MailboxIdentity::UNDECIDED, &mut || {
+        "generated".to_owned()
+    })
 }
 
-fn placed(plan: &CommitPlan) -> Vec<&str> {
-    plan.place.iter().map(|(_, path)| path.to_str().unwrap()).collect()
+fn placed(plan: &CommitPlan) -> Vec<String> {
+    plan.placed(Path::new("/m")).map(|(_, path)| path.to_str().unwrap().to_owned()).collect()
 }
 
 fn uidlist(plan: &CommitPlan) -> String {

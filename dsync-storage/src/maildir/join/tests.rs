@@ -115,14 +115,14 @@ fn what_the_index_has_not_written_to_the_name_yet_counts() {
     .join();
     let flags: Vec<_> = joined.messages.records().map(|record| (record.flags, record.modseq)).collect();
     assert_eq!(flags, [(Flags::FLAGGED, Some(ModSeq(40))), (Flags::DRAFT, Some(ModSeq(41)))]);
-    assert_eq!(joined.doomed.len(), 1);
+    assert_eq!(joined.files.doomed.len(), 1);
     assert_eq!(joined.status.highest_modseq, Some(ModSeq(51)), "the server will count the removal");
 }
 
 #[test]
 fn cached_dates_win_over_those_of_the_file() {
     let mut cached = indexed(Flags::NONE, &[], 40);
-    cached.saved = Some(Timestamp(9));
+    cached.saved = Some(9);
     let mailbox =
         Mailbox { uidlist: "3 V7 N2\n1 :a\n", keywords: "", files: &["cur/a:2,"], index: index(2, &[(1, cached)]) };
     let record = &mailbox.join().messages.at(0).unwrap();

@@ -23,8 +23,8 @@ fn a_sound_file_is_read_and_written_the_same() {
     assert_eq!(list.effective_uid_next().get(), 1000);
     assert_eq!(list.guid.unwrap().to_string(), "00112233445566778899aabbccddeeff");
     assert_eq!(uids(&list), [5, 9, 10]);
-    assert_eq!(list.entries[1].field(b'G'), Some(&b"guid-two-xyz"[..]));
-    assert_eq!(list.entries[2].field(b'P'), Some(&b""[..]));
+    assert_eq!(list.entries.get(1).unwrap().field(b'G'), Some(&b"guid-two-xyz"[..]));
+    assert_eq!(list.entries.get(2).unwrap().field(b'P'), Some(&b""[..]));
     assert_eq!(String::from_utf8(list.encode()).unwrap(), SOUND);
 }
 
@@ -33,9 +33,9 @@ fn tolerated_oddities() {
     let (list, damage) = decode("3  V7   N1 G00112233445566778899AABBCCDDEEFF\r\n4   G1   :a:2,S\r\n8 x5 :b\n9 :cut");
     assert_eq!(damage, None);
     assert_eq!(uids(&list), [4, 8]);
-    assert_eq!(list.entries[0].base, b"a");
+    assert_eq!(list.entries.get(0).unwrap().base(), b"a");
     assert_eq!(list.effective_uid_next().get(), 9);
-    assert!(list.entries[1].fields.is_empty());
+    assert!(list.entries.get(1).unwrap().to_entry().fields.is_empty());
 }
 
 #[test]
@@ -70,8 +70,8 @@ fn of_two_lines_for_one_file_the_higher_uid_counts() {
 fn version_1_is_read() {
     let (list, damage) = decode("1 1234 20\n3 name,S=5:2,S\n7 with space\n25 beyond\n");
     assert_eq!(uids(&list), [3, 7]);
-    assert_eq!(list.entries[0].base, b"name,S=5");
-    assert_eq!(list.entries[1].base, b"with space");
+    assert_eq!(list.entries.get(0).unwrap().base(), b"name,S=5");
+    assert_eq!(list.entries.get(1).unwrap().base(), b"with space");
     assert_eq!(damage.map(|damage| damage.line), Some(4));
 }
 
@@ -94,18 +94,17 @@ fn any_list() -> impl Strategy<Value = UidList> {
     let header = (1..u32::MAX, 1..u32::MAX, prop::option::of(prop::array::uniform16(1u8..)));
     (header, entries, prop::collection::vec("[A-FH-MO-UW-Z][a-z0-9]{0,4}", 0..3)).prop_map(
         |((validity, next, guid), entries, other)| {
-            let entries: Vec<_> = entries
-                .into_iter()
-                .zip(1..)
-                .map(|((base, fields), uid)| UidListEntry { uid: Uid::new(uid).unwrap(), base: base.into(), fields })
-                .collect();
+            let mut listed = UidListEntries::default();
+            for ((base, fields), uid) in entries.into_iter().zip(1..) {
+                listed.push(&UidListEntry { uid: Uid::new(uid).unwrap(), base: base.into(), fields });
+            }
             let next = next.max(20);
             UidList {
                 uid_validity: UidValidity::new(validity),
                 uid_next: Uid::new(next),
                 guid: guid.and_then(MailboxGuid::new),
                 other_items: other.into_iter().map(String::into_bytes).collect(),
-                entries,
+                entries: listed,
             }
         },
     )
