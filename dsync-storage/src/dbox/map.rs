@@ -173,10 +173,11 @@ impl MapChanges {
             changes.push(Change::Append(self.add.iter().map(|entry| (entry.map_uid, 0, [0; 3])).collect()));
         }
         let added = self.add.iter().map(|entry| (entry.map_uid, entry.place));
-        let places: Vec<_> = added.chain(self.moved.iter().copied()).collect();
-        if !places.is_empty() {
+        let places = added.chain(self.moved.iter().copied());
+        let count = self.add.len().saturating_add(self.moved.len());
+        if count > 0 {
             changes.push(intro_of_places());
-            changes.push(Change::ExtensionRecords(encode_places(&places)));
+            changes.push(Change::ExtensionRecords(encode_places(places, count)));
         }
         if !self.add.is_empty() {
             changes.push(intro_of_references());
@@ -194,10 +195,10 @@ impl MapChanges {
     }
 }
 
-fn encode_places(places: &[(u32, MapPlace)]) -> Vec<u8> {
-    let mut bytes = Vec::with_capacity(places.len().saturating_mul(16));
+fn encode_places(places: impl Iterator<Item = (u32, MapPlace)>, count: usize) -> Vec<u8> {
+    let mut bytes = Vec::with_capacity(count.saturating_mul(16));
     for (map_uid, place) in places {
-        for value in [*map_uid, place.file_id, place.offset, place.size] {
+        for value in [map_uid, place.file_id, place.offset, place.size] {
             bytes.extend(value.to_le_bytes());
         }
     }

@@ -18,7 +18,7 @@
 //! Dovecot 2.3.
 #![deny(clippy::indexing_slicing, clippy::unwrap_used)]
 
-use super::bytes::{Reader, length_u16, length_u32, pad, padded};
+use super::bytes::{Reader, length_u16, length_u32, pad, padded, put, put_u32};
 
 /// Size of the header that we write.
 pub const HEADER_SIZE: u16 = 40;
@@ -462,28 +462,35 @@ impl LogRecord {
     /// The bytes of the record.
     #[must_use]
     pub fn encode(&self) -> Vec<u8> {
-        let mut body = Vec::new();
-        let kind = encode_change(&self.change, &mut body);
-        pad(&mut body, 4);
-        let marks = if self.external { EXTERNAL } else { 0 } | if self.sync { SYNC } else { 0 };
-        let mut record = encode_size(body.len().saturating_add(8)).to_vec();
-        record.extend((kind | marks).to_le_bytes());
-        record.append(&mut body);
+        let mut record = Vec::new();
+        self.encode_to(&mut record);
         record
+    }
+
+    /// Adds the bytes of the record to those before it.
+    fn encode_to(&self, log: &mut Vec<u8>) {
+        let start = log.len();
+        log.extend([0; 8]);
+        let kind = encode_change(&self.change, log);
+        let size = padded(log.len().saturating_sub(start), 4);
+        log.resize(start.saturating_add(size), 0);
+        let marks = if self.external { EXTERNAL } else { 0 } | if self.sync { SYNC } else { 0 };
+        put(log, start, &encode_size(size));
+        put_u32(log, start.saturating_add(4), kind | marks);
     }
 }
 
 /// Several records as one transaction: with a boundary in front if there are at least two.
 #[must_use]
 pub fn encode_transaction(records: &[LogRecord]) -> Vec<u8> {
-    let body: Vec<u8> = records.iter().flat_map(LogRecord::encode).collect();
-    if records.len() < 2 {
-        return body;
-    }
-    let boundary = Change::Boundary(length_u32(body.len().saturating_add(12)));
     let external = records.iter().all(|record| record.external);
-    let mut bytes = LogRecord { external, sync: false, change: boundary }.encode();
-    bytes.extend(body);
+    let boundary = |size| LogRecord { external, sync: false, change: Change::Boundary(size) }.encode();
+    let mut bytes = if records.len() < 2 { Vec::new() } else { boundary(0) };
+    records.iter().for_each(|record| record.encode_to(&mut bytes));
+    if records.len() >= 2 {
+        let size = length_u32(bytes.len());
+        put(&mut bytes, 0, &boundary(size));
+    }
     bytes
 }
 

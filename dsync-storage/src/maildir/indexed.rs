@@ -15,6 +15,8 @@ pub(super) fn read(directory: &Path) -> Result<Option<IndexedMailbox>, IndexErro
     let Some(IndexState { view, unfinished, .. }) = read_index(&files)? else { return Ok(None) };
     let bytes = cache_bytes(&files, &view);
     let cache = cache_of(&view, &bytes);
+    let mut indexed = Vec::with_capacity(view.messages().len());
+    indexed.extend(messages(&view, cache.as_ref()));
     let uids = |uids: &std::collections::BTreeSet<u32>| uids.iter().filter_map(|uid| Uid::new(*uid)).collect();
     Ok(Some(IndexedMailbox {
         uid_validity: UidValidity::new(view.uid_validity()),
@@ -22,7 +24,7 @@ pub(super) fn read(directory: &Path) -> Result<Option<IndexedMailbox>, IndexErro
         first_recent_uid: Uid::new(view.first_recent_uid()),
         highest_modseq: ModSeq(view.highest_modseq()),
         has_modseqs: view.has_modseqs(),
-        messages: messages(&view, cache.as_ref()).collect(),
+        messages: indexed,
         pending_expunges: uids(view.pending_expunges()),
         pending_changes: uids(view.pending_changes()),
         points: points::read(&view),

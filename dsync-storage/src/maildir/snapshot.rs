@@ -299,11 +299,11 @@ pub(super) struct OpenedMessage {
 pub(super) fn open_message(mailbox: &Path, file: FoundFile<'_>) -> Result<OpenedMessage, StoreError> {
     let mut path = file.path(mailbox);
     let mut result = read::open(&path);
-    if result.as_ref().is_err_and(|error| error.kind() == io::ErrorKind::NotFound) {
-        if let Some(moved) = scan::scan(mailbox)?.get(file.base()) {
-            path = moved.path(mailbox);
-            result = read::open(&path);
-        }
+    if result.as_ref().is_err_and(|error| error.kind() == io::ErrorKind::NotFound)
+        && let Some(moved) = scan::scan(mailbox)?.get(file.base())
+    {
+        path = moved.path(mailbox);
+        result = read::open(&path);
     }
     match result {
         Ok((file, metadata)) => Ok(OpenedMessage { file, size: metadata.len(), path }),

@@ -236,6 +236,10 @@ impl UidList {
             Ok(version) => version,
             Err(reason) => return (list, Some(Damage { line: 1, reason })),
         };
+        let count = bytes.iter().filter(|byte| **byte == b'\n').count();
+        list.entries.uids.reserve_exact(count);
+        list.entries.ends.reserve_exact(count);
+        list.entries.text.reserve_exact(bytes.len());
         let mut damage = None;
         for (index, line) in lines {
             let entry = match version {
@@ -258,6 +262,7 @@ impl UidList {
             damage = Some(Damage { line: index.saturating_add(1), reason });
             break;
         }
+        list.entries.text.shrink_to_fit();
         list.keep_last_of_equal_bases();
         (list, damage)
     }
