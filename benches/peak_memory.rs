@@ -19,7 +19,7 @@ use dsync_storage::location::Location;
 use dsync_storage::settings::Settings;
 
 /// A step: what it does, its name as an argument, and its two locations below the directory.
-const STEPS: [(&str, &str, &str, &str); 10] = [
+const STEPS: [(&str, &str, &str, &str); 12] = [
     ("make an mdbox", "make", "mdbox:source", ""),
     ("mdbox to mdbox", "backup", "mdbox:source", "mdbox:mdbox"),
     ("nothing to do", "backup", "mdbox:source", "mdbox:mdbox"),
@@ -30,6 +30,8 @@ const STEPS: [(&str, &str, &str, &str); 10] = [
     ("mdbox to Maildir", "backup", "mdbox:source", "maildir:maildir"),
     ("nothing to do", "backup", "mdbox:source", "maildir:maildir"),
     ("Maildir to mdbox", "backup", "maildir:maildir", "mdbox:third"),
+    ("change a flag", "flag", "mdbox:source", ""),
+    ("mirror, one flag changed", "mirror", "mdbox:source", "mdbox:mdbox"),
 ];
 
 fn main() -> Result<(), Box<dyn Error>> {
@@ -76,6 +78,8 @@ fn run(step: &str, messages: u32, first: &str, second: &str) -> Result<(), Box<d
     let settings = Settings::default();
     if step == "make" {
         make(&Location::parse(first, None)?, messages)?;
+    } else if step == "flag" {
+        flag(&Location::parse(first, None)?)?;
     } else {
         let mut source = dsync_storage::open(&Location::parse(first, None)?, &settings)?;
         let mut destination = dsync_storage::open(&Location::parse(second, None)?, &settings)?;
@@ -92,6 +96,32 @@ fn run(step: &str, messages: u32, first: &str, second: &str) -> Result<(), Box<d
     let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).ok_or("no VmHWM in /proc/self/status")?;
     let kilobytes: u64 = peak.trim().trim_end_matches(" kB").parse()?;
     println!("{}", kilobytes * 1024);
+    Ok(())
+}
+
+/// Flags the first message, as a client would.
+fn flag(location: &Location) -> Result<(), Box<dyn Error>> {
+    let mut store = dsync_storage::open(location, &Settings::default())?;
+    let mut mailbox = store.open(&MailboxName::inbox())?;
+    let status = mailbox.status().clone();
+    let highest_modseq = status.highest_modseq.ok_or("no HIGHESTMODSEQ")?.plus(1);
+    let first = mailbox.messages().records().next();
+    let flagged = first.map(|first| MessageRecord {
+        flags: first.flags | Flags::FLAGGED,
+        modseq: Some(highest_modseq),
+        ..first
+    });
+    mailbox.commit(MailboxChanges {
+        origin: Origin::Local,
+        identity: MailboxIdentity::UNDECIDED,
+        remove: Vec::new(),
+        renumber: Vec::new(),
+        update: flagged.into_iter().collect(),
+        add: NewMessages::default(),
+        uid_next: status.uid_next,
+        highest_modseq,
+        first_recent_uid: status.first_recent_uid.unwrap_or(Uid::FIRST),
+    })?;
     Ok(())
 }
 

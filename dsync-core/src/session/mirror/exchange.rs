@@ -6,7 +6,7 @@ use sha1::{Digest, Sha1};
 
 use crate::merge::MailboxPlan;
 use crate::merge::two_way::{self, MergeSide, MergedMailbox, SideMessage};
-use crate::model::{HistoryRange, MailboxHistory, MailboxName, MessageKey, MessageList, Role, SyncPoint, Uid};
+use crate::model::{HistoryRange, MailboxHistory, MailboxName, MessageKey, Role, SyncPoint, Uid};
 use crate::session::receiving::Receiving;
 use crate::session::{MailboxSummary, Message, SessionError};
 use crate::store::{Mailbox, MessageBody, StoreError};
@@ -177,9 +177,11 @@ fn own_side(
     abilities: Abilities,
 ) -> Result<MergeSide, StoreError> {
     let by_content = !abilities.both_keep_guids();
-    let list: MessageList = open.mailbox.messages().clone();
-    let mut messages = Vec::with_capacity(list.len());
-    for (key, record) in list.keyed() {
+    let count = open.mailbox.messages().len();
+    let mut messages = Vec::with_capacity(count);
+    for index in 0..count {
+        let list = open.mailbox.messages();
+        let (Some(key), Some(record)) = (list.key_of(index), list.at(index)) else { continue };
         let known_to_both = base.is_some_and(|base| record.uid.is_some_and(|uid| uid < base.uid_next));
         let content = match by_content && !known_to_both {
             // What is gone by now is like no other message.
