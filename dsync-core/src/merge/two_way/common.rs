@@ -2,7 +2,7 @@
 
 use std::collections::{HashMap, HashSet};
 
-use super::{Instance, MergeSide, Placed, SideMessage, SortKey};
+use super::{Instance, MergeSide, Placed, SortKey};
 use crate::model::{Role, SyncPoint, Uid};
 
 /// The common part, decided.
@@ -31,25 +31,23 @@ impl CommonPart {
     /// `None` if `base` cannot be true.
     pub(super) fn find(sides: [&MergeSide; 2], base: Option<&SyncPoint>) -> Option<Self> {
         let known_to_both = base.map(|base| base.uid_next);
-        let uids = all_uids(sides);
-        let last = last_common_uid(sides, &uids, known_to_both);
+        let last = last_common_uid(sides, known_to_both);
         let mut part = Self::default();
-        for (uid, knowledge) in &uids {
-            let proven = known_to_both.is_some_and(|next| *uid < next);
-            if !(proven || last.is_some_and(|last| *uid <= last)) {
+        for (uid, knowledge) in all_uids(sides) {
+            let proven = known_to_both.is_some_and(|next| uid < next);
+            if !(proven || last.is_some_and(|last| uid <= last)) {
                 break;
             }
-            part.sort_in(sides, *uid, *knowledge, proven)?;
+            part.sort_in(sides, uid, knowledge, proven)?;
         }
         let last = last.max(known_to_both.map(|next| Uid::new(next.get().saturating_sub(1))).unwrap_or_default());
         for role in Role::BOTH {
             let expunged = unassigned_that_are_expunged(sides, role);
-            for (index, message) in sides[role.index()].messages.iter().enumerate() {
-                if expunged.contains(&index) {
-                    continue;
-                }
-                if message.record.uid.is_none_or(|uid| last.is_none_or(|last| uid > last)) {
-                    part.new[role.index()].push(Instance { index, uid: message.record.uid });
+            let messages = &sides[role.index()].messages;
+            for index in (0..messages.len()).filter(|index| !expunged.contains(index)) {
+                let uid = messages.uid_at(index);
+                if uid.is_none_or(|uid| last.is_none_or(|last| uid > last)) {
+                    part.new[role.index()].push(Instance { index, uid });
                 }
             }
         }
@@ -60,7 +58,7 @@ impl CommonPart {
     /// A message that was expunged under one UID and is there again under another was moved, by a client or by the
     /// solution of a conflict. What the other side did to it under its old UID is not lost.
     fn follow_moves(&mut self, sides: [&MergeSide; 2]) {
-        let mut counts: [HashMap<SortKey<'_>, usize>; 2] = Default::default();
+        let mut counts: [HashMap<SortKey, usize>; 2] = Default::default();
         for role in Role::BOTH {
             for instance in &self.new[role.index()] {
                 if let Some(message) = sides[role.index()].messages.get(instance.index) {
@@ -88,7 +86,7 @@ impl CommonPart {
                 let [first, second] = [sides[0].messages.get(master)?, sides[1].messages.get(slave)?];
                 // Without GUIDs of their own, messages that both sides remember are recognised by their UID.
                 let comparable = first.content.is_some() == second.content.is_some() && guids_count(sides);
-                if comparable && !first.is_same(second) {
+                if comparable && !first.is_same(&second) {
                     return None;
                 }
                 self.kept.push(Placed { uid, from: [Some(master), Some(slave)], withheld: None });
@@ -138,18 +136,17 @@ impl CommonPart {
 /// run.
 fn unassigned_that_are_expunged(sides: [&MergeSide; 2], role: Role) -> HashSet<usize> {
     let (own, other) = (sides[role.index()], sides[role.other().index()]);
-    let unassigned = own.messages.iter().enumerate().filter(|(_, message)| message.record.uid.is_none());
-    let unassigned: Vec<_> = unassigned.collect();
+    let unassigned = own.messages.assigned()..own.messages.len();
     if unassigned.is_empty() || other.expunged.is_empty() || !guids_count(sides) {
         return HashSet::new();
     }
     let gone: HashSet<_> = other.expunged.values().flatten().collect();
-    let there: HashSet<_> = other.messages.iter().map(|message| &message.record.guid).collect();
-    let expunged = unassigned.into_iter().filter(|(_, message)| {
-        let guid = &message.record.guid;
-        gone.contains(&guid.to_128()) && !there.contains(guid)
+    let there: HashSet<_> = other.messages.records().map(|record| record.guid).collect();
+    let expunged = unassigned.filter(|index| {
+        let guid = own.messages.record(*index).map(|record| record.guid);
+        guid.is_some_and(|guid| gone.contains(&guid.to_128()) && !there.contains(&guid))
     });
-    expunged.map(|(index, _)| index).collect()
+    expunged.collect()
 }
 
 /// Whether the GUIDs of both sides prove something.
@@ -158,71 +155,60 @@ fn guids_count(sides: [&MergeSide; 2]) -> bool {
 }
 
 /// All UIDs that a side has or had, ascending, with what each side knows.
-fn all_uids(sides: [&MergeSide; 2]) -> Vec<(Uid, [Knowledge; 2])> {
-    let mut uids = Vec::new();
-    for role in Role::BOTH {
-        let side = sides[role.index()];
-        let present = side.messages.iter().enumerate().filter_map(|(index, message)| {
-            let uid = message.record.uid?;
-            Some((uid, role, Present(index)))
-        });
-        uids.extend(present);
-        let has = |uid: &Uid| side.messages.binary_search_by_key(&Some(*uid), uid_or_last).is_ok();
-        let gone = side.expunged.iter().filter(|(uid, _)| !has(uid));
-        uids.extend(gone.map(|(uid, guid)| (*uid, role, Expunged(*guid))));
-    }
-    uids.sort_by_key(|(uid, _, _)| *uid);
-    let mut merged: Vec<(Uid, [Knowledge; 2])> = Vec::with_capacity(uids.len());
-    for (uid, role, knowledge) in uids {
-        match merged.last_mut() {
-            Some((last, both)) if *last == uid => both[role.index()] = knowledge,
-            _ => {
-                let mut both = [Unknown; 2];
-                both[role.index()] = knowledge;
-                merged.push((uid, both));
-            }
-        }
-    }
-    merged
+fn all_uids(sides: [&MergeSide; 2]) -> impl Iterator<Item = (Uid, [Knowledge; 2])> {
+    let [master, slave] = sides.map(known_uids);
+    let (mut masters, mut slaves) = (master.peekable(), slave.peekable());
+    std::iter::from_fn(move || {
+        let heads = [masters.peek(), slaves.peek()].map(|head| head.map(|(uid, _)| *uid));
+        let uid = heads.into_iter().flatten().min()?;
+        let master = masters.next_if(|(own, _)| *own == uid).map_or(Unknown, |(_, knowledge)| knowledge);
+        let slave = slaves.next_if(|(own, _)| *own == uid).map_or(Unknown, |(_, knowledge)| knowledge);
+        Some((uid, [master, slave]))
+    })
 }
 
-/// Messages without a UID come last.
-fn uid_or_last(message: &SideMessage) -> Option<Uid> {
-    message.record.uid.or(Some(Uid::MAX))
+/// All UIDs that one side has or had, ascending.
+fn known_uids(side: &MergeSide) -> impl Iterator<Item = (Uid, Knowledge)> {
+    let present =
+        (0..side.messages.assigned()).filter_map(|index| Some((side.messages.uid_at(index)?, Present(index))));
+    let gone = side.expunged.iter().filter(|(uid, _)| !side.messages.contains(**uid));
+    let gone = gone.map(|(uid, guid)| (*uid, Expunged(*guid)));
+    let (mut present, mut gone) = (present.peekable(), gone.peekable());
+    std::iter::from_fn(move || match (present.peek(), gone.peek()) {
+        (Some((there, _)), Some((expunged, _))) if expunged < there => gone.next(),
+        (Some(_), _) => present.next(),
+        (None, _) => gone.next(),
+    })
 }
 
 /// The greatest UID that names the same message on both sides, found from below without passing a contradiction.
-fn last_common_uid(
-    sides: [&MergeSide; 2],
-    uids: &[(Uid, [Knowledge; 2])],
-    known_to_both: Option<Uid>,
-) -> Option<Uid> {
-    let last_present = sides.map(|side| side.messages.iter().rev().find_map(|message| message.record.uid));
+fn last_common_uid(sides: [&MergeSide; 2], known_to_both: Option<Uid>) -> Option<Uid> {
+    let last_present = sides.map(|side| side.messages.uid_at(side.messages.assigned().checked_sub(1)?));
     let mut common = None;
-    for (uid, knowledge) in uids {
-        if known_to_both.is_some_and(|next| *uid < next) {
+    for (uid, knowledge) in all_uids(sides) {
+        if known_to_both.is_some_and(|next| uid < next) {
             continue;
         }
-        match *knowledge {
+        match knowledge {
             [Present(master), Present(slave)] => {
                 let same = sides[0].messages.get(master).zip(sides[1].messages.get(slave));
-                if !same.is_some_and(|(first, second)| first.is_same(second)) {
+                if !same.is_some_and(|(first, second)| first.is_same(&second)) {
                     break;
                 }
-                common = Some(*uid);
+                common = Some(uid);
             }
             [Present(index), Expunged(Some(guid))] | [Expunged(Some(guid)), Present(index)] => {
                 let owner = if matches!(knowledge[0], Present(_)) { 0 } else { 1 };
-                let present = sides[owner].messages.get(index);
+                let present = sides[owner].messages.record(index);
                 if guids_count(sides) {
-                    if present.is_none_or(|message| message.record.guid.to_128() != guid) {
+                    if present.is_none_or(|record| record.guid.to_128() != guid) {
                         break;
                     }
-                    common = Some(*uid);
+                    common = Some(uid);
                 }
             }
-            [Present(_), Unknown] if is_beyond(sides[1], last_present[1], *uid) => break,
-            [Unknown, Present(_)] if is_beyond(sides[0], last_present[0], *uid) => break,
+            [Present(_), Unknown] if is_beyond(sides[1], last_present[1], uid) => break,
+            [Unknown, Present(_)] if is_beyond(sides[0], last_present[0], uid) => break,
             _ => {}
         }
     }

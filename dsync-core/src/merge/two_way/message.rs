@@ -34,15 +34,15 @@ impl<'a> Merger<'a> {
             side.messages.get(from[role.index()]?)
         });
         match (master, slave) {
-            (Some(master), Some(slave)) => self.both(master, slave),
+            (Some(master), Some(slave)) => self.both(&master, &slave),
             (Some(only), None) => self.only(Role::Master, only),
             (None, Some(only)) => self.only(Role::Slave, only),
             (None, None) => unreachable!("a message that no side has is not placed"),
         }
     }
 
-    fn only(&self, role: Role, message: &SideMessage) -> MessageRecord {
-        MessageRecord { guid: self.guid(role, message), ..message.record.clone() }
+    fn only(&self, role: Role, message: SideMessage) -> MessageRecord {
+        MessageRecord { guid: self.guid(role, &message), ..message.record }
     }
 
     /// What a store that does not keep GUIDs shows may be shown for other messages too, so it must not become the

@@ -9,9 +9,11 @@
 //! 3. `message`: flags, keywords and the rest of what both sides have.
 
 mod common;
+mod merged_messages;
 mod message;
 mod plan;
 mod sequence;
+mod side_messages;
 
 use std::collections::BTreeMap;
 
@@ -21,6 +23,9 @@ use crate::model::{
     FlagHistory, MailboxIdentity, MailboxStatus, MessageGuid, MessageKey, MessageRecord, ModSeq, Role, SyncPoint,
     Uid, UidValidity,
 };
+
+pub use merged_messages::{MergedMessage, MergedMessages};
+pub use side_messages::SideMessages;
 
 use common::CommonPart;
 use sequence::{Instance, Placed};
@@ -38,10 +43,10 @@ pub struct SideMessage {
 }
 
 /// By what messages are put into order: the checksum of their bytes, or their GUID.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-enum SortKey<'a> {
-    Content(&'a [u8; 16]),
-    Guid(&'a MessageGuid),
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+enum SortKey {
+    Content([u8; 16]),
+    Guid(MessageGuid),
 }
 
 impl SideMessage {
@@ -54,10 +59,10 @@ impl SideMessage {
     }
 
     /// By what new messages are put into an order that both sides agree on.
-    fn sort_key(&self) -> SortKey<'_> {
-        match &self.content {
+    fn sort_key(&self) -> SortKey {
+        match self.content {
             Some(content) => SortKey::Content(content),
-            None => SortKey::Guid(&self.record.guid),
+            None => SortKey::Guid(self.record.guid.clone()),
         }
     }
 
@@ -72,8 +77,8 @@ impl SideMessage {
 pub struct MergeSide {
     /// The counters.
     pub status: MailboxStatus,
-    /// All messages: those with a UID by ascending UID, then those without.
-    pub messages: Vec<SideMessage>,
+    /// All messages.
+    pub messages: SideMessages,
     /// Messages that are known to have been expunged, with the 128-bit form of their GUID if known.
     pub expunged: BTreeMap<Uid, Option<[u8; 16]>>,
     /// Whether the histories of messages tell everything since the common [`SyncPoint`].
@@ -87,30 +92,13 @@ pub struct MergeSide {
 }
 
 impl MergeSide {
-    fn key(&self, index: usize) -> MessageKey {
-        match self.messages.get(index).and_then(|message| message.record.uid) {
-            Some(uid) => MessageKey::Uid(uid),
-            None => {
-                let assigned = self.messages.iter().take_while(|message| message.record.uid.is_some()).count();
-                MessageKey::Unassigned(u32::try_from(index.saturating_sub(assigned)).unwrap_or(u32::MAX))
-            }
-        }
+    fn key(&self, index: usize) -> Option<MessageKey> {
+        self.messages.key_of(index)
     }
 
     fn highest_modseq(&self) -> ModSeq {
         self.status.highest_modseq.unwrap_or(ModSeq::FIRST)
     }
-}
-
-/// A message of the merged mailbox.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct MergedMessage {
-    /// What it is. It has a UID and a modseq.
-    pub record: MessageRecord,
-    /// Its place in the list of each side that has it, master first.
-    from: [Option<usize>; 2],
-    /// A side that cannot be given the message now, because it has no UIDs left or could not be read.
-    withheld: Option<Role>,
 }
 
 /// What a mailbox becomes on both sides.
@@ -124,8 +112,8 @@ pub struct MergedMailbox {
     pub highest_modseq: ModSeq,
     /// First recent UID.
     pub first_recent_uid: Uid,
-    /// The messages by ascending UID.
-    pub messages: Vec<MergedMessage>,
+    /// The messages.
+    pub messages: MergedMessages,
 }
 
 /// The merged mailbox. `base` is a moment that both sides remember, if there is one.
@@ -160,7 +148,7 @@ impl<'a> Counting<'a> {
     }
 
     fn finish(&self, placed: &[Placed], merger: &message::Merger<'_>, uid_next: Uid) -> MergedMailbox {
-        let mut messages = Vec::with_capacity(placed.len());
+        let mut messages = MergedMessages::with_capacity(placed.len());
         let mut changed = false;
         let mut highest = ModSeq(self.fresh.get().saturating_sub(1));
         for placed in placed {
@@ -181,9 +169,9 @@ impl<'a> Counting<'a> {
             changed |= side.imports && kept < side.messages.len();
         }
         if changed {
-            let listed = self.sides.iter().flat_map(|side| &side.messages).map(|message| &message.record);
-            let merged = messages.iter().map(|message| &message.record);
-            let keywords = listed.chain(merged).map(|record| record.keywords.clone());
+            let listed = self.sides.iter().flat_map(|side| side.messages.records());
+            let merged = messages.iter().map(|message| message.record);
+            let keywords = listed.chain(merged).map(|record| record.keywords);
             highest = highest.max(self.fresh).plus(headroom(keywords));
         }
         let first_recent = self.sides.map(|side| side.status.first_recent_uid).into_iter().max().flatten();
@@ -202,11 +190,9 @@ impl<'a> Counting<'a> {
         if placed.withheld == Some(role) || !side.imports {
             return false;
         }
-        let here = placed.from[role.index()].and_then(|index| side.messages.get(index));
+        let here = placed.from[role.index()].and_then(|index| side.messages.record(index));
         here.is_none_or(|here| {
-            here.record.uid != record.uid
-                || here.record.flags != record.flags
-                || !here.record.keywords.same_names(&record.keywords)
+            here.uid != record.uid || here.flags != record.flags || !here.keywords.same_names(&record.keywords)
         })
     }
 }

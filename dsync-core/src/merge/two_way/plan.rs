@@ -31,18 +31,18 @@ impl MergedMailbox {
             needed: false,
         };
         let mut stays = vec![false; own.messages.len()];
-        for message in &self.messages {
+        for message in self.messages.iter() {
             let here = message.from[role.index()];
-            let there = message.from[role.other().index()].map(|index| other.key(index));
-            match (here.and_then(|index| Some((index, &own.messages.get(index)?.record))), there) {
+            let there = message.from[role.other().index()].and_then(|index| other.key(index));
+            match (here.and_then(|index| Some((index, own.messages.record(index)?))), there) {
                 (Some((index, record)), _) => {
                     if let Some(stays) = stays.get_mut(index) {
                         *stays = true;
                     }
-                    let target = with_own_spelling(&message.record, record);
+                    let target = with_own_spelling(message.record, &record);
                     if record.uid != target.uid {
-                        plan.changes.renumber.push((own.key(index), target));
-                    } else if differs(record, &target, own.keeps_guids) {
+                        plan.changes.renumber.extend(own.key(index).map(|key| (key, target)));
+                    } else if differs(&record, &target, own.keeps_guids) {
                         plan.changes.update.push(target);
                     }
                 }
@@ -64,7 +64,7 @@ impl MergedMailbox {
             plan.changes.first_recent_uid = plan.changes.first_recent_uid.min(plan.changes.uid_next);
         }
         let gone = stays.iter().enumerate().filter(|(_, stays)| !**stays);
-        plan.changes.remove = gone.map(|(index, _)| own.key(index)).collect();
+        plan.changes.remove = gone.filter_map(|(index, _)| own.key(index)).collect();
         plan.needed = self.is_needed(&plan, own);
         plan
     }
@@ -92,7 +92,10 @@ fn differs(record: &MessageRecord, target: &MessageRecord, keeps_guids: bool) ->
 }
 
 /// Keywords that the message has already, as they are spelled here: a mailbox knows one spelling of each.
-fn with_own_spelling(target: &MessageRecord, own: &MessageRecord) -> MessageRecord {
+fn with_own_spelling(target: MessageRecord, own: &MessageRecord) -> MessageRecord {
     let spelled = |name: &crate::model::Keyword| own.keywords.spelling_of(name.as_str()).unwrap_or(name).clone();
-    MessageRecord { keywords: target.keywords.iter().map(spelled).collect(), ..target.clone() }
+    if target.keywords == own.keywords {
+        return target;
+    }
+    MessageRecord { keywords: target.keywords.iter().map(spelled).collect(), ..target }
 }

@@ -81,8 +81,8 @@ pub(super) fn place(sides: [&MergeSide; 2], new: &[Vec<Instance>; 2]) -> Sequenc
 /// No UID is left: whatever a side has stays there and nowhere else.
 fn stay(placed: &mut Vec<Placed>, sides: [&MergeSide; 2], from: [Option<usize>; 2]) {
     for role in Role::BOTH {
-        let message = from[role.index()].and_then(|index| Some((index, sides[role.index()].messages.get(index)?)));
-        if let Some((index, uid)) = message.and_then(|(index, message)| Some((index, message.record.uid?))) {
+        let message = from[role.index()].and_then(|index| Some((index, sides[role.index()].messages.uid_at(index)?)));
+        if let Some((index, uid)) = message {
             let mut from = [None; 2];
             from[role.index()] = Some(index);
             placed.push(Placed { uid, from, withheld: Some(role.other()) });
@@ -92,17 +92,17 @@ fn stay(placed: &mut Vec<Placed>, sides: [&MergeSide; 2], from: [Option<usize>; 
 
 fn merge_lists(sides: [&MergeSide; 2], new: &[Vec<Instance>; 2]) -> Vec<Entry> {
     let mut entries: Vec<Entry> = Vec::with_capacity(new[0].len().saturating_add(new[1].len()));
-    let mut seen: HashMap<SortKey<'_>, Vec<usize>> = HashMap::new();
+    let mut seen: HashMap<SortKey, Vec<usize>> = HashMap::new();
     let (mut masters, mut slaves) = (new[0].iter().peekable(), new[1].iter().peekable());
     loop {
         let heads = [masters.peek().copied(), slaves.peek().copied()];
         let messages = [message_of(sides[0], heads[0]), message_of(sides[1], heads[1])];
-        let take = match messages {
+        let take = match &messages {
             [None, None] => return entries,
             [Some(_), None] => [true, false],
             [None, Some(_)] => [false, true],
             [Some(master), Some(slave)] => {
-                fn key(message: &SideMessage) -> (SortKey<'_>, bool, Option<Uid>) {
+                fn key(message: &SideMessage) -> (SortKey, bool, Option<Uid>) {
                     (message.sort_key(), message.record.uid.is_none(), message.record.uid)
                 }
                 match key(master).cmp(&key(slave)) {
@@ -114,7 +114,8 @@ fn merge_lists(sides: [&MergeSide; 2], new: &[Vec<Instance>; 2]) -> Vec<Entry> {
         };
         let master = masters.next_if(|_| take[0]).copied();
         let slave = slaves.next_if(|_| take[1]).copied();
-        let message = if take[0] { messages[0] } else { messages[1] };
+        let [first, second] = messages;
+        let message = if take[0] { first } else { second };
         let Some(message) = message else { return entries };
         let uid = message.record.uid;
         let usable = match take {
@@ -153,6 +154,6 @@ fn link(entries: &mut [Entry], same: &[usize], entry: &mut Entry) {
     }
 }
 
-fn message_of<'a>(side: &'a MergeSide, instance: Option<&Instance>) -> Option<&'a SideMessage> {
+fn message_of(side: &MergeSide, instance: Option<&Instance>) -> Option<SideMessage> {
     side.messages.get(instance?.index)
 }

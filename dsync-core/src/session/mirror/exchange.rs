@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, HashSet, VecDeque};
 use sha1::{Digest, Sha1};
 
 use crate::merge::MailboxPlan;
-use crate::merge::two_way::{self, MergeSide, MergedMailbox, SideMessage};
+use crate::merge::two_way::{self, MergeSide, MergedMailbox, SideMessage, SideMessages};
 use crate::model::{HistoryRange, MailboxHistory, MailboxName, MessageKey, Role, SyncPoint, Uid};
 use crate::session::receiving::Receiving;
 use crate::session::{MailboxSummary, Message, SessionError};
@@ -70,7 +70,7 @@ impl Comparison {
         let other = MergeSide {
             complete: other.complete,
             status: other.status,
-            messages: Vec::new(),
+            messages: SideMessages::default(),
             expunged: BTreeMap::new(),
             history_complete: false,
             keeps_guids: abilities.other_guids,
@@ -81,7 +81,7 @@ impl Comparison {
 
     /// The next message for the other side.
     pub(super) fn next_message(&mut self, at_most: usize) -> Message {
-        let chunk: Vec<_> = self.own.messages.iter().skip(self.sent).take(at_most).cloned().collect();
+        let chunk: Vec<_> = (self.sent..).take(at_most).map_while(|index| self.own.messages.get(index)).collect();
         if chunk.is_empty() {
             self.end_sent = true;
             let history_complete = self.own.history_complete;
@@ -101,23 +101,16 @@ impl Comparison {
     /// Takes messages that the other side lists.
     pub(super) fn receive(&mut self, messages: Vec<SideMessage>) -> Result<(), SessionError> {
         for message in messages {
-            let last = self.other.messages.last().map(|last| last.record.uid);
-            let ascends = match (last, message.record.uid) {
-                (None | Some(None), None) => true,
-                (Some(None), Some(_)) => false,
-                (None, Some(_)) | (Some(Some(_)), None) => true,
-                (Some(Some(last)), Some(uid)) => last < uid,
-            };
             let status = &self.other.status;
             let below_next = message.record.uid.is_none_or(|uid| uid < status.uid_next);
             let counted = message.record.modseq.is_none() || message.record.modseq <= status.highest_modseq;
             let announced = self.other.messages.len() < usize::try_from(status.message_count).unwrap_or(usize::MAX);
-            if !(ascends && below_next && counted && announced) {
+            let fits = below_next && counted && announced;
+            if !fits || self.other.messages.push(message).is_err() {
                 let text =
                     format!("messages of mailbox {} that contradict its counters or each other", self.open.name);
                 return Err(SessionError::InvalidData(text));
             }
-            self.other.messages.push(message);
         }
         Ok(())
     }
@@ -178,7 +171,7 @@ fn own_side(
 ) -> Result<MergeSide, StoreError> {
     let by_content = !abilities.both_keep_guids();
     let count = open.mailbox.messages().len();
-    let mut messages = Vec::with_capacity(count);
+    let mut messages = SideMessages::with_capacity(count);
     for index in 0..count {
         let list = open.mailbox.messages();
         let (Some(key), Some(record)) = (list.key_of(index), list.at(index)) else { continue };
@@ -192,7 +185,8 @@ fn own_side(
         let mut record = record;
         // A damaged index may say more, and is not to be believed.
         record.modseq = record.modseq.min(open.summary.status.highest_modseq.or(record.modseq));
-        messages.push(SideMessage { record, history, content });
+        // They come from a list, so they are in order.
+        let _ = messages.push(SideMessage { record, history, content });
     }
     Ok(MergeSide {
         status: open.summary.status.clone(),

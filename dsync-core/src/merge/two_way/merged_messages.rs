@@ -1,0 +1,49 @@
+//! All messages of a merged mailbox.
+
+use crate::model::{MessageList, MessageRecord, Role};
+
+/// A message of the merged mailbox.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct MergedMessage {
+    /// What it is. It has a UID and a modseq.
+    pub record: MessageRecord,
+    /// Its place in the list of each side that has it, master first.
+    pub(super) from: [Option<usize>; 2],
+    /// A side that cannot be given the message now, because it has no UIDs left or could not be read.
+    pub(super) withheld: Option<Role>,
+}
+
+/// The messages by ascending UID, and behind them those that are withheld from a side: they may share a UID.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct MergedMessages {
+    records: MessageList,
+    /// See [`MergedMessage::from`]; there are less than 2^32 messages in a mailbox.
+    from: Vec<[Option<u32>; 2]>,
+    withheld: Vec<MergedMessage>,
+}
+
+impl MergedMessages {
+    pub(super) fn with_capacity(messages: usize) -> Self {
+        let (records, from) = (MessageList::with_capacity(messages), Vec::with_capacity(messages));
+        Self { records, from, withheld: Vec::new() }
+    }
+
+    /// Adds a message. UIDs of those that are not withheld ascend.
+    pub(super) fn push(&mut self, message: MergedMessage) {
+        if message.withheld.is_none() && self.records.push(&message.record).is_ok() {
+            self.from.push(message.from.map(|index| index.and_then(|index| u32::try_from(index).ok())));
+        } else {
+            self.withheld.push(message);
+        }
+    }
+
+    /// All of them.
+    pub fn iter(&self) -> impl Iterator<Item = MergedMessage> {
+        let all = self.records.records().zip(&self.from).map(|(record, from)| MergedMessage {
+            record,
+            from: from.map(|index| index.and_then(|index| usize::try_from(index).ok())),
+            withheld: None,
+        });
+        all.chain(self.withheld.iter().cloned())
+    }
+}
