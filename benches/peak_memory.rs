@@ -2,7 +2,9 @@
 //!
 //!     cargo run --release -p dsync-benches --bin peak_memory -- [MESSAGES] [DIRECTORY]
 //!
-//! Every step is a process of its own, so that its peak is its own.
+//! Every step is a process of its own, so that its peak is its own. Both sides of a run are in one process. Memory that
+//! the allocator has not given back to the system counts, so with fewer messages the figures are a little higher. An open
+//! mailbox keeps 56 bytes of each message, a Maildir 10 more and the name of the file.
 #![allow(clippy::print_stdout, reason = "the figures are what was asked for")]
 
 use std::error::Error;
