@@ -18,10 +18,6 @@ pub struct Settings {
 impl Default for Settings {
     /// As a server has them that is told nothing: 10 MiB, all attachments in the messages, `_`.
     fn default() -> Self {
-        Self {
-            rotate_size: 10 << 20,
-            attachments: None,
-            alternative_character: AlternativeCharacter::default(),
-        }
+        Self { rotate_size: 10 << 20, attachments: None, alternative_character: AlternativeCharacter::default() }
     }
 }

@@ -60,8 +60,7 @@ impl Mailbox for NamedMailbox {
     fn commit(&mut self, changes: MailboxChanges) -> Result<(), StoreError> {
         let new = changes.identity.guid.filter(|guid| self.inner.status().identity.guid != Some(*guid));
         if let Some(guid) = new {
-            let entry =
-                Entry { guid: Some(guid), stored: self.stored.clone(), original: self.original.clone() };
+            let entry = Entry { guid: Some(guid), stored: self.stored.clone(), original: self.original.clone() };
             self.file.update(|mut entries| {
                 if !entries.contains(&entry) {
                     entries.push(entry);

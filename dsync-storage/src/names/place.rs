@@ -91,13 +91,7 @@ impl Mapping {
         kept
     }
 
-    fn readable(
-        &self,
-        original: &MailboxName,
-        levels: &[String],
-        kept: usize,
-        attempt: u32,
-    ) -> Option<MailboxName> {
+    fn readable(&self, original: &MailboxName, levels: &[String], kept: usize, attempt: u32) -> Option<MailboxName> {
         let character = self.alternative.get();
         let (above, rest) = levels.split_at_checked(kept)?;
         let joined = rest.join(&character.to_string());
@@ -116,13 +110,7 @@ impl Mapping {
     }
 
     /// Whether the original name can be stored as `candidate`.
-    fn admits(
-        &self,
-        ground: &Ground<'_>,
-        candidate: &MailboxName,
-        original: &MailboxName,
-        purpose: Purpose,
-    ) -> bool {
+    fn admits(&self, ground: &Ground<'_>, candidate: &MailboxName, original: &MailboxName, purpose: Purpose) -> bool {
         let is_own = candidate == original;
         let owner = ground.owners.get(candidate);
         let below_inbox = |name: &MailboxName| name.parts().first().is_some_and(|first| first == "INBOX");
@@ -150,8 +138,8 @@ impl Mapping {
         }
         let becomes_file = matches!(purpose, Purpose::Mailbox | Purpose::Renaming);
         let is_below_file = ancestors(candidate).any(|above| ground.is_or_becomes_mailbox(&above));
-        let is_above_others = ground.holds_below(candidate)
-            || !is_own && below(ground.expected, candidate).next().is_some();
+        let is_above_others =
+            ground.holds_below(candidate) || !is_own && below(ground.expected, candidate).next().is_some();
         !is_below_file && !(becomes_file && is_above_others)
     }
 }

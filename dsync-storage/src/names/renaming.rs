@@ -55,7 +55,8 @@ pub(super) fn plan(
     let decided = decide(mapping, &mut site, expected, &moved, &relative);
     let steps = find_steps(view, root.as_ref().map(|root| (root, &target)), &decided);
     // A mailbox that nobody knows by a GUID cannot be remembered.
-    let known = moved.iter().zip(&decided).filter(|(moved, _)| !moved.node.is_mailbox() || moved.node.guid().is_some());
+    let known =
+        moved.iter().zip(&decided).filter(|(moved, _)| !moved.node.is_mailbox() || moved.node.guid().is_some());
     let entries = known.map(|(moved, (_, place))| Entry {
         guid: moved.node.guid(),
         stored: place.clone(),
@@ -293,10 +294,13 @@ mod tests {
 
     #[test]
     fn what_lies_elsewhere_follows() {
-        assert_steps(mbox(), &[("Work", "Work"), ("Work_Reports", "Work/Reports")], "Work", "Job", &[
-            ("Work", "Job"),
-            ("Work_Reports", "Job_Reports"),
-        ]);
+        assert_steps(
+            mbox(),
+            &[("Work", "Work"), ("Work_Reports", "Work/Reports")],
+            "Work",
+            "Job",
+            &[("Work", "Job"), ("Work_Reports", "Job_Reports")],
+        );
         assert_steps(mbox(), &[("A", ""), ("A/b", "A/b"), ("A_", "A")], "A", "B", &[("A_", "B"), ("A/b", "B_b")]);
     }
 

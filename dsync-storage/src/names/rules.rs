@@ -224,9 +224,13 @@ mod tests {
         ] {
             assert_becomes(&rules(Layout::MaildirPlusPlus), name, expected);
         }
-        for (name, expected) in
-            [("cur", "_cur"), ("a/cur", "a/_cur"), ("q/..", "q/_.."), ("~", "_~"), ("dovecot.index", "_dovecot.index")]
-        {
+        for (name, expected) in [
+            ("cur", "_cur"),
+            ("a/cur", "a/_cur"),
+            ("q/..", "q/_.."),
+            ("~", "_~"),
+            ("dovecot.index", "_dovecot.index"),
+        ] {
             assert_becomes(&rules(Layout::Fs), name, expected);
         }
         for (name, expected) in [

@@ -134,15 +134,16 @@ impl NamedStore {
 
     /// The stored name of a mailbox or level that may be there.
     fn stored_name(&mut self, name: &MailboxName) -> Result<MailboxName, StoreError> {
-        if !self.is_mapping()? {
-            return Ok(name.clone());
+        if self.is_mapping()? {
+            let view = self.view()?;
+            if let Some(place) = view.place_of(name) {
+                return Ok(place.clone());
+            }
+            if view.owners.get(name).is_some_and(|owner| owner != name) {
+                return Err(self.not_found(name));
+            }
         }
-        let view = self.view()?;
-        match view.place_of(name) {
-            Some(place) => Ok(place.clone()),
-            None if view.owners.get(name).is_some_and(|owner| owner != name) => Err(self.not_found(name)),
-            None => Ok(name.clone()),
-        }
+        if self.mapping.rules.holds(name) { Ok(name.clone()) } else { Err(self.not_found(name)) }
     }
 
     fn not_found(&self, name: &MailboxName) -> StoreError {

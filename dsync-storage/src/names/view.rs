@@ -133,7 +133,8 @@ impl View {
                 }
             }
         }
-        for (name, node) in self.stored.iter().filter(|(name, node)| node.subscribed && !self.owners.contains_key(name))
+        for (name, node) in
+            self.stored.iter().filter(|(name, node)| node.subscribed && !self.owners.contains_key(name))
         {
             show(&mut self.shown, name, MailboxNode { kind: NodeKind::Absent, subscribed: node.subscribed });
         }
@@ -271,24 +272,22 @@ mod tests {
     #[test]
     fn two_names_never_become_one() {
         let entries = [entry(1, "x", "y"), entry(2, "z", "y"), entry(3, "y", "w")];
-        assert_shown(&[("x", 1), ("y", 9), ("y_", 8), ("z", 2)], &entries, &[
-            ("y", 1),
-            ("y__", 9),
-            ("y_", 8),
-            ("z", 2),
-        ]);
+        assert_shown(
+            &[("x", 1), ("y", 9), ("y_", 8), ("z", 2)],
+            &entries,
+            &[("y", 1), ("y__", 9), ("y_", 8), ("z", 2)],
+        );
     }
 
     #[test]
     fn levels_follow_what_is_below_them() {
         let entries = [entry(1, "x_y/z", "x.y/z")];
         assert_shown(&[("x_y", 0), ("x_y/z", 1)], &entries, &[("x.y", 0), ("x.y/z", 1)]);
-        assert_shown(&[("x_y", 0), ("x_y/z", 1), ("x_y/k", 2)], &entries, &[
-            ("x.y", 0),
-            ("x.y/z", 1),
-            ("x_y", 0),
-            ("x_y/k", 2),
-        ]);
+        assert_shown(
+            &[("x_y", 0), ("x_y/z", 1), ("x_y/k", 2)],
+            &entries,
+            &[("x.y", 0), ("x.y/z", 1), ("x_y", 0), ("x_y/k", 2)],
+        );
         let joined = [entry(2, "W_R_20", "W/R/20")];
         assert_shown(&[("W", 1), ("W_R_20", 2)], &joined, &[("W", 1), ("W/R", 0), ("W/R/20", 2)]);
     }
