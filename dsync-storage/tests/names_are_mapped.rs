@@ -100,7 +100,9 @@ impl MailStore for Strict {
         self.inner.new_identity()
     }
     fn open(&mut self, name: &MailboxName) -> Result<Box<dyn Mailbox>, StoreError> {
-        self.check(name, false)?;
+        assert!(self.rules.holds(name), "{name} cannot be there");
+        let error = |error: StoreError| StoreError::new(ErrorKind::Io, format!("{name}: {error}"));
+        self.check(name, false).map_err(error)?;
         self.inner.open(name)
     }
     fn create(&mut self, name: &MailboxName, identity: MailboxIdentity) -> Result<Box<dyn Mailbox>, StoreError> {
@@ -273,6 +275,74 @@ fn a_mailbox_with_children_goes_into_an_mbox_and_comes_back() {
     let mut back = MemoryStore::with_seed(3);
     run_backup(&mut place.open(), &mut back);
     assert_eq!(mailboxes(&mut back), mailboxes(&mut from));
+}
+
+#[test]
+fn a_backup_needs_no_record_of_names() {
+    for rules in all_rules() {
+        let place = Place::new(rules.clone());
+        let mut from = source(&["a.b", "a_b", "dbox-Mails/x", "Work", "Work/Reports", "cur", "A/b.lock"]);
+        run_backup(&mut from, &mut place.open());
+        let stored = guids(&place.inner.clone().tree().unwrap());
+        std::fs::remove_file(place.directory.path().join("dovecot.dsync-names")).unwrap();
+        let report = backup(&mut from, &mut place.open(), &SyncOptions::default(), &mut Unobserved).unwrap();
+        assert_eq!((report.problems.as_slice(), report.counts.messages_saved), (&[][..], 0), "{rules:?}");
+        assert_eq!(guids(&place.inner.clone().tree().unwrap()), stored, "{rules:?}");
+        assert_eq!(place.shown(), mailboxes(&mut from), "{rules:?}");
+    }
+}
+
+#[test]
+fn a_hostile_record_loses_nothing() {
+    let place = Place::new(listed(Layout::MaildirPlusPlus));
+    let mut from = source(&["a.b", "c", "d"]);
+    run_backup(&mut from, &mut place.open());
+    let guid = |text: &str| guids(&from.clone().tree().unwrap())[&name(text)].unwrap();
+    for lines in [
+        format!("{0}\tc\tINBOX/x\n{1}\td\tINBOX/x\n", guid("c"), guid("d")),
+        format!("{0}\tc\td\n{1}\td\tc\n", guid("c"), guid("d")),
+        format!("{0}\tc\td\n{0}\td\tc\n{0}\ta_b\tc\n", guid("c")),
+        "\u{0}\u{1}\tc\n-\tc\td\n-\ta_b\ta.b\n".to_owned(),
+    ] {
+        std::fs::write(place.directory.path().join("dovecot.dsync-names"), &lines).unwrap();
+        assert_eq!(place.shown().len(), 4, "{lines:?}");
+        run_backup(&mut from, &mut place.open());
+        assert_eq!(place.shown(), mailboxes(&mut from), "{lines:?}");
+    }
+}
+
+#[test]
+fn a_store_that_is_only_read_shows_original_names_and_stays_as_it_is() {
+    let directory = tempfile::tempdir().unwrap();
+    let location = Location::parse(&format!("maildir:{}", directory.path().display()), None).unwrap();
+    run_backup(&mut source(&["a.b"]), &mut *dsync_storage::open(&location, &Settings::default()).unwrap());
+    let files = || {
+        std::fs::read_dir(directory.path()).unwrap().map(|entry| entry.unwrap().file_name()).collect::<BTreeSet<_>>()
+    };
+    let before = files();
+    let mut store = dsync_storage::open_read_only(&location, &Settings::default()).unwrap();
+    assert_eq!(mailboxes(&mut *store), ["INBOX", "a.b"]);
+    store.open(&name("a.b")).unwrap();
+    assert_eq!(store.open(&name("a_b")).err().map(|error| error.kind()), Some(ErrorKind::NotFound));
+    let refused = store.create(&name("x.y"), MailboxIdentity::UNDECIDED).err().map(|error| error.kind());
+    assert_eq!(refused, Some(ErrorKind::ReadOnly));
+    let refused = store.rename(&name("a.b"), &name("x.y")).err().map(|error| error.kind());
+    assert_eq!(refused, Some(ErrorKind::ReadOnly));
+    assert_eq!(files(), before);
+}
+
+#[test]
+fn a_mapped_mailbox_that_becomes_another_one_keeps_its_name() {
+    let place = Place::new(mbox());
+    run_backup(&mut source(&["Work", "Work/Reports"]), &mut place.open());
+    let mut store = place.open();
+    let identity = MailboxIdentity::new(MailboxGuid::new([9; 16]).unwrap(), UidValidity::new(9).unwrap());
+    let mut mailbox = store.open(&name("Work/Reports")).unwrap();
+    let status = mailbox.status().clone();
+    let (uid_next, highest_modseq) = (status.uid_next, status.highest_modseq.unwrap());
+    mailbox.commit(MailboxChanges { identity, uid_next, highest_modseq, ..nothing() }).unwrap();
+    store.open(&name("Work/Reports")).unwrap();
+    assert_eq!(place.shown(), ["INBOX", "Work", "Work/Reports"]);
 }
 
 #[test]

@@ -65,7 +65,7 @@ impl Entry {
     }
 
     /// Whether both are about the same thing at the same place.
-    fn is_about(&self, other: &Self) -> bool {
+    pub(super) fn is_about(&self, other: &Self) -> bool {
         self.guid == other.guid && self.stored == other.stored
     }
 }

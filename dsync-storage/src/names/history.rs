@@ -6,10 +6,7 @@ use dsync_core::model::{MailboxName, NameHash, TreeChange, TreeEvent, TreeHistor
 
 /// `history` with the hashes of stored names replaced by those of the original ones that they stand for, or stood for:
 /// `names` are pairs of both. An event of a name that stands for several becomes several.
-pub(super) fn translated<'a>(
-    history: TreeHistory,
-    names: impl IntoIterator<Item = (&'a MailboxName, &'a MailboxName)>,
-) -> TreeHistory {
+pub(super) fn translated(history: TreeHistory, names: &[(MailboxName, MailboxName)]) -> TreeHistory {
     let mut hashes: BTreeMap<NameHash, Vec<NameHash>> = BTreeMap::new();
     for (stored, original) in names {
         for separator in &history.separators {
@@ -53,7 +50,7 @@ mod tests {
         let (stored, original, other) = (name("a_b/c"), name("a.b/c"), name("other"));
         let event = |hash| TreeEvent { change: TreeChange::Renamed(hash), time: Timestamp(7) };
         let events = ["a_b.c", "a_b/c", "other"].map(|text| event(NameHash::of(text))).to_vec();
-        let history = translated(TreeHistory { separators: vec!['.', '/'], events }, [(&stored, &original)]);
+        let history = translated(TreeHistory { separators: vec!['.', '/'], events }, &[(stored, original)]);
         assert_eq!(history.events, ["a.b.c", "a.b/c", "other"].map(|text| event(NameHash::of(text))));
         assert!(history.hashes(&other).any(|hash| event(hash) == history.events[2]));
     }

@@ -10,7 +10,7 @@ use dsync_core::store::{Capabilities, ErrorKind, MailStore, Mailbox, ReplacedNam
 use super::entries::{self, Entry};
 use super::file::NamesFile;
 use super::mailbox::NamedMailbox;
-use super::place::{Mapping, Purpose};
+use super::place::{self, Mapping, Purpose};
 use super::view::{self, View};
 use super::{AlternativeCharacter, NameRules, history, renaming};
 
@@ -21,6 +21,9 @@ pub struct NamedStore {
     file: NamesFile,
     /// What the file says, as far as it has been read.
     entries: Option<Vec<Entry>>,
+    /// Mailboxes whose own names are the original ones of others, with the names that they were last shown under: these
+    /// stay while the tree is being changed.
+    displaced: Vec<Entry>,
     /// What is there, once that matters.
     view: Option<View>,
     /// Names that are about to come and can be held, and whether each is that of a mailbox.
@@ -44,6 +47,7 @@ impl NamedStore {
             mapping: Mapping { rules, alternative },
             file,
             entries: None,
+            displaced: Vec::new(),
             view: None,
             expected: BTreeMap::new(),
             news: Vec::new(),
@@ -54,12 +58,12 @@ impl NamedStore {
         if self.entries.is_none() {
             self.entries = Some(self.file.read()?);
         }
-        Ok(self.entries.as_deref().unwrap_or_default())
+        Ok(entries_of(&self.entries))
     }
 
     /// Whether any name is mapped.
     fn is_mapping(&mut self) -> Result<bool, StoreError> {
-        Ok(!self.entries()?.is_empty())
+        Ok(!self.entries()?.is_empty() || !self.displaced.is_empty())
     }
 
     /// Whether a name is stored as it is, for sure.
@@ -81,7 +85,11 @@ impl NamedStore {
     fn view_of(&mut self, stored: MailboxTree) -> Result<View, StoreError> {
         let directories = self.inner.capabilities().directories;
         let alternative = self.mapping.alternative;
-        Ok(View::new(stored, self.entries()?, directories, alternative))
+        let displaced = std::mem::take(&mut self.displaced);
+        let entries = [&displaced, self.entries()?].concat();
+        let view = View::new(stored, &entries, directories, alternative);
+        self.displaced = view.mapped_mailboxes().filter(|shown| !entries_of(&self.entries).contains(shown)).collect();
+        Ok(view)
     }
 
     /// Takes over what was changed in the stored tree.
@@ -96,7 +104,7 @@ impl NamedStore {
     /// Where to put an original name, and whether that is another one.
     fn place(&mut self, original: &MailboxName, purpose: Purpose) -> Result<MailboxName, StoreError> {
         self.view()?;
-        let known = self.entries.as_deref().unwrap_or_default();
+        let known = entries_of(&self.entries);
         let former = known.iter().rev().find(|entry| entry.original == *original).map(|entry| &entry.stored);
         let Some(view) = &self.view else { return Ok(original.clone()) };
         Ok(self.mapping.place(&view.ground(&self.expected), original, purpose, former))
@@ -112,6 +120,7 @@ impl NamedStore {
                 self.news.push(ReplacedName { original, stored });
             }
         }
+        self.displaced.retain(|displaced| !new.iter().any(|new| new.is_about(displaced)));
         if !entries::is_news(&known, new) {
             return Ok(());
         }
@@ -134,12 +143,17 @@ impl NamedStore {
 
     /// The stored name of a mailbox or level that may be there.
     fn stored_name(&mut self, name: &MailboxName) -> Result<MailboxName, StoreError> {
-        if self.is_mapping()? {
+        if self.is_mapping()? || !self.mapping.rules.mailboxes_have_children() {
+            let has_children = self.mapping.rules.mailboxes_have_children();
             let view = self.view()?;
             if let Some(place) = view.place_of(name) {
                 return Ok(place.clone());
             }
-            if view.owners.get(name).is_some_and(|owner| owner != name) {
+            let is_others = view.owners.get(name).is_some_and(|owner| owner != name);
+            let is_file = |above: MailboxName| {
+                !above.is_inbox() && view.stored.get(&above).is_some_and(MailboxNode::is_mailbox)
+            };
+            if is_others || !has_children && place::ancestors(name).any(is_file) {
                 return Err(self.not_found(name));
             }
         }
@@ -176,13 +190,22 @@ impl NamedStore {
     /// Forgets a mailbox that has just been deleted.
     fn forget(&mut self, stored: &MailboxName) -> Result<(), StoreError> {
         self.change_view(|tree| {
-            let has_below = super::place::below(tree, stored).any(|(_, node)| node.kind != NodeKind::Absent);
+            let has_below = holds_below(tree, stored);
             if let Some(node) = tree.get_mut(stored) {
                 node.kind = if has_below { NodeKind::Directory } else { NodeKind::Absent };
             }
             subscribe(tree, stored, tree.get(stored).is_some_and(|node| node.subscribed));
         })
     }
+}
+
+fn entries_of(entries: &Option<Vec<Entry>>) -> &[Entry] {
+    entries.as_deref().unwrap_or_default()
+}
+
+/// Whether anything but a subscription is below a name.
+fn holds_below(tree: &MailboxTree, name: &MailboxName) -> bool {
+    place::below(tree, name).any(|(_, node)| node.kind != NodeKind::Absent)
 }
 
 /// Notes in a tree whether a name is subscribed to.
@@ -192,6 +215,25 @@ fn subscribe(tree: &mut MailboxTree, name: &MailboxName, subscribed: bool) {
     node.subscribed = subscribed;
     if node.kind == NodeKind::Absent && !subscribed {
         tree.remove(name);
+    }
+}
+
+/// Moves what is at a name and below it; subscriptions stay.
+fn move_nodes(tree: &mut MailboxTree, from: &MailboxName, to: &MailboxName) {
+    let moved: Vec<_> = tree
+        .iter()
+        .filter(|(_, node)| node.kind != NodeKind::Absent)
+        .filter_map(|(name, node)| Some((name.clone(), name.moved(from, to)?, node.kind.clone())))
+        .collect();
+    for (name, _, _) in &moved {
+        if let Some(node) = tree.get_mut(name) {
+            node.kind = NodeKind::Absent;
+        }
+        subscribe(tree, name, tree.get(name).is_some_and(|node| node.subscribed));
+    }
+    for (_, name, kind) in moved {
+        let absent = MailboxNode { kind: NodeKind::Absent, subscribed: false };
+        tree.entry(name).or_insert(absent).kind = kind;
     }
 }
 
@@ -220,9 +262,10 @@ impl MailStore for NamedStore {
 
     fn tree(&mut self) -> Result<MailboxTree, StoreError> {
         self.entries = Some(self.file.read()?);
+        self.displaced.clear();
         self.view = None;
         let stored = self.inner.tree()?;
-        if !self.is_mapping()? {
+        if !self.is_mapping()? && self.mapping.rules.mailboxes_have_children() {
             return Ok(stored);
         }
         let view = self.view_of(stored)?;
@@ -234,10 +277,10 @@ impl MailStore for NamedStore {
         if !self.is_mapping()? {
             return Ok(history);
         }
-        let view = self.view()?.clone();
-        let now = view.owners.iter().filter(|(stored, original)| stored != original);
-        let before = self.entries()?.iter().map(|entry| (&entry.stored, &entry.original));
-        Ok(history::translated(history, now.chain(before)))
+        self.view()?;
+        let entries = entries_of(&self.entries);
+        let pairs = self.view.as_ref().map(|view| view.names(entries)).unwrap_or_default();
+        Ok(history::translated(history, &pairs))
     }
 
     fn note_deleted(&mut self, guid: MailboxGuid) -> Result<(), StoreError> {
@@ -326,9 +369,15 @@ impl MailStore for NamedStore {
             return Err(self.not_found(from));
         }
         self.remember(&renaming.moved)?;
-        // Whatever comes of it, it has to be looked at again.
-        self.view = None;
-        renaming.steps.iter().try_for_each(|(from, to)| self.inner.rename(from, to))
+        if let Err(error) = renaming.steps.iter().try_for_each(|(from, to)| self.inner.rename(from, to)) {
+            self.view = None;
+            return Err(error);
+        }
+        self.change_view(|tree| {
+            for (from, to) in &renaming.steps {
+                move_nodes(tree, from, to);
+            }
+        })
     }
 
     fn create_directory(&mut self, name: &MailboxName) -> Result<(), StoreError> {
@@ -358,14 +407,15 @@ impl MailStore for NamedStore {
             return Err(StoreError::new(ErrorKind::Impossible, text));
         }
         let Some(stored) = view.place_of(name).cloned() else {
-            let is_others = view.owners.get(name).is_some_and(|owner| owner != name);
+            let is_others =
+                view.owners.get(name).is_some_and(|owner| owner != name) || holds_below(&view.stored, name);
             return if is_others || !self.mapping.rules.holds(name) {
                 Ok(())
             } else {
                 self.inner.delete_directory(name)
             };
         };
-        if super::place::below(&view.stored, &stored).any(|(_, node)| node.kind != NodeKind::Absent) {
+        if holds_below(&view.stored, &stored) {
             // It is there for others, too.
             return self.remember(&[Entry { guid: None, stored: stored.clone(), original: stored }]);
         }

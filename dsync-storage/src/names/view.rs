@@ -100,6 +100,31 @@ impl View {
         subscribed.filter(stands_for).cloned().collect()
     }
 
+    /// Pairs of stored and original names that stand for each other, or did according to `entries`. A stored name that
+    /// stands only for itself is left out.
+    #[must_use]
+    pub fn names(&self, entries: &[Entry]) -> Vec<(MailboxName, MailboxName)> {
+        let owned = self.owners.iter().filter(|(stored, original)| stored != original);
+        let before = entries.iter().map(|entry| (&entry.stored, &entry.original));
+        let mut pairs: Vec<_> =
+            owned.chain(before).map(|(stored, original)| (stored.clone(), original.clone())).collect();
+        for (original, stored) in self.levels.iter().filter(|(original, stored)| original != stored) {
+            pairs.push((stored.clone(), original.clone()));
+            if self.shown.contains_key(stored) {
+                pairs.push((stored.clone(), stored.clone()));
+            }
+        }
+        pairs
+    }
+
+    /// The mailboxes that are shown under another name than they are stored under, as far as they have GUIDs.
+    pub fn mapped_mailboxes(&self) -> impl Iterator<Item = Entry> {
+        self.owners.iter().filter(|(stored, original)| stored != original).filter_map(|(stored, original)| {
+            let guid = self.stored.get(stored)?.guid()?;
+            Some(Entry { guid: Some(guid), stored: stored.clone(), original: original.clone() })
+        })
+    }
+
     /// Notes a mailbox that has just been made.
     pub fn add_mailbox(
         &mut self,
