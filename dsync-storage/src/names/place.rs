@@ -140,7 +140,7 @@ impl Mapping {
         let is_below_file = ancestors(candidate).any(|above| ground.is_or_becomes_mailbox(&above));
         let is_above_others =
             ground.holds_below(candidate) || !is_own && below(ground.expected, candidate).next().is_some();
-        !is_below_file && !(becomes_file && is_above_others)
+        !(is_below_file || becomes_file && is_above_others)
     }
 }
 

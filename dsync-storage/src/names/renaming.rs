@@ -6,10 +6,11 @@
 //! lead there, found by trying them out on a list of what is where.
 #![deny(clippy::indexing_slicing, clippy::unwrap_used)]
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use dsync_core::model::{MailboxName, MailboxNode, MailboxTree, NodeKind};
 
+use super::NameRules;
 use super::entries::Entry;
 use super::place::{Ground, Mapping, Purpose, below};
 use super::view::View;
@@ -53,7 +54,7 @@ pub(super) fn plan(
     let target = site.place(mapping, expected, to, None);
     let relative = |stored: &MailboxName| root.as_ref().and_then(|root| stored.moved(root, &target));
     let decided = decide(mapping, &mut site, expected, &moved, &relative);
-    let steps = find_steps(view, root.as_ref().map(|root| (root, &target)), &decided);
+    let steps = find_steps(&mapping.rules, view, root.as_ref().map(|root| (root, &target)), &decided);
     // A mailbox that nobody knows by a GUID cannot be remembered.
     let known =
         moved.iter().zip(&decided).filter(|(moved, _)| !moved.node.is_mailbox() || moved.node.guid().is_some());
@@ -159,14 +160,18 @@ struct Piece {
     now: MailboxName,
     /// `None` for a level that only follows what is below it.
     wanted: Option<MailboxName>,
+    /// It had to make room.
+    was_aside: bool,
 }
 
-struct Trial {
+struct Trial<'a> {
+    rules: &'a NameRules,
     pieces: Vec<Piece>,
     steps: Vec<(MailboxName, MailboxName)>,
 }
 
 fn find_steps(
+    rules: &NameRules,
     view: &View,
     main: Option<(&MailboxName, &MailboxName)>,
     decided: &[(&MailboxName, MailboxName)],
@@ -175,19 +180,19 @@ fn find_steps(
     let there = view.stored.iter().filter(|(_, node)| node.kind != NodeKind::Absent);
     let pieces = there.map(|(stored, _)| {
         let stays = || view.owners.contains_key(stored).then_some(stored);
-        Piece { now: stored.clone(), wanted: decided.get(stored).copied().or_else(stays).cloned() }
+        let wanted = decided.get(stored).copied().or_else(stays).cloned();
+        Piece { now: stored.clone(), wanted, was_aside: false }
     });
-    let mut trial = Trial { pieces: pieces.collect(), steps: Vec::new() };
+    let mut trial = Trial { rules, pieces: pieces.collect(), steps: Vec::new() };
     if let Some((from, to)) = main
         && from != to
         && trial.is_taken(from)
-        && !trial.is_taken(to)
-        && !to.is_below(from)
+        && trial.is_possible(from, to)
     {
         trial.step(from.clone(), to.clone());
     }
     // Each piece moves once to where it belongs, and at most once out of the way of others.
-    for _ in 0..trial.pieces.len().saturating_mul(2) {
+    for _ in 0..trial.pieces.len().saturating_mul(3) {
         if !trial.advance() {
             break;
         }
@@ -195,10 +200,19 @@ fn find_steps(
     trial.steps
 }
 
-impl Trial {
+impl Trial<'_> {
     /// Whether anything is at this name or below it.
     fn is_taken(&self, name: &MailboxName) -> bool {
         self.pieces.iter().any(|piece| piece.now == *name || piece.now.is_below(name))
+    }
+
+    /// Whether the store can do this, with all that moves along.
+    fn is_possible(&self, from: &MailboxName, to: &MailboxName) -> bool {
+        let holds = |piece: &Piece| {
+            let matters = piece.wanted.is_some() && (piece.now == *from || piece.now.is_below(from));
+            !matters || piece.now.moved(from, to).is_some_and(|moved| self.rules.holds(&moved))
+        };
+        !to.is_below(from) && !self.is_taken(to) && self.pieces.iter().all(holds)
     }
 
     fn step(&mut self, from: MailboxName, to: MailboxName) {
@@ -210,28 +224,36 @@ impl Trial {
         self.steps.push((from, to));
     }
 
-    /// Moves one piece. Whether one was not where it belongs.
+    /// Moves one piece. Whether one could be.
     fn advance(&mut self) -> bool {
-        let astray: Vec<_> = self
+        let mut astray: Vec<_> = self
             .pieces
             .iter()
-            .filter_map(|piece| piece.wanted.as_ref().map(|wanted| (wanted.clone(), piece.now.clone())))
-            .filter(|(wanted, now)| wanted != now)
-            .collect::<BTreeSet<_>>()
-            .into_iter()
+            .filter_map(|piece| piece.wanted.as_ref().map(|wanted| (piece.was_aside, wanted, &piece.now)))
+            .filter(|(_, wanted, now)| wanted != now)
             .collect();
-        let next = astray.iter().find(|(wanted, now)| !self.is_taken(wanted) && !wanted.is_below(now));
-        if let Some((wanted, now)) = next.cloned() {
+        // What made room would be in the way again, so it comes last.
+        astray.sort();
+        // Parents first: a place is taken if something is below it.
+        let waits = |wanted: &MailboxName| astray.iter().any(|(_, above, _)| wanted.is_below(above));
+        let next = astray.iter().find(|(_, wanted, now)| !waits(wanted) && self.is_possible(now, wanted));
+        if let Some((_, wanted, now)) = next {
+            let (now, wanted) = ((*now).clone(), (*wanted).clone());
             self.step(now, wanted);
             return true;
         }
-        let Some((_, now)) = astray.into_iter().next() else { return false };
-        let top = now.parts().first().cloned().unwrap_or_default();
-        let names = (1u32..).filter_map(|number| MailboxName::new([format!("{top}-temp-{number}")]));
-        let aside = names.into_iter().find(|name| !self.is_taken(name));
-        if let Some(aside) = aside {
-            self.step(now, aside);
+        let mut names = (1u32..).filter_map(|number| MailboxName::new([format!("dsync-temp-{number}")]));
+        let Some(aside) = names.find(|name| !self.is_taken(name)) else { return false };
+        // Children first: what is below moves along, and that may be what cannot be done.
+        let moves_along =
+            |piece: &&Piece| astray.iter().any(|(_, _, now)| piece.now == **now || piece.now.is_below(now));
+        let known = self.pieces.iter().filter(|piece| piece.wanted.is_some() && !piece.was_aside);
+        let in_the_way = known.filter(moves_along).filter(|piece| self.is_possible(&piece.now, &aside));
+        let Some(now) = in_the_way.map(|piece| piece.now.clone()).max() else { return false };
+        for piece in self.pieces.iter_mut().filter(|piece| piece.now == now) {
+            piece.was_aside = true;
         }
+        self.step(now, aside);
         true
     }
 }
@@ -242,7 +264,7 @@ mod tests {
 
     use super::*;
     use crate::list::layout::{Layout, Naming};
-    use crate::names::{AlternativeCharacter, NameRules};
+    use crate::names::AlternativeCharacter;
 
     fn name(text: &str) -> MailboxName {
         MailboxName::parse(text, '/').unwrap()
@@ -302,6 +324,31 @@ mod tests {
             &[("Work", "Job"), ("Work_Reports", "Job_Reports")],
         );
         assert_steps(mbox(), &[("A", ""), ("A/b", "A/b"), ("A_", "A")], "A", "B", &[("A_", "B"), ("A/b", "B_b")]);
+    }
+
+    #[test]
+    fn what_would_get_too_long_is_moved_by_itself() {
+        let (long, below) = ("x".repeat(120), "y".repeat(120));
+        let (from, child) = ("a".to_owned(), format!("a/{below}"));
+        let to = format!("{long}/z{}", "z".repeat(20));
+        let nodes = [(from.as_str(), from.as_str()), (&child, &child)];
+        let mapping = Mapping { rules: plus(), alternative: AlternativeCharacter::default() };
+        let renaming = plan(&mapping, &view(&nodes), &BTreeMap::new(), &name("a"), &name(&to)).unwrap();
+        assert_eq!(renaming.steps.len(), 3, "{:?}", renaming.steps);
+        assert!(renaming.steps.iter().all(|(from, to)| plus().holds(from) && plus().holds(to)));
+    }
+
+    #[test]
+    fn what_cannot_move_along_goes_aside_meanwhile() {
+        let long = format!("_/{}", ["b"; 125].join("/"));
+        let to = "x".repeat(100);
+        assert_steps(
+            plus(),
+            &[("_", "_"), (&long, "other")],
+            "_",
+            &to,
+            &[(&long, "dsync-temp-1"), ("_", &to), ("dsync-temp-1", &long)],
+        );
     }
 
     #[test]
