@@ -28,6 +28,8 @@ use proptest::prelude::*;
 struct Strict {
     inner: MemoryStore,
     rules: NameRules,
+    /// How many renamings succeed before the power fails.
+    renamings: usize,
 }
 
 impl Strict {
@@ -118,6 +120,7 @@ impl MailStore for Strict {
     }
     fn rename(&mut self, from: &MailboxName, to: &MailboxName) -> Result<(), StoreError> {
         assert!(self.rules.holds(from), "{from} cannot be there");
+        self.renamings = self.renamings.checked_sub(1).ok_or(StoreError::new(ErrorKind::Io, "no power"))?;
         let is_mailbox = self.inner.tree()?.get(from).is_some_and(MailboxNode::is_mailbox);
         self.check(to, is_mailbox)?;
         self.inner.rename(from, to)
@@ -155,7 +158,11 @@ fn name(text: &str) -> MailboxName {
 }
 
 fn named(inner: &MemoryStore, rules: &NameRules, directory: &Path) -> NamedStore {
-    let strict = Strict { inner: inner.clone(), rules: rules.clone() };
+    named_until(inner, rules, directory, usize::MAX)
+}
+
+fn named_until(inner: &MemoryStore, rules: &NameRules, directory: &Path, renamings: usize) -> NamedStore {
+    let strict = Strict { inner: inner.clone(), rules: rules.clone(), renamings };
     let file = NamesFile::new(directory, directory, false);
     NamedStore::new(Box::new(strict), rules.clone(), AlternativeCharacter::default(), file)
 }
@@ -343,6 +350,24 @@ fn a_mapped_mailbox_that_becomes_another_one_keeps_its_name() {
     mailbox.commit(MailboxChanges { identity, uid_next, highest_modseq, ..nothing() }).unwrap();
     store.open(&name("Work/Reports")).unwrap();
     assert_eq!(place.shown(), ["INBOX", "Work", "Work/Reports"]);
+}
+
+#[test]
+fn an_interrupted_renaming_is_completed() {
+    for rules in all_rules() {
+        for steps in 0..4 {
+            let place = Place::new(rules.clone());
+            let mut from = source(&["Work", "Work/Reports", "Work/a.lock", "Work/b.c/d", "Work_b"]);
+            run_backup(&mut from, &mut place.open());
+            from.rename(&name("Work"), &name("cur.rent/Job")).unwrap();
+            let mut failing = named_until(&place.inner, &rules, place.directory.path(), steps);
+            // It may have needed fewer.
+            let _ = backup(&mut from, &mut failing, &SyncOptions::default(), &mut Unobserved);
+            let report = backup(&mut from, &mut place.open(), &SyncOptions::default(), &mut Unobserved).unwrap();
+            assert_eq!((report.problems.as_slice(), report.counts.messages_saved), (&[][..], 0), "{rules:?} {steps}");
+            assert_eq!(place.shown(), mailboxes(&mut from), "{rules:?} {steps}");
+        }
+    }
 }
 
 #[test]
