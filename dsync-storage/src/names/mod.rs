@@ -10,8 +10,8 @@
 //! * [`place`]: the stored name of an original one, among what is there already (pure).
 //! * [`entries`]: the file that remembers.
 //! * [`view`]: the tree of a store under the original names (pure).
-//! * [`history`]: the same for what happened to the tree (pure).
-//! * [`renaming`]: which steps in the store make up one renaming (pure).
+//! * `history`: the same for what happened to the tree (pure).
+//! * `renaming`: which steps in the store make up one renaming (pure).
 //! * [`NamedStore`]: any store, under the original names.
 //!
 //! # The rules
