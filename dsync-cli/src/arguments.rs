@@ -8,6 +8,7 @@ use std::process::ExitCode;
 use clap::{Args, Parser, Subcommand};
 use dsync_core::model::MailboxSelection;
 use dsync_core::session::SyncOptions;
+use dsync_storage::names::AlternativeCharacter;
 
 use crate::exit;
 use crate::progress::Verbosity;
@@ -34,9 +35,14 @@ Exit status:
 
 #[derive(Debug, Args)]
 struct Common {
-    /// Override a setting; may be given several times. This version knows mail_location, mdbox_rotate_size and mail_attachment_dir.
+    /// Override a setting; may be given several times. This version knows mail_location, mdbox_rotate_size,
+    /// mail_attachment_dir and dsync_alt_char.
     #[arg(short = 'o', value_name = "SETTING=VALUE", global = true, value_parser = parse_setting)]
     settings: Vec<(String, String)>,
+
+    /// What takes the place of characters that the name of a mailbox cannot have in a store; _ if not given
+    #[arg(short = 'C', long = "alt-char", value_name = "CHARACTER", global = true)]
+    alternative: Option<AlternativeCharacter>,
 
     /// Say what is done, mailbox by mailbox, and how much it was at the end
     #[arg(short = 'v', long = "verbose", global = true)]
@@ -116,6 +122,11 @@ impl Arguments {
         given.map(|(_, value)| value.as_str())
     }
 
+    /// What `-C` says.
+    pub(crate) fn alternative_character(&self) -> Option<AlternativeCharacter> {
+        self.common.alternative
+    }
+
     pub(crate) fn verbosity(&self) -> Verbosity {
         match (self.common.debug, self.common.verbose) {
             (true, _) => Verbosity::Debug,
@@ -176,6 +187,17 @@ mod tests {
         let arguments = parse("dsync -o mail_location=a -o mail_location=b backup c").unwrap();
         assert_eq!(arguments.setting("mail_location"), Some("b"));
         assert_eq!(arguments.setting("other"), None);
+    }
+
+    #[test]
+    fn the_alternative_character_is_one_that_names_can_have() {
+        for words in ["dsync -C + backup a", "dsync backup -C+ a", "dsync backup --alt-char=+ a"] {
+            let character = parse(words).unwrap().alternative_character();
+            assert_eq!(character.map(AlternativeCharacter::get), Some('+'), "{words}");
+        }
+        for words in ["dsync -C / backup a", "dsync -C . backup a", "dsync -C ab backup a"] {
+            assert!(parse(words).is_err(), "{words}");
+        }
     }
 
     #[test]

@@ -2,6 +2,7 @@
 
 use dsync_core::model::MailboxName;
 use dsync_core::report::{Event, Observer, Report};
+use dsync_core::store::ReplacedName;
 use dsync_core::tree::TreeAction;
 use dsync_storage::dbox::PurgeReport;
 
@@ -80,6 +81,9 @@ impl Observer for Progress {
         match event {
             Event::Problem(problem) => eprintln!("dsync: Warning: {problem}"),
             Event::TreeAction(action) => self.say(Verbosity::Verbose, || format!("{store}: {}", describe(action))),
+            Event::NameReplaced(ReplacedName { original, stored }) => {
+                self.say(Verbosity::Verbose, || format!("{store}: {original}: is called {stored} there"));
+            }
             Event::MailboxUnchanged(name) if self.unchanged.as_ref() != Some(name) => {
                 self.say(Verbosity::Verbose, || format!("{name}: nothing to do"));
                 self.unchanged = Some(name.clone());

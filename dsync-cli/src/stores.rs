@@ -95,6 +95,13 @@ fn settings(arguments: &Arguments) -> Result<Settings, Failure> {
         })?;
     }
     settings.attachments = given("mail_attachment_dir").map(PathBuf::from);
+    if let Some(text) = given("dsync_alt_char") {
+        settings.alternative_character =
+            text.parse().map_err(|error| Failure::Configuration(format!("dsync_alt_char: {error}")))?;
+    }
+    if let Some(character) = arguments.alternative_character() {
+        settings.alternative_character = character;
+    }
     Ok(settings)
 }
 

@@ -67,7 +67,7 @@ fn what_is_deleted_right_after_the_first_run_is_deleted_on_both_sides() {
 }
 
 #[test]
-fn a_name_that_one_side_cannot_hold_is_named_and_stays_where_it_is() {
+fn a_name_that_one_side_cannot_hold_is_another_one_there() {
     let dovecot = Dovecot::new();
     // In the one layout a dot is a part of a name, in the other it separates levels.
     let (nested, flat) = (dovecot.store_with("nested", ":LAYOUT=fs"), dovecot.store("flat"));
@@ -78,12 +78,12 @@ fn a_name_that_one_side_cannot_hold_is_named_and_stays_where_it_is() {
     imap.logout();
     for text in ["first", "second"] {
         Pair::append(&flat, "INBOX", text);
-        dovecot.mirror(&nested, &flat).assert_done_but(&["v1.0"]);
-        assert!(Pair::holds(&nested, text) && Pair::holds(&nested, "dotted") && !Pair::holds(&flat, "dotted"));
+        dovecot.mirror(&nested, &flat).assert_done();
+        assert!(Pair::holds(&nested, text) && Pair::holds(&nested, "dotted") && Pair::holds(&flat, "dotted"));
     }
     let listed = |store: &Store| {
-        let listed = store.doveadm(&["mailbox", "list", "Work*", "INBOX*", "Entw*", "Empty*"]);
-        listed.lines().map(str::to_owned).collect::<std::collections::BTreeSet<_>>()
+        let listed = store.doveadm(&["mailbox", "list"]);
+        listed.lines().map(|name| name.replace("v1.0", "v1_0")).collect::<std::collections::BTreeSet<_>>()
     };
     assert_eq!(listed(&nested), listed(&flat));
     for store in [&nested, &flat] {

@@ -3,6 +3,7 @@
 use std::fmt;
 
 use crate::model::MailboxName;
+use crate::store::ReplacedName;
 
 /// One thing that could not be done although the run as a whole went on.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -86,6 +87,8 @@ impl Report {
 pub enum Event<'a> {
     /// The tree of the store is about to be changed.
     TreeAction(&'a crate::tree::TreeAction),
+    /// The store cannot hold a name as it is, so others see another one there. Said once, when it comes to be.
+    NameReplaced(&'a ReplacedName),
     /// A mailbox is the same on both sides already.
     MailboxUnchanged(&'a MailboxName),
     /// A mailbox differs, and this is what will be done about it in the store.

@@ -5,9 +5,10 @@ use dsync_core::store::{MailStore, StoreError};
 use crate::dbox::DboxStore;
 use crate::location::{Driver, Location};
 use crate::maildir::MaildirStore;
+use crate::names::{NameRules, NamedStore, NamesFile};
 use crate::settings::Settings;
 
-/// Opens a store to change it. It need not exist yet.
+/// Opens a store to change it. It need not exist yet. It takes mailboxes of any name: see [`names`](crate::names).
 ///
 /// ```
 /// use dsync_storage::location::Location;
@@ -22,10 +23,11 @@ use crate::settings::Settings;
 /// # Errors
 /// As the `open` of the format.
 pub fn open(location: &Location, settings: &Settings) -> Result<Box<dyn MailStore>, StoreError> {
-    Ok(match location.driver {
+    let inner: Box<dyn MailStore> = match location.driver {
         Driver::Maildir => Box::new(MaildirStore::open(location)?),
         Driver::Mdbox | Driver::Sdbox => Box::new(DboxStore::open(location, settings.clone())?),
-    })
+    };
+    Ok(named(inner, location, settings, false))
 }
 
 /// Opens a store to read it. Nothing in it will be changed.
@@ -33,8 +35,18 @@ pub fn open(location: &Location, settings: &Settings) -> Result<Box<dyn MailStor
 /// # Errors
 /// As the `open_read_only` of the format.
 pub fn open_read_only(location: &Location, settings: &Settings) -> Result<Box<dyn MailStore>, StoreError> {
-    Ok(match location.driver {
+    let inner: Box<dyn MailStore> = match location.driver {
         Driver::Maildir => Box::new(MaildirStore::open_read_only(location)?),
         Driver::Mdbox | Driver::Sdbox => Box::new(DboxStore::open_read_only(location, settings.clone())?),
-    })
+    };
+    Ok(named(inner, location, settings, true))
+}
+
+/// The store with names that it cannot hold mapped to others.
+fn named(inner: Box<dyn MailStore>, location: &Location, settings: &Settings, read_only: bool) -> Box<dyn MailStore> {
+    let roots = location.roots();
+    let directory = roots.index.unwrap_or_else(|| roots.mails.clone());
+    let file = NamesFile::new(directory, roots.mails, read_only);
+    let rules = NameRules::of(location.naming());
+    Box::new(NamedStore::new(inner, rules, settings.alternative_character, file))
 }

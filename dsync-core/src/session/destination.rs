@@ -119,6 +119,7 @@ impl<'a> DestinationSession<'a> {
         let location = self.store.location();
         let (source, selection) = (&self.source_tree, &self.options.mailboxes);
         let empty = self.source.as_ref().filter(|greeting| !greeting.holds_mailboxes);
+        self.store.expect(source);
         tree_changes::carry_out(self.store, &mut self.reporter, None, |own| {
             if let Some(empty) = empty.filter(|_| own.values().any(MailboxNode::is_mailbox)) {
                 return Err(SessionError::EmptySource {
@@ -140,7 +141,9 @@ impl<'a> DestinationSession<'a> {
         if self.tries.of(&name) == 0 {
             self.reporter.report.counts.mailboxes += 1;
         }
-        let (mut mailbox, created) = match open_or_create(self.store, &name, status.identity) {
+        let opened = open_or_create(self.store, &name, status.identity);
+        self.reporter.replaced_names(self.store);
+        let (mut mailbox, created) = match opened {
             Ok(opened) => opened,
             // Whatever is wrong with one mailbox, the others can be had.
             Err(error) => {

@@ -2,6 +2,7 @@
 
 use crate::model::MailboxName;
 use crate::report::{Event, Observer, Problem, Report};
+use crate::store::MailStore;
 
 pub(super) struct Reporter<'a> {
     observer: &'a mut dyn Observer,
@@ -17,6 +18,13 @@ impl<'a> Reporter<'a> {
 
     pub(super) fn event(&mut self, event: Event<'_>) {
         self.observer.event(&self.location, event);
+    }
+
+    /// Says which names the store has replaced since this was last asked.
+    pub(super) fn replaced_names(&mut self, store: &mut dyn MailStore) {
+        for name in store.replaced_names() {
+            self.event(Event::NameReplaced(&name));
+        }
     }
 
     /// Something could not be done; said once.

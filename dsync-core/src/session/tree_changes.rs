@@ -63,6 +63,7 @@ fn apply(
         TreeAction::DeleteDirectory(name) => (name, store.delete_directory(name)),
         TreeAction::Subscribe(name, subscribed) => (name, store.set_subscribed(name, *subscribed)),
     };
+    reporter.replaced_names(store);
     match result {
         Ok(()) => {
             let counts = &mut reporter.report.counts;

@@ -40,6 +40,18 @@ pub trait MailStore: Send {
     /// What the store can hold.
     fn capabilities(&self) -> Capabilities;
 
+    /// Says which names the store is about to be asked for, before the first of them. A store that finds other places for
+    /// names that it cannot hold can then keep those free that it can. Nothing need come of it.
+    fn expect(&mut self, wanted: &MailboxTree) {
+        let _ = wanted;
+    }
+
+    /// Names that the store has found another place for since it was last asked: each with the name under which others see
+    /// it there. A store that holds every name as it is, or refuses it, need not implement this.
+    fn replaced_names(&mut self) -> Vec<ReplacedName> {
+        Vec::new()
+    }
+
     /// Lists all mailboxes, directories and subscriptions.
     ///
     /// # Errors
@@ -85,7 +97,7 @@ pub trait MailStore: Send {
     /// invisible to others until its first [`Mailbox::commit`]; if it is dropped before, nothing of it remains.
     ///
     /// # Errors
-    /// [`ErrorKind::Exists`] if the name is taken, [`ErrorKind::InvalidName`] if the store cannot hold it.
+    /// [`ErrorKind::Exists`] if the name is taken, [`ErrorKind::InvalidName`] if the store cannot hold it under any name.
     fn create(&mut self, name: &MailboxName, identity: MailboxIdentity) -> Result<Box<dyn Mailbox>, StoreError>;
 
     /// Deletes a mailbox with all its messages. Mailboxes below it stay, and so does its subscription.
@@ -228,6 +240,15 @@ pub struct Capabilities {
     /// Whether a message keeps the GUID that it was saved with. If not, the GUIDs that its mailboxes show prove
     /// nothing, and messages are recognised by what is in them.
     pub guids: bool,
+}
+
+/// A name that a store cannot hold, and keeps under another one.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ReplacedName {
+    /// The name.
+    pub original: MailboxName,
+    /// What it is called for other programs that use the store.
+    pub stored: MailboxName,
 }
 
 /// Who wants a change.

@@ -16,7 +16,7 @@ use crate::fs::read::{self, Entry, EntryKind};
 use crate::text::lossy;
 
 /// How deep a tree of directories may be before something must be wrong with it.
-const DEEPEST: usize = 100;
+pub(crate) const DEEPEST: usize = 100;
 
 /// What is said about the mailbox in some directories.
 type NodeOf<'a> = &'a dyn Fn(&MailboxPaths) -> NodeKind;

@@ -167,7 +167,11 @@ impl<'a> MirrorSession<'a> {
             };
         let opened = match &place {
             Place::Nowhere => return Ok(None),
-            Place::New => self.store.create(name, identity).map(|mailbox| (mailbox, true)),
+            Place::New => {
+                let created = self.store.create(name, identity).map(|mailbox| (mailbox, true));
+                self.reporter.replaced_names(self.store);
+                created
+            }
             Place::At(name) if self.imports => settle::open_settled(self.store, name).map(|mailbox| (mailbox, false)),
             Place::At(name) => self.store.open(name).map(|mailbox| (mailbox, false)),
         };

@@ -107,6 +107,7 @@ impl MirrorSession<'_> {
     fn change_tree(&mut self) -> Result<(), SessionError> {
         let directories = self.store.capabilities().directories;
         let (merged, selection) = (&self.merged, &self.options.mailboxes);
+        self.store.expect(&merged.tree);
         tree_changes::carry_out(self.store, &mut self.reporter, Some(&self.deletable), |own| {
             Ok(tree::actions(merged, &tree_changes::taking_part(own, &merged.tree, selection), directories))
         })
