@@ -7,6 +7,7 @@
 //! * [`list`]: mailbox names and layouts, subscriptions, change log.
 //! * [`location`]: a location as text, such as `maildir:~/Maildir`.
 //! * [`maildir`]: the Maildir store.
+//! * [`mbox`]: what mbox stores consist of.
 //! * [`settings`]: settings of the server that change how stores are read and written.
 //!
 //! [`open`] and [`open_read_only`] give the store at a location, whatever its format is.
@@ -20,6 +21,7 @@ pub mod index;
 pub mod list;
 pub mod location;
 pub mod maildir;
+pub mod mbox;
 mod open;
 pub mod settings;
 mod text;
