@@ -28,6 +28,7 @@
 pub mod encode;
 pub mod from_line;
 pub mod header;
+mod keyword_table;
 pub mod marks;
 pub mod scan;
 pub mod visible;
