@@ -35,7 +35,8 @@ pub struct FromLine {
 /// before the date are skipped unseen, and a line end among them is no obstacle. The header of the message begins
 /// behind the first LF all the same.
 ///
-/// Without a numeric zone the date is one in the zone of this machine (environment variable `TZ`).
+/// Without a numeric zone the date is one in the zone of this machine (environment variable `TZ`), and 31 February is
+/// 3 March. With one, what is no date makes the line invalid.
 #[must_use]
 pub fn parse(buffer: &[u8]) -> Option<FromLine> {
     let date = skip_sender(buffer.strip_prefix(PREFIX)?)?;
@@ -204,19 +205,25 @@ impl WrittenDate {
     /// The moment. None if Dovecot takes the line for invalid because of it; 0 if it cannot convert the date.
     fn timestamp(&self) -> Option<Timestamp> {
         let first = Date::new(i16::try_from(self.year).ok()?, self.month, 1).ok()?;
+        let days = i64::from(first.days_in_month());
         let first = first.to_zoned_datetime(TimeZone::UTC).ok()?.timestamp().as_second();
         let written = first + (self.day - 1) * 86400 + self.hour * 3600 + self.minute * 60 + self.second;
         match self.zone {
-            Some(zone) => Some(Timestamp(written - zone)),
-            None => Some(Timestamp(local(written).unwrap_or(0))),
+            Some(zone) => {
+                let exists = self.day <= days && self.hour < 24 && self.minute < 60 && self.second <= 60;
+                // There are no leap seconds.
+                let moment = written - i64::from(self.second == 60);
+                (exists && moment != -1).then_some(Timestamp(moment - zone))
+            }
+            None => Some(Timestamp(local(written, &TimeZone::system()).unwrap_or(0))),
         }
     }
 }
 
-/// The moment at which clocks here show what clocks in UTC show at `written`.
-fn local(written: i64) -> Option<i64> {
+/// The moment at which clocks in `zone` show what clocks in UTC show at `written`.
+fn local(written: i64, zone: &TimeZone) -> Option<i64> {
     let written = TimeZone::UTC.to_datetime(Instant::from_second(written).ok()?);
-    let moment = TimeZone::system().to_ambiguous_timestamp(written);
+    let moment = zone.to_ambiguous_timestamp(written);
     moment.compatible().ok().map(Instant::as_second)
 }
 

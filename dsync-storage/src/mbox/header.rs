@@ -70,7 +70,7 @@ pub struct Metadata {
     pub marks: Marks,
     /// The checksum, which servers take for its GUID.
     pub md5: [u8; 16],
-    /// How many bytes of the header clients see, if nothing was changed.
+    /// How many bytes of the header clients see, if nothing was changed. Its last line ends for them in any case.
     pub visible_size: u64,
 }
 
@@ -205,13 +205,6 @@ impl HeaderReader {
         }
     }
 
-    /// The last line end does not belong to the header: it is the separator before the next message.
-    pub fn last_line_does_not_end(&mut self) {
-        if self.place == Place::LineStart && matches!(self.kind, Some(Kind::Digested { .. } | Kind::Visible)) {
-            self.found.visible_size = self.found.visible_size.saturating_sub(1);
-        }
-    }
-
     /// The header is complete.
     #[must_use]
     pub fn finish(mut self) -> Metadata {
@@ -219,7 +212,10 @@ impl HeaderReader {
             self.begin_line_without_colon();
         }
         if std::mem::take(&mut self.held_cr) {
-            self.visible_value(b"\r");
+            self.value_bytes(0, b"\r");
+        }
+        if self.place != Place::LineStart {
+            self.count(1);
         }
         self.end_header();
         self.found.md5 = self.md5.finalize().into();

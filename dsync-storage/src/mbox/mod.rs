@@ -31,5 +31,7 @@ pub mod header;
 mod keyword_table;
 pub mod marks;
 pub mod scan;
+#[cfg(test)]
+mod tests;
 pub mod visible;
 mod window;

@@ -231,9 +231,6 @@ impl<'a> Scanner<'a> {
         let header = self.window.position();
         let mut reader = HeaderReader::new(self.digest, is_first);
         let header_end = self.header(&mut reader)?;
-        if matches!(header_end, HeaderEnd::Message(_)) {
-            reader.last_line_does_not_end();
-        }
         let metadata = reader.finish();
         let (body, end) = match header_end {
             HeaderEnd::Message(end) => (None, end),
@@ -311,14 +308,14 @@ impl<'a> Scanner<'a> {
             if empty_line > 0 {
                 self.window.consume(empty_line);
                 let body = self.window.position();
-                // Dovecot does not see the CR if nothing is before it.
-                let at = if is_first_line { body - 1 } else { line };
                 let end = if self.window.peek(1)?.is_empty() {
                     Some(End { at: line, next: None })
                 } else if self.window.starts_with(from_line::PREFIX)? && self.is_seen(body - 1) {
                     let received = self.valid_from_line()?;
-                    received
-                        .map(|received| End { at, next: Some(FoundFromLine { offset: at, from: body, received }) })
+                    received.map(|received| {
+                        let next = FoundFromLine { offset: line, from: body, received };
+                        End { at: line, next: Some(next) }
+                    })
                 } else {
                     None
                 };

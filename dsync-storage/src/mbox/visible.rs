@@ -234,10 +234,9 @@ impl<R: Read> VisibleHeader<R> {
             out.extend_from_slice(piece);
         }
         self.window.consume(taken);
-        if ends {
-            self.held_line_feed |= !self.hidden;
-        }
+        // A header that was cut off gets a line end from servers, because they add metadata behind it.
         if ends || at_end {
+            self.held_line_feed |= !self.hidden;
             self.place = Place::LineStart;
         }
         Ok(())
