@@ -220,11 +220,12 @@ impl WrittenDate {
     }
 }
 
-/// The moment at which clocks in `zone` show what clocks in UTC show at `written`.
+/// The moment at which clocks in `zone` show what clocks in UTC show at `written`: the later one if there are two, and if
+/// there is none, as if clocks had not been put forward yet. So does the C library of GNU, mostly.
 fn local(written: i64, zone: &TimeZone) -> Option<i64> {
     let written = TimeZone::UTC.to_datetime(Instant::from_second(written).ok()?);
     let moment = zone.to_ambiguous_timestamp(written);
-    moment.compatible().ok().map(Instant::as_second)
+    moment.later().ok().map(Instant::as_second)
 }
 
 /// The From_ line of a message, with its line end. It says the same to every server, wherever that is.
@@ -241,4 +242,81 @@ pub(super) fn utc(moment: Timestamp, form: &str) -> String {
     const LAST: i64 = 253_402_207_200;
     let instant = Instant::from_second(moment.seconds().clamp(FIRST, LAST)).unwrap_or(Instant::UNIX_EPOCH);
     instant.to_zoned_datetime(TimeZone::UTC).strftime(form).to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn received(line: &str) -> Option<i64> {
+        parse(line.as_bytes()).map(|line| line.received.seconds())
+    }
+
+    // How a real Dovecot reads these and many others is in `dsync-cli/tests/mbox_files_are_read_as_dovecot_does.rs`.
+    #[test]
+    fn with_a_zone_the_moment_is_the_same_everywhere() {
+        for (line, wanted) in [
+            ("From a@b Thu Nov  9 22:33:52 2001 +0300\n", Some(1_005_334_432)),
+            ("From a@b Thu Nov  9 22:33:52 2001 +0000\n", Some(1_005_345_232)),
+            ("From a@b Thu, 9 Nov 2001 22:33:52 +0300\n", Some(1_005_334_432)),
+            ("From \"a b\"@c Thu Nov  9 22:33:52 EST 2001 +0300 (MSK)", Some(1_005_334_432)),
+            ("From x ab\n Nov  9 22:33:52 2001 +0000\n", Some(1_005_345_232)),
+            // Minutes of a zone count as seconds.
+            ("From a@b Thu Nov  9 22:33:52 2001 +0330\n", Some(1_005_334_402)),
+            // No leap seconds.
+            ("From a@b Thu Nov  9 22:33:60 2001 +0000\n", Some(1_005_345_239)),
+            ("From a@b Thu Feb 30 22:33:52 2001 +0000\n", None),
+            ("From a@b Thu Nov  9 24:33:52 2001 +0000\n", None),
+            ("From a@b Wed Dec 31 23:59:59 1969 +0000\n", None),
+            ("From - \n", None),
+            ("From a@b\n", None),
+            ("From a@b Thu Nov 9 22:33 2001", None),
+        ] {
+            assert_eq!(received(line), wanted, "{line}");
+        }
+        assert!(received("From a@b Thu Nov 9 22:33 2001\n").is_some());
+        assert!(received("From a@b Thu Nov 99 99:99:99 2001\n").is_some());
+    }
+
+    #[test]
+    fn without_a_zone_it_is_what_clocks_here_show() {
+        let new_york = TimeZone::posix("EST5EDT,M3.2.0,M11.1.0").unwrap();
+        let utc = |text: &str| text.parse::<Instant>().unwrap().as_second();
+        for (written, moment) in [
+            ("2001-11-09T22:33:52Z", "2001-11-10T03:33:52Z"),
+            ("2021-07-01T12:00:00Z", "2021-07-01T16:00:00Z"),
+            // Twice on that day.
+            ("2021-11-07T01:30:00Z", "2021-11-07T06:30:00Z"),
+            // Never on that day.
+            ("2021-03-14T02:30:00Z", "2021-03-14T07:30:00Z"),
+        ] {
+            assert_eq!(local(utc(written), &new_york), Some(utc(moment)), "{written}");
+        }
+        assert_eq!(local(i64::MAX, &new_york), None);
+    }
+
+    #[test]
+    fn what_is_written_is_what_servers_read() {
+        assert_eq!(encode(Timestamp(1_700_000_000)), b"From MAILER-DAEMON  Tue Nov 14 22:13:20 2023 +0000\n");
+        assert_eq!(encode(Timestamp(i64::MIN)), b"From MAILER-DAEMON  Sat Jan 01 00:00:00 0000 +0000\n");
+        assert!(parse(&encode(Timestamp(i64::MAX))).is_some());
+    }
+
+    proptest! {
+        #[test]
+        fn moments_come_out_as_they_went_in(seconds in 0..250_000_000_000i64) {
+            let line = encode(Timestamp(seconds));
+            prop_assert_eq!(parse(&line), Some(FromLine { received: Timestamp(seconds) }));
+        }
+
+        #[test]
+        fn anything_can_be_parsed(pieces in prop::collection::vec(prop::sample::select(vec![
+            "From ", "a", " ", "\"", "\\", "Thu", "Thu ", "Nov ", "???", " 9 ", "9 ", "22:33", ":52", " 2001", " +0330", "\n", "\r", ",",
+        ]), 0..12)) {
+            let text = format!("From {}", pieces.concat());
+            let _ = parse(text.as_bytes());
+        }
+    }
 }
