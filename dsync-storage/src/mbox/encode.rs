@@ -12,6 +12,7 @@
 //! | the body begins with a From_ line | the empty line before it would be a separator | `>From ` |
 //! | a line of the header is a From_ line | it would be a separator | `>From ` |
 //! | a header has the name of a metadata header | it would be taken for one | `X-Original-` and the name |
+//! | the name of a header has a NUL in it | servers cannot change such a header | `X-Original: ` and the line |
 //! | the last line of a header that is all has no line end | the metadata headers come behind it | with a LF behind it |
 //!
 //! A CR before the LF of a header line is not shown to clients. So two or more of them get another one.
@@ -22,7 +23,10 @@ use dsync_core::model::{Flags, Timestamp};
 
 use super::from_line;
 use super::header::{HeaderDigest, HeaderReader};
-use super::marks::{LINE_HEAD, MOST_LEFT_ALONE, Marks, ORIGINAL, line_head, may_be_from_line, may_be_metadata};
+use super::marks::{
+    LINE_HEAD, MOST_LEFT_ALONE, Marks, ORIGINAL, ORIGINAL_LINE, has_nul_in_name, line_head, may_be_from_line,
+    may_be_metadata,
+};
 use super::window::Window;
 
 /// What became of a message.
@@ -88,6 +92,7 @@ struct HeaderEncoder<'a> {
 impl HeaderEncoder<'_> {
     /// Whether there is a body.
     fn encode(&mut self) -> io::Result<bool> {
+        let mut is_first_line = true;
         loop {
             match self.input.peek(2)? {
                 [] => return Ok(false),
@@ -99,11 +104,27 @@ impl HeaderEncoder<'_> {
                     self.input.consume(2);
                     return Ok(true);
                 }
-                [b'>' | b'F', ..] => self.begin_quotable()?,
-                [b'C' | b'c' | b'S' | b's' | b'X' | b'x', ..] => self.begin_named()?,
-                _ => {}
+                [b' ' | b'\t', ..] if !is_first_line => {}
+                _ => self.begin_line()?,
             }
+            is_first_line = false;
             self.line()?;
+        }
+    }
+
+    /// The beginning of a line, as far as it has to be changed.
+    fn begin_line(&mut self) -> io::Result<()> {
+        let times = self.input.take_run(ORIGINAL_LINE)?;
+        if has_nul_in_name(line_head(self.input.peek(LINE_HEAD + 1)?)) {
+            self.marks.original_lines = true;
+            self.added += ORIGINAL_LINE.len() as u64;
+            return self.write_repeated(ORIGINAL_LINE, times + 1);
+        }
+        self.write_repeated(ORIGINAL_LINE, times)?;
+        match self.input.peek(1)? {
+            [b'>' | b'F', ..] if times == 0 => self.begin_quotable(),
+            [b'C' | b'c' | b'S' | b's' | b'X' | b'x', ..] if times == 0 => self.begin_named(),
+            _ => Ok(()),
         }
     }
 

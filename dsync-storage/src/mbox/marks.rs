@@ -1,6 +1,6 @@
 //! What was changed in a message because an mbox cannot keep it as it is.
 //!
-//! Five things cannot stand in an mbox, see [`encode`](super::encode). Each is changed so little as possible, and a letter
+//! Six things cannot stand in an mbox, see [`encode`](super::encode). Each is changed so little as possible, and a letter
 //! in the `Status` header says so:
 //!
 //! | letter | what was changed |
@@ -9,6 +9,7 @@
 //! | `q` | a `>` was put before the body |
 //! | `l` | a LF was added to the last line of a header that is all of the message |
 //! | `x` | header lines with the names of metadata headers got the prefix `X-Original-` |
+//! | `z` | header lines with a NUL in their name got the prefix `X-Original: ` |
 //! | `g` | From_ lines in the header got the prefix `>`; `n + 1` times the letter: but not the first `n` that had one before |
 //!
 //! Servers do not show that header to clients, ignore letters that they do not know, and keep them when they change flags
@@ -18,7 +19,7 @@
 //! Anybody can send a message with such a header, and a delivery agent may leave it as it is. So
 //! [`scan`](super::scan::scan()) believes a letter only where what it says can be true.
 
-use memchr::memchr;
+use memchr::{memchr, memchr2};
 
 use super::from_line;
 use super::header::METADATA_NAMES;
@@ -34,12 +35,17 @@ pub struct Marks {
     pub header_line_feed: bool,
     /// `x`: header lines with names of metadata headers got the prefix [`ORIGINAL`].
     pub original_names: bool,
+    /// `z`: header lines with a NUL in their name got the prefix [`ORIGINAL_LINE`].
+    pub original_lines: bool,
     /// `g`: From_ lines in the header got a `>`, all but the first `header_quotes - 1` that had one before. 0: none did.
     pub header_quotes: u8,
 }
 
 /// What is put before the name of a header that would be taken for metadata.
 pub const ORIGINAL: &[u8] = b"X-Original-";
+
+/// What is put before a header line that has a NUL in its name.
+pub const ORIGINAL_LINE: &[u8] = b"X-Original: ";
 
 /// So many From_ lines with `>` before the first one without are left as they are.
 pub(super) const MOST_LEFT_ALONE: u8 = 15;
@@ -54,6 +60,7 @@ impl Marks {
         body_quote: false,
         header_line_feed: false,
         original_names: false,
+        original_lines: false,
         header_quotes: 0,
     };
 
@@ -70,6 +77,7 @@ impl Marks {
             b'q' => self.body_quote = true,
             b'l' => self.header_line_feed = true,
             b'x' => self.original_names = true,
+            b'z' => self.original_lines = true,
             b'g' => self.header_quotes = self.header_quotes.saturating_add(1),
             _ => {}
         }
@@ -83,6 +91,7 @@ impl Marks {
             (b'q', u8::from(self.body_quote)),
             (b'l', u8::from(self.header_line_feed)),
             (b'x', u8::from(self.original_names)),
+            (b'z', u8::from(self.original_lines)),
             (b'g', self.header_quotes),
         ];
         each.into_iter().flat_map(|(letter, times)| std::iter::repeat_n(letter, usize::from(times))).collect()
@@ -117,6 +126,12 @@ pub(super) fn may_be_from_line(head: &[u8]) -> bool {
     date.len() < 5 || from_line::parse(&[head, &[b'\n'; 32]].concat()).is_some()
 }
 
+/// Whether there is a NUL in the name of a header line that begins with `head`. Dovecot loses what is behind it when it
+/// writes the header, and then cannot write it at all.
+pub(super) fn has_nul_in_name(head: &[u8]) -> bool {
+    memchr2(0, b':', head).is_some_and(|at| head.get(at) == Some(&0))
+}
+
 /// Whether a header line that begins with `head` may be metadata for a server.
 pub(super) fn may_be_metadata(head: &[u8]) -> bool {
     METADATA_NAMES.iter().any(|name| {
@@ -126,10 +141,7 @@ pub(super) fn may_be_metadata(head: &[u8]) -> bool {
         }
         let blanks = rest.iter().take_while(|byte| matches!(byte, b' ' | b'\t')).count();
         match rest.get(blanks) {
-            Some(b':') => true,
-            // For a server the name ends there.
-            Some(0) => blanks == 0,
-            Some(_) => false,
+            Some(byte) => *byte == b':',
             None => blanks > 0 && head.len() == LINE_HEAD,
         }
     })

@@ -12,7 +12,9 @@ use dsync_core::store::FileRange;
 
 use super::from_line;
 use super::header;
-use super::marks::{LINE_HEAD, Marks, ORIGINAL, line_head, may_be_from_line, may_be_metadata};
+use super::marks::{
+    LINE_HEAD, Marks, ORIGINAL, ORIGINAL_LINE, has_nul_in_name, line_head, may_be_from_line, may_be_metadata,
+};
 use super::scan::{ScannedMessage, read_at};
 use super::window::{FileAt, Window};
 
@@ -204,6 +206,11 @@ impl<R: Read> VisibleHeader<R> {
                     self.left_alone = self.left_alone.saturating_sub(1);
                 }
                 self.place = Place::Repeat(b">", quotes - u64::from(undo));
+            }
+            Some(b'X') if self.marks.original_lines && self.window.starts_with(ORIGINAL_LINE)? => {
+                let times = self.window.take_run(ORIGINAL_LINE)?;
+                let undo = has_nul_in_name(line_head(self.window.peek(LINE_HEAD + 1)?));
+                self.place = Place::Repeat(ORIGINAL_LINE, times - u64::from(undo));
             }
             Some(b'X') if self.marks.original_names && self.window.starts_with(ORIGINAL)? => {
                 let times = self.window.take_run(ORIGINAL)?;
