@@ -41,7 +41,8 @@ fn every_message_is_as_it_was_served() {
             let system = message.flags.to_string();
             let mut found: Vec<_> = system.split(' ').filter(|flag| !flag.is_empty()).collect();
             found.extend(message.keywords.iter().map(|keyword| keyword.as_str()));
-            (wanted.sort_unstable(), found.sort_unstable());
+            wanted.sort_unstable();
+            found.sort_unstable();
             assert_eq!(found, wanted, "{name} {uid}");
             // Without a zone it is what clocks show, here and there.
             let difference = message.received.seconds() - received.parse::<i64>().unwrap();

@@ -26,6 +26,10 @@ pub const METADATA_NAMES: [&[u8]; 7] =
 /// More bytes are no name of a header, nor of a keyword.
 const LONGEST_NAME: usize = 4 * 1024;
 
+/// So much is read of a list of keywords, and so many UIDs of a message: whoever writes more means harm.
+const LONGEST_LIST: usize = 256 * 1024;
+const MOST_UIDS: usize = 16;
+
 /// Which headers make the checksum of a message (Dovecot's setting `mbox_md5`).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum HeaderDigest {
@@ -356,7 +360,7 @@ impl HeaderReader {
                 // In the first message it only counts behind the base.
                 let counts = !self.is_first_message || self.found.base.is_some();
                 let uid = number.wrapping().filter(|uid| *uid != 0 && counts);
-                self.found.uids.extend(uid);
+                self.found.uids.extend(uid.filter(|_| self.found.uids.len() < MOST_UIDS));
             }
             (Some(Kind::ContentLength), Value::Number(number)) if self.found.content_length.is_none() => {
                 self.found.content_length = number.saturating();
@@ -416,14 +420,16 @@ fn is_space(byte: &u8) -> bool {
 struct Words {
     words: Vec<Vec<u8>>,
     word: Vec<u8>,
+    length: usize,
 }
 
 impl Words {
     fn feed(&mut self, bytes: &[u8]) {
         for byte in bytes {
             if !is_space(byte) {
-                if self.word.len() < LONGEST_NAME {
+                if self.word.len() < LONGEST_NAME && self.length < LONGEST_LIST {
                     self.word.push(*byte);
+                    self.length += 1;
                 }
             } else if !self.word.is_empty() {
                 self.words.push(std::mem::take(&mut self.word));

@@ -8,6 +8,7 @@ use super::header::is_keyword_name;
 
 /// So many sets are remembered, and so many problems told one by one.
 const MOST_SETS: usize = 4096;
+const LARGEST_SET: usize = 100;
 const MOST_PROBLEMS: usize = 20;
 
 /// Gives names their spelling, and lets messages with the same names share a set.
@@ -36,10 +37,12 @@ impl KeywordTable {
             return set.clone();
         }
         let set: Keywords = names.iter().filter_map(|name| self.spelling(name, false)).collect();
-        if self.sets.len() >= MOST_SETS {
-            self.sets.clear();
+        if names.len() <= LARGEST_SET {
+            if self.sets.len() >= MOST_SETS {
+                self.sets.clear();
+            }
+            self.sets.insert(names.to_vec(), set.clone());
         }
-        self.sets.insert(names.to_vec(), set.clone());
         set
     }
 

@@ -348,11 +348,17 @@ impl<'a> Scanner<'a> {
         let Some(at) = length.and_then(|length| body.checked_add(length)).filter(|at| *at < self.length) else {
             return Ok(None);
         };
-        // Often wrong ones are not worth to give up what is in memory.
-        let mut bytes = [0; 7];
-        let count = self.read_at(&mut bytes, at)?;
-        let bytes = bytes.get(..count).unwrap_or_default();
-        let is_last = self.length - at == count as u64;
+        // A wrong one is not worth to give up what is in memory.
+        let mut read = [0; SEPARATOR.len() + 1];
+        let count = match self.window.ahead(at, read.len()) {
+            Some(bytes) => {
+                read.iter_mut().zip(bytes).for_each(|(to, from)| *to = *from);
+                read.len()
+            }
+            None => self.read_at(&mut read, at)?,
+        };
+        let bytes = read.get(..count).unwrap_or_default();
+        let is_last = self.length - at == bytes.len() as u64;
         let line_end = match bytes {
             [b'\n'] | [b'\r', b'\n'] if is_last => return Ok(Some(End { at, next: None })),
             [b'\n', 0, ..] if self.content_end()? == at + 1 => {
@@ -364,10 +370,14 @@ impl<'a> Scanner<'a> {
             _ => return Ok(None),
         };
         let from = at + line_end;
-        let mut line = vec![0; from_line::LOOK_AHEAD];
-        let count = self.read_at(&mut line, from)?;
-        line.truncate(count);
-        let received = complete_from_line(&line);
+        let received = match self.window.ahead(from, from_line::LOOK_AHEAD) {
+            Some(line) => complete_from_line(line),
+            None => {
+                let mut line = vec![0; from_line::LOOK_AHEAD];
+                let count = self.read_at(&mut line, from)?;
+                complete_from_line(line.get(..count).unwrap_or_default())
+            }
+        };
         Ok(received.map(|received| End { at, next: Some(FoundFromLine { offset: at, from, received }) }))
     }
 

@@ -126,6 +126,12 @@ impl Window<FileAt<'_>> {
         self.source.offset - (self.end - self.start) as u64
     }
 
+    /// At least `wanted` bytes from `position` on, if they are in memory.
+    pub(super) fn ahead(&self, position: u64, wanted: usize) -> Option<&[u8]> {
+        let ahead = usize::try_from(position.checked_sub(self.position())?).ok()?;
+        self.buffered().get(ahead..).filter(|bytes| bytes.len() >= wanted)
+    }
+
     /// Goes on somewhere else.
     pub(super) fn seek(&mut self, position: u64) {
         match position.checked_sub(self.position()).and_then(|ahead| usize::try_from(ahead).ok()) {
