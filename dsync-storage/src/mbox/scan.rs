@@ -190,7 +190,7 @@ const SEPARATOR: &[u8] = b"\nFrom ";
 impl<'a> Scanner<'a> {
     fn new(file: &'a File, length: u64, digest: HeaderDigest) -> Self {
         Self {
-            window: Window::new(FileAt { file, offset: 0 }),
+            window: Window::new(FileAt { file, offset: 0, end: length }),
             file,
             length,
             digest,

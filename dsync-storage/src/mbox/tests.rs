@@ -348,3 +348,107 @@ fn the_pseudo_message_holds_the_state_and_is_no_message() {
     assert_eq!(message.keywords.iter().next().unwrap().as_str(), "Foo");
     assert_eq!(message.from, scanned.pseudo.unwrap().next);
 }
+
+const FROM: &str = "From a@b Thu Nov  9 22:33:52 2001";
+
+#[test]
+fn nuls_that_a_crash_left_are_no_part_of_the_last_message() {
+    let file = format!("{FROM}\nContent-Length: 4\n\nbody\n{}", "\0".repeat(100_000));
+    let scanned = scan_bytes(file.as_bytes());
+    assert_eq!(scanned.problems.len(), 1, "{:?}", scanned.problems);
+    assert_eq!((scanned.messages[0].visible_size, scanned.messages[0].next), (5, scanned.length));
+    // Here they may be meant.
+    for file in [
+        format!("{FROM}\nContent-Length: 5\n\nbody\n\0\0"),
+        format!("{FROM}\nContent-Length: 4\n\nbody\n\0\0x"),
+        format!("{FROM}\n\nbody\n\0\0"),
+    ] {
+        let scanned = scan_bytes(file.as_bytes());
+        assert_eq!((scanned.problems.len(), scanned.messages[0].end), (0, scanned.length), "{file:?}");
+    }
+}
+
+#[test]
+fn lengths_beyond_all_measure_are_wrong_lengths() {
+    for length in
+        ["9223372036854775808", "18446744073709551615", "99999999999999999999999999", "18446744073709551616"]
+    {
+        let file = format!("{FROM}\nContent-Length: {length}\n\nbody\n\n{FROM}\n\nbody\n");
+        assert_eq!(messages(file.as_bytes()), [b"\nbody\n", &b"\nbody"[..]], "{length}");
+    }
+}
+
+#[test]
+fn where_bodies_are_skipped_the_same_is_found() {
+    // Longer than what is kept in memory, and full of From_ lines.
+    let body = format!("{FROM}\nContent-Length: 3\n\nx\n\n").repeat(8_000);
+    let mut file = String::new();
+    for number in 0..4 {
+        file += &format!("{FROM}\nSubject: {number}\nContent-Length: {}\n\n.{body}\n", body.len() + 1);
+    }
+    let found = messages(file.as_bytes());
+    assert_eq!(found.len(), 4);
+    for (message, number) in found.iter().zip(0..) {
+        assert!(*message == format!("Subject: {number}\n\n.{body}").into_bytes());
+    }
+}
+
+#[test]
+fn marks_that_cannot_be_true_change_nothing() {
+    let letters = "Status: ROeqlxzgg\n";
+    for (message, wanted) in [
+        ("Subject: x\n\nbody\n", "Subject: x\n\nbody\n"),
+        ("Subject: x\n\n>quoted\n", "Subject: x\n\n>quoted\n"),
+        ("Subject: x\n\n", "Subject: x\n\n"),
+        ("Subject: x\n\n\n", "Subject: x\n\n\n"),
+        ("X-Original-To: x\nX-Original: y\n>From x\n\nbody\n", "X-Original-To: x\nX-Original: y\n>From x\n\nbody\n"),
+        // These can.
+        ("Subject: x\n\n>From x\nFrom \n", "Subject: x\n\nFrom x\nFrom "),
+        ("X-Original-status: x\n\nbody\r\n", "status: x\n\nbody\r"),
+    ] {
+        let file = format!("{FROM}\n{letters}{message}\n");
+        assert_eq!(messages(file.as_bytes()), [wanted.as_bytes()], "{message:?}");
+    }
+}
+
+#[test]
+fn keywords_that_are_not_declared_are_kept_and_told() {
+    let file = format!(
+        "{FROM}\nX-Keywords: FOO new New\nX-IMAPbase: 1 0000000009 Foo B\u{e4}r\n\nx\n\n\
+         {FROM}\nX-UID: 3\nX-UID: 4\nX-Keywords: foo NEW (x) B\u{e4}r\n\ny\n"
+    );
+    let scanned = scan_bytes(file.as_bytes());
+    let names = |index: usize| {
+        let names = scanned.messages[index].keywords.iter().map(|keyword| keyword.as_str().to_owned());
+        names.collect::<Vec<_>>()
+    };
+    assert_eq!((names(0), names(1)), (vec!["Foo".to_owned(), "new".into()], vec!["Foo".to_owned(), "new".into()]));
+    assert_eq!(scanned.problems.len(), 3, "{:?}", scanned.problems);
+    assert_eq!((scanned.messages[1].uid, scanned.further_uids), (Some(3), vec![(1, 4)]));
+}
+
+#[test]
+fn hostile_files_take_no_more_time_than_others() {
+    let length = 400_000;
+    for piece in [
+        "From x\n",
+        "\nFrom \"x",
+        "\nFrom x Thu Nov  9 22:33:52 2001",
+        "From x Thu Nov  9 22:33:52 2001\nContent-Length: 399000\n\n",
+        "From x Thu Nov  9 22:33:52 2001\nContent-Length: 0\nStatus: eqlxzg\n\n",
+        ">",
+        "X-Original-",
+        "X-Original: ",
+        "\r",
+        "X-Keywords: a b c d e f g h\n i\n",
+        "X-UID: 1\n",
+        "\0",
+        "\n\0",
+    ] {
+        let file = format!("{FROM}\nContent-Length: 1\nStatus: xzg\n{}", piece.repeat(length / piece.len()));
+        let started = std::time::Instant::now();
+        messages(file.as_bytes());
+        encode(file.as_bytes());
+        assert!(started.elapsed().as_secs() < 30, "{piece:?}: {:?}", started.elapsed());
+    }
+}

@@ -100,8 +100,7 @@ pub(super) fn check_marks(file: &File, message: &mut ScannedMessage) -> io::Resu
             }
         }
     }
-    let header = FileAt { file, offset: message.header };
-    let header = header.take(message.body.unwrap_or(message.end).saturating_sub(message.header));
+    let header = FileAt { file, offset: message.header, end: message.body.unwrap_or(message.end) };
     let mut header = VisibleHeader::new(header, message.marks, message.body.is_some());
     let mut pending = Vec::new();
     let mut size = 0;

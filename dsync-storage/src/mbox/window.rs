@@ -110,11 +110,15 @@ pub(super) struct LinePiece {
 pub(super) struct FileAt<'a> {
     pub(super) file: &'a File,
     pub(super) offset: u64,
+    /// What is behind that was not there when it was looked at.
+    pub(super) end: u64,
 }
 
 impl Read for FileAt<'_> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let count = self.file.read_at(buffer, self.offset)?;
+        let left = usize::try_from(self.end.saturating_sub(self.offset)).unwrap_or(usize::MAX);
+        let most = left.min(buffer.len());
+        let count = self.file.read_at(buffer.get_mut(..most).unwrap_or_default(), self.offset)?;
         self.offset += count as u64;
         Ok(count)
     }
