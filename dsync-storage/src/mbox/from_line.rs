@@ -220,8 +220,9 @@ impl WrittenDate {
     }
 }
 
-/// The moment at which clocks in `zone` show what clocks in UTC show at `written`: the later one if there are two, and if
-/// there is none, as if clocks had not been put forward yet. So does the C library of GNU, mostly.
+/// The moment at which clocks in `zone` show what clocks in UTC show at `written`. In the two hours of a year that occur twice
+/// or never it is the later of the possible ones; to the C library of GNU, and so to Dovecot, it depends there on what was
+/// converted before.
 fn local(written: i64, zone: &TimeZone) -> Option<i64> {
     let written = TimeZone::UTC.to_datetime(Instant::from_second(written).ok()?);
     let moment = zone.to_ambiguous_timestamp(written);

@@ -322,6 +322,39 @@ fn messages_of(bytes: &[u8]) {
 }
 
 #[test]
+fn metadata_stand_in_the_order_in_which_servers_read_them() {
+    let marks = encode(format!("{FROM}\nStatus: x\n\n{FROM}\r").as_bytes()).0.marks;
+    let head = Head {
+        base: Some(BaseLine { uid_validity: 1_700_000_000, last_uid: 9, keywords: &["Foo", "Bar"] }),
+        uid: 5,
+        flags: Flags::ALL,
+        recent: false,
+        keywords: &["Foo"],
+        body_length: Some(3),
+        marks,
+        padding: 4,
+    };
+    let lines = metadata(&head);
+    assert_eq!(
+        String::from_utf8(lines).unwrap(),
+        "X-IMAPbase: 1700000000 0000000009 Foo Bar\nX-UID: 5\nStatus: ROeqxg\nX-Status: AFTD\nX-Keywords: Foo    \n\
+         Content-Length: 3\n"
+    );
+    let plain = Head { base: None, flags: Flags::NONE, recent: true, keywords: &[], body_length: None, ..head };
+    let lines = metadata(&Head { marks: super::marks::Marks::NONE, ..plain });
+    assert_eq!(String::from_utf8(lines).unwrap(), "X-UID: 5    \nStatus: \n");
+    // Long lists are folded.
+    let names: Vec<_> = (0..300).map(|number| format!("keyword{number:03}")).collect();
+    let keywords: Vec<_> = names.iter().map(String::as_str).collect();
+    let base = Some(BaseLine { uid_validity: 1, last_uid: 9, keywords: &keywords });
+    let lines = metadata(&Head { base, keywords: &keywords, ..head });
+    assert!(lines.split(|byte| *byte == b'\n').all(|line| line.len() < 1040));
+    let scanned = scan_bytes(&[format!("{FROM}\n").as_bytes(), &lines, b"\nx\n"].concat());
+    assert_eq!((scanned.base.unwrap().keywords.len(), scanned.messages[0].keywords.len()), (300, 300));
+    assert_eq!(scanned.problems, Vec::<String>::new());
+}
+
+#[test]
 fn an_empty_file_is_an_empty_mailbox_and_other_files_are_none() {
     assert_eq!(scan_bytes(b""), Scanned::default());
     for bytes in
