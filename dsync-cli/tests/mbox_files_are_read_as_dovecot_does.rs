@@ -176,14 +176,16 @@ fn assert_same(cases: &[(String, Vec<u8>)], setting: &str, digest: HeaderDigest)
     let mut theirs = said_by_dovecot(&store, cases);
     let mut differences = Vec::new();
     let mut unclear = 0;
+    // Some, most with CRLF, it damages when it adds its own headers.
+    let log = store.log();
+    theirs.retain(|name, _| !log.contains(&format!("Mailbox {name}: Sync failed")));
     for (name, bytes) in cases {
         let mut ours = said_by_us(bytes, digest);
-        // If the file does not end with a LF, or has CRs, Dovecot is wrong about the physical size of the last message.
+        // If the file does not end with a LF, or has CRs, Dovecot is off by one with physical sizes.
         if (!bytes.ends_with(b"\n") || bytes.contains(&b'\r'))
-            && let Some(Some(their)) = theirs.get(name).map(|messages| messages.as_ref().and_then(|it| it.last()))
-            && let Some(our) = ours.as_mut().and_then(|messages| messages.last_mut())
+            && let (Some(Some(theirs)), Some(ours)) = (theirs.get(name), &mut ours)
         {
-            our.physical_size = their.physical_size;
+            ours.iter_mut().zip(theirs).for_each(|(our, their)| our.physical_size = their.physical_size);
         }
         let Some(theirs) = theirs.get_mut(name) else {
             unclear += 1;
@@ -387,6 +389,9 @@ fn random_files_are_read_alike() {
         "\n",
         "\n\n",
         "\n§\n",
+        "\r\n",
+        "\r\n§\r\n",
+        "\r\n\r\n",
         "\n§\n",
         "§",
         "From ",
