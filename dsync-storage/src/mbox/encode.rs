@@ -410,7 +410,8 @@ fn base_line(lines: &mut Vec<u8>, name: &str, base: &BaseLine<'_>) {
     lines.push(b'\n');
 }
 
-/// Each name behind a blank; lines that grow long are folded, as Dovecot does it.
+/// Each name behind a blank; lines that grow long are folded, as Dovecot does it: it sometimes fails to change them when they
+/// are not.
 fn keyword_list(lines: &mut Vec<u8>, names: &[&str]) {
     const LONG: usize = 1024;
     let mut start = memchr::memrchr(b'\n', lines).map_or(0, |at| at + 1);
