@@ -7,6 +7,7 @@
 //! * [`list`]: mailbox names and layouts, subscriptions, change log.
 //! * [`location`]: a location as text, such as `maildir:~/Maildir`.
 //! * [`maildir`]: the Maildir store.
+//! * [`mbox`]: what mbox stores consist of.
 //! * [`names`]: names that a layout cannot hold, mapped to others and back.
 //! * [`settings`]: settings of the server that change how stores are read and written.
 //!
@@ -21,6 +22,7 @@ pub mod index;
 pub mod list;
 pub mod location;
 pub mod maildir;
+pub mod mbox;
 pub mod names;
 mod open;
 pub mod settings;
