@@ -36,7 +36,7 @@ Exit status:
 #[derive(Debug, Args)]
 struct Common {
     /// Override a setting; may be given several times. This version knows mail_location, mdbox_rotate_size,
-    /// mail_attachment_dir and dsync_alt_char.
+    /// mail_attachment_dir, mbox_write_locks, mbox_md5 and dsync_alt_char.
     #[arg(short = 'o', value_name = "SETTING=VALUE", global = true, value_parser = parse_setting)]
     settings: Vec<(String, String)>,
 

@@ -95,6 +95,13 @@ fn settings(arguments: &Arguments) -> Result<Settings, Failure> {
         })?;
     }
     settings.attachments = given("mail_attachment_dir").map(PathBuf::from);
+    if let Some(text) = given("mbox_write_locks") {
+        settings.mbox_locks =
+            text.parse().map_err(|error| Failure::Configuration(format!("mbox_write_locks: {error}")))?;
+    }
+    if let Some(text) = given("mbox_md5") {
+        settings.mbox_digest = text.parse().map_err(|error| Failure::Configuration(format!("mbox_md5: {error}")))?;
+    }
     if let Some(text) = given("dsync_alt_char") {
         settings.alternative_character =
             text.parse().map_err(|error| Failure::Configuration(format!("dsync_alt_char: {error}")))?;

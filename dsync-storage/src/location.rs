@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 
 use thiserror::Error;
 
-use crate::list::layout::{DBOX_MAILS, Layout, Naming, Roots};
+use crate::list::layout::{DBOX_MAILS, Layout, MBOX_INBOX, MBOX_INDEXES, Naming, Roots};
 
 /// Where a store is and how it is laid out.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -44,13 +44,16 @@ pub enum Driver {
     Sdbox,
     /// mdbox: many messages a file, everything about them in indexes.
     Mdbox,
+    /// mbox: one file a mailbox.
+    Mbox,
 }
 
 /// Every driver, by the name that locations give it.
-const DRIVERS: [(&str, Driver); 4] = [
+const DRIVERS: [(&str, Driver); 5] = [
     ("maildir", Driver::Maildir),
     ("sdbox", Driver::Sdbox),
     ("mdbox", Driver::Mdbox),
+    ("mbox", Driver::Mbox),
     // As old servers called it.
     ("dbox", Driver::Sdbox),
 ];
@@ -63,6 +66,7 @@ impl Driver {
             Self::Maildir => "maildir",
             Self::Sdbox => "sdbox",
             Self::Mdbox => "mdbox",
+            Self::Mbox => "mbox",
         }
     }
 
@@ -73,7 +77,7 @@ impl Driver {
     }
 
     /// What is at a path whose format nobody told: an mdbox has a storage, an sdbox only the tree of mailboxes, a Maildir
-    /// the directory of its INBOX. `None` if it is none of them.
+    /// the directory of its INBOX, an mbox that of indexes or the file of INBOX. `None` if it is none of them.
     #[must_use]
     pub fn detect(root: &Path) -> Option<Self> {
         let has = |name: &str| root.join(name).is_dir();
@@ -81,6 +85,7 @@ impl Driver {
             () if has("storage") => Some(Self::Mdbox),
             () if has("mailboxes") => Some(Self::Sdbox),
             () if has("cur") => Some(Self::Maildir),
+            () if has(MBOX_INDEXES) || root.join(MBOX_INBOX).is_file() => Some(Self::Mbox),
             () => None,
         }
     }
@@ -101,11 +106,11 @@ pub enum IndexPlace {
 pub enum LocationError {
     /// There is no driver.
     #[error(
-        "{0:?} does not say which format it is: write driver:path, for example maildir:{0} (known drivers: maildir, mdbox, sdbox)"
+        "{0:?} does not say which format it is: write driver:path, for example maildir:{0} (known drivers: maildir, mbox, mdbox, sdbox)"
     )]
     NoDriver(String),
     /// The driver is not known.
-    #[error("unknown mail storage driver {0:?} (known drivers: maildir, mdbox, sdbox)")]
+    #[error("unknown mail storage driver {0:?} (known drivers: maildir, mbox, mdbox, sdbox)")]
     UnknownDriver(String),
     /// There is no path.
     #[error("the location {0:?} has no path: write driver:path, for example maildir:~/Maildir")]
@@ -196,6 +201,7 @@ impl Location {
         let (key, value) = field.split_once('=').unwrap_or((field, ""));
         let invalid = || LocationError::InvalidValue { key: key.to_owned(), value: value.to_owned() };
         let dbox = self.driver.is_dbox();
+        let mbox = self.driver == Driver::Mbox;
         match key {
             // A dbox keeps it where all others are.
             "INBOX" if dbox => return Err(LocationError::Unsupported(key.to_owned())),
@@ -209,7 +215,8 @@ impl Location {
             "LAYOUT" => {
                 self.layout = Some(match value.to_ascii_lowercase().as_str() {
                     "fs" if dbox => Layout::Dbox,
-                    "maildir++" if dbox => return Err(LocationError::Unsupported(format!("LAYOUT={value}"))),
+                    "fs" if mbox => Layout::Mbox,
+                    "maildir++" if dbox || mbox => return Err(LocationError::Unsupported(format!("LAYOUT={value}"))),
                     "maildir++" => Layout::MaildirPlusPlus,
                     "fs" => Layout::Fs,
                     "index" | "imapdir" | "none" => {
@@ -234,8 +241,25 @@ impl Location {
     /// How names are spelled on disk.
     #[must_use]
     pub fn naming(&self) -> Naming {
-        let usual = if self.driver.is_dbox() { Layout::Dbox } else { Layout::MaildirPlusPlus };
+        let usual = match self.driver {
+            Driver::Sdbox | Driver::Mdbox => Layout::Dbox,
+            Driver::Mbox => Layout::Mbox,
+            Driver::Maildir => Layout::MaildirPlusPlus,
+        };
         Naming { layout: self.layout.unwrap_or(usual), utf8: self.utf8 }
+    }
+
+    /// The name of the file that lists the subscriptions.
+    #[must_use]
+    pub fn subscriptions_name(&self) -> &str {
+        let usual = if self.driver == Driver::Mbox { ".subscriptions" } else { "subscriptions" };
+        self.subscriptions.as_deref().unwrap_or(usual)
+    }
+
+    /// The file that lists the subscriptions.
+    #[must_use]
+    pub fn subscriptions_file(&self) -> PathBuf {
+        self.control.as_ref().unwrap_or(&self.root).join(self.subscriptions_name())
     }
 
     /// The roots of its tree.
@@ -243,7 +267,7 @@ impl Location {
     pub fn roots(&self) -> Roots {
         Roots {
             mails: self.root.clone(),
-            control: self.control.clone().unwrap_or_else(|| self.root.clone()),
+            control: self.control.clone().unwrap_or_else(|| self.naming().layout.list_files(&self.root)),
             index: match &self.index {
                 None => Some(self.root.clone()),
                 Some(IndexPlace::Directory(path)) => Some(path.clone()),
@@ -293,7 +317,7 @@ impl fmt::Display for Location {
         }
         match self.layout {
             Some(Layout::MaildirPlusPlus) => f.write_str(":LAYOUT=maildir++")?,
-            Some(Layout::Fs | Layout::Dbox) => f.write_str(":LAYOUT=fs")?,
+            Some(Layout::Fs | Layout::Dbox | Layout::Mbox) => f.write_str(":LAYOUT=fs")?,
             None => {}
         }
         if let Some(alt) = &self.alt {

@@ -5,6 +5,7 @@ use dsync_core::store::{MailStore, StoreError};
 use crate::dbox::DboxStore;
 use crate::location::{Driver, Location};
 use crate::maildir::MaildirStore;
+use crate::mbox::MboxStore;
 use crate::names::{NameRules, NamedStore, NamesFile};
 use crate::settings::Settings;
 
@@ -25,6 +26,7 @@ use crate::settings::Settings;
 pub fn open(location: &Location, settings: &Settings) -> Result<Box<dyn MailStore>, StoreError> {
     let inner: Box<dyn MailStore> = match location.driver {
         Driver::Maildir => Box::new(MaildirStore::open(location)?),
+        Driver::Mbox => Box::new(MboxStore::open(location, settings.clone())?),
         Driver::Mdbox | Driver::Sdbox => Box::new(DboxStore::open(location, settings.clone())?),
     };
     Ok(named(inner, location, settings, false))
@@ -37,6 +39,7 @@ pub fn open(location: &Location, settings: &Settings) -> Result<Box<dyn MailStor
 pub fn open_read_only(location: &Location, settings: &Settings) -> Result<Box<dyn MailStore>, StoreError> {
     let inner: Box<dyn MailStore> = match location.driver {
         Driver::Maildir => Box::new(MaildirStore::open_read_only(location)?),
+        Driver::Mbox => Box::new(MboxStore::open_read_only(location, settings.clone())?),
         Driver::Mdbox | Driver::Sdbox => Box::new(DboxStore::open_read_only(location, settings.clone())?),
     };
     Ok(named(inner, location, settings, true))
@@ -45,8 +48,9 @@ pub fn open_read_only(location: &Location, settings: &Settings) -> Result<Box<dy
 /// The store with names that it cannot hold mapped to others.
 fn named(inner: Box<dyn MailStore>, location: &Location, settings: &Settings, read_only: bool) -> Box<dyn MailStore> {
     let roots = location.roots();
-    let directory = roots.index.unwrap_or_else(|| roots.mails.clone());
+    let naming = location.naming();
+    let directory = naming.layout.list_files(roots.index.as_ref().unwrap_or(&roots.mails));
     let file = NamesFile::new(directory, roots.mails, read_only);
-    let rules = NameRules::of(location.naming());
+    let rules = NameRules::of(naming, location.subscriptions_name());
     Box::new(NamedStore::new(inner, rules, settings.alternative_character, file))
 }

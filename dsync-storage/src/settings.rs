@@ -1,7 +1,11 @@
 //! Settings of the server that shares a store.
 
 use std::path::PathBuf;
+use std::str::FromStr;
 
+use thiserror::Error;
+
+use crate::mbox::header::HeaderDigest;
 use crate::names::AlternativeCharacter;
 
 /// Settings of the server that change what is in a store, or how it is written.
@@ -13,11 +17,87 @@ pub struct Settings {
     pub attachments: Option<PathBuf>,
     /// What takes the place of characters that a name cannot have in a store (`dsync_alt_char`).
     pub alternative_character: AlternativeCharacter,
+    /// What excludes others from an mbox while it is changed (`mbox_write_locks`).
+    pub mbox_locks: MboxLocks,
+    /// Of which headers the checksum is made by which messages of an mbox are recognised (`mbox_md5`).
+    pub mbox_digest: HeaderDigest,
 }
 
 impl Default for Settings {
-    /// As a server has them that is told nothing: 10 MiB, all attachments in the messages, `_`.
+    /// As a server has them that is told nothing: 10 MiB, all attachments in the messages, `_`, and dotlocks and record locks for
+    /// an mbox.
     fn default() -> Self {
-        Self { rotate_size: 10 << 20, attachments: None, alternative_character: AlternativeCharacter::default() }
+        Self {
+            rotate_size: 10 << 20,
+            attachments: None,
+            alternative_character: AlternativeCharacter::default(),
+            mbox_locks: MboxLocks::default(),
+            mbox_digest: HeaderDigest::default(),
+        }
+    }
+}
+
+/// The locks that programs take before they change an mbox. All who change it must take the same.
+///
+/// Those that are named are all held before anything is changed. None is waited for while another one is held, so their
+/// order does not matter.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct MboxLocks {
+    /// A file beside the mbox (`dotlock`).
+    pub dotlock: DotlockUse,
+    /// A record lock on the whole file (`fcntl`, and `lockf`, which is the same on this system).
+    pub fcntl: bool,
+    /// A lock of its own kind on the file (`flock`).
+    pub flock: bool,
+}
+
+/// When a dotlock is made.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum DotlockUse {
+    /// Never.
+    Never,
+    /// If the directory allows it (`dotlock_try`).
+    IfPossible,
+    /// Always: without it nothing is changed.
+    Always,
+}
+
+impl Default for MboxLocks {
+    /// `dotlock fcntl`.
+    fn default() -> Self {
+        Self { dotlock: DotlockUse::Always, fcntl: true, flock: false }
+    }
+}
+
+/// Why a text is no list of locks.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+#[error(
+    "{0:?} is no list of locks for an mbox: write any of dotlock, dotlock_try, fcntl, flock and lockf, at least one"
+)]
+pub struct InvalidMboxLocks(String);
+
+impl FromStr for MboxLocks {
+    type Err = InvalidMboxLocks;
+
+    /// Reads the value of the setting: names separated by blanks.
+    ///
+    /// ```
+    /// use dsync_storage::settings::MboxLocks;
+    /// assert_eq!("fcntl dotlock".parse::<MboxLocks>().unwrap(), MboxLocks::default());
+    /// assert!("paper".parse::<MboxLocks>().is_err());
+    /// ```
+    fn from_str(text: &str) -> Result<Self, InvalidMboxLocks> {
+        let none = Self { dotlock: DotlockUse::Never, fcntl: false, flock: false };
+        let mut locks = none;
+        for name in text.split_whitespace() {
+            match name {
+                "dotlock" => locks.dotlock = DotlockUse::Always,
+                "dotlock_try" => locks.dotlock = DotlockUse::IfPossible,
+                "fcntl" | "lockf" => locks.fcntl = true,
+                "flock" => locks.flock = true,
+                _ => return Err(InvalidMboxLocks(text.to_owned())),
+            }
+        }
+        if locks == none { Err(InvalidMboxLocks(text.to_owned())) } else { Ok(locks) }
     }
 }

@@ -57,7 +57,7 @@ impl Strict {
     }
 
     fn is_flat(&self) -> bool {
-        self.rules == NameRules::of(Naming { layout: Layout::MaildirPlusPlus, utf8: false })
+        self.rules == NameRules::of(Naming { layout: Layout::MaildirPlusPlus, utf8: false }, "subscriptions")
     }
 
     /// What nested directories show.
@@ -142,11 +142,11 @@ impl MailStore for Strict {
 }
 
 fn listed(layout: Layout) -> NameRules {
-    NameRules::of(Naming { layout, utf8: false })
+    NameRules::of(Naming { layout, utf8: false }, "subscriptions")
 }
 
 fn mbox() -> NameRules {
-    NameRules::mbox(false, ".subscriptions")
+    NameRules::of(Naming { layout: Layout::Mbox, utf8: false }, ".subscriptions")
 }
 
 fn all_rules() -> [NameRules; 4] {
@@ -233,7 +233,7 @@ fn a_store_with_mapped_names_conforms() {
 
 #[test]
 fn real_stores_conform() {
-    for parameters in ["maildir:", "maildir::LAYOUT=fs", "mdbox:", "sdbox:"] {
+    for parameters in ["maildir:", "maildir::LAYOUT=fs", "mbox:", "mdbox:", "sdbox:"] {
         let (driver, rest) = parameters.split_once(':').unwrap();
         let directory = tempfile::tempdir().unwrap();
         let mut number = 0;

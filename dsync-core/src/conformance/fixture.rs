@@ -4,7 +4,7 @@ use crate::model::{
     Flags, Keyword, Keywords, MailboxGuid, MailboxIdentity, MailboxName, MessageGuid, MessageKey, MessageRecord,
     ModSeq, Timestamp, Uid, UidValidity,
 };
-use crate::store::{MailStore, Mailbox, MailboxChanges, MessageBody, NewMessages, Origin, SavedBody};
+use crate::store::{Capabilities, MailStore, Mailbox, MailboxChanges, MessageBody, NewMessages, Origin, SavedBody};
 
 pub(super) fn name(text: &str) -> MailboxName {
     MailboxName::parse(text, '/').expect("the checks use valid names")
@@ -91,6 +91,7 @@ pub(super) fn create_three(store: &mut dyn MailStore, mailbox: &MailboxName) -> 
 
 /// The mailbox holds exactly these messages, with their bytes.
 pub(super) fn expect(store: &mut dyn MailStore, mailbox: &MailboxName, expected: &[(MessageRecord, u32)]) {
+    let Capabilities { keeps, line_ends, .. } = store.capabilities();
     let mut open = store.open(mailbox).expect("the mailbox can be opened");
     let messages = open.messages().clone();
     assert_eq!(open.problems(), [] as [String; 0], "a sound mailbox has no problems");
@@ -99,7 +100,7 @@ pub(super) fn expect(store: &mut dyn MailStore, mailbox: &MailboxName, expected:
     let expected_uids: Vec<_> = expected.iter().map(|(record, _)| record.uid).collect();
     assert_eq!(uids, expected_uids, "the messages are those that were committed");
     for (found, (record, _)) in messages.records().zip(expected) {
-        assert_eq!(found, *record, "a message is as it was committed");
+        assert_eq!(found, keeps.applied(record.clone(), &found), "a message is as it was committed");
     }
     for (record, number) in expected {
         let body = open
@@ -107,9 +108,17 @@ pub(super) fn expect(store: &mut dyn MailStore, mailbox: &MailboxName, expected:
             .expect("a listed message has a body");
         let size = body.size;
         let read = body.read_all().expect("a body can be read");
-        assert_eq!(read, bytes(*number), "the bytes are those that were saved");
+        match line_ends {
+            true => assert_eq!(read, bytes(*number), "the bytes are those that were saved"),
+            false => assert_eq!(with_lf(&read), with_lf(&bytes(*number)), "the bytes are those that were saved"),
+        }
         assert!(size.is_none_or(|size| size == read.len() as u64), "an announced size is right");
     }
+}
+
+/// The bytes with LF for CRLF.
+fn with_lf(bytes: &[u8]) -> String {
+    String::from_utf8_lossy(bytes).replace("\r\n", "\n")
 }
 
 pub(super) fn key(number: u32) -> MessageKey {

@@ -47,7 +47,12 @@ fn local_changes_are_remembered(store: &mut dyn MailStore) {
         return;
     }
     assert!(history.complete, "everything since a recent moment is known");
-    assert_eq!(history.expunged.get(&uid(7)), Some(&Some(seven.guid.to_128())), "an expunge is known by its GUID");
+    let expunged = history.expunged.get(&uid(7));
+    if store.capabilities().keeps.guids {
+        assert_eq!(expunged, Some(&Some(seven.guid.to_128())), "an expunge is known by its GUID");
+    } else {
+        assert!(expunged.is_some(), "an expunge is known");
+    }
     let removed = history.flags.get(&uid(3)).map(|flags| (flags.added, flags.removed));
     assert_eq!(removed, Some((Flags::NONE, Flags::SEEN)), "a change of flags is known as such");
 }

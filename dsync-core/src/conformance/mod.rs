@@ -23,7 +23,7 @@ pub type Factory<'a> = dyn FnMut() -> Box<dyn MailStore> + 'a;
 /// # Panics
 /// If the store breaks a promise of the traits.
 pub fn run(factory: &mut Factory<'_>) {
-    names::run(factory);
     contents::run(factory);
     history::run(factory);
+    names::run(factory);
 }

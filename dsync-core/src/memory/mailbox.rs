@@ -141,8 +141,11 @@ fn without_uid() -> StoreError {
 fn view_of(stored: &StoredMailbox, without_guids: bool) -> (MailboxStatus, MessageList) {
     let mut records: Vec<_> = stored.messages.values().map(|message| message.record.clone()).collect();
     if without_guids {
-        // Something that is far from unique.
         for record in &mut records {
+            record.pop3_uidl = None;
+            record.pop3_order = None;
+            record.saved = None;
+            // Something that is far from unique.
             let uid = record.uid.map_or(0, Uid::get);
             record.guid = MessageGuid::new(format!("message-{uid}").as_bytes()).expect("a number is a valid GUID");
         }

@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crate::model::{
-    Flags, HistoryRange, Keyword, MailboxGuid, MailboxHistory, MailboxIdentity, MailboxName, MailboxNode,
+    Flags, HistoryRange, KeptFields, Keyword, MailboxGuid, MailboxHistory, MailboxIdentity, MailboxName, MailboxNode,
     MailboxTree, MessageRecord, ModSeq, NameHash, NodeKind, SyncPoint, Timestamp, TreeChange, TreeEvent, TreeHistory,
     Uid, UidValidity,
 };
@@ -206,7 +206,8 @@ impl MailStore for MemoryStore {
     }
 
     fn capabilities(&self) -> Capabilities {
-        Capabilities { directories: true, guids: !lock(&self.shared).without_guids }
+        let keeps = if lock(&self.shared).without_guids { KeptFields::LEAST } else { KeptFields::ALL };
+        Capabilities { directories: true, keeps, line_ends: true }
     }
 
     fn tree_history(&mut self) -> Result<TreeHistory, StoreError> {

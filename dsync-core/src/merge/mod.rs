@@ -3,11 +3,14 @@
 mod fetch;
 mod headroom;
 mod one_way;
+mod own_guid;
+mod recognise;
 mod settle;
 pub mod two_way;
 
 pub use fetch::Fetch;
 pub use one_way::one_way;
+pub use recognise::{Contents, RecogniseSide, recognise};
 pub use settle::settle;
 
 use crate::model::{MailboxStatus, MessageKey, MessageList};

@@ -127,6 +127,17 @@ impl MessageGuid {
         })
     }
 
+    /// The GUID whose text is the 32 hexadecimal digits of these bytes.
+    ///
+    /// ```
+    /// use dsync_core::model::MessageGuid;
+    /// assert_eq!(&*MessageGuid::from_128([0xab; 16]).text(), b"abababababababababababababababab");
+    /// ```
+    #[must_use]
+    pub const fn from_128(bytes: [u8; 16]) -> Self {
+        Self(Form::Short(bytes))
+    }
+
     /// The form for places that have room for 16 bytes only: 32 hexadecimal digits are decoded, of any other
     /// string it is bytes 4 to 19 of its SHA-1. (As Dovecot computes it.)
     ///

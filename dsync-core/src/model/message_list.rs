@@ -7,7 +7,7 @@ use std::collections::HashMap;
 
 use sha1::{Digest, Sha1};
 
-use super::{Flags, Keywords, MessageGuid, MessageKey, MessageRecord, ModSeq, Pop3Uidl, Timestamp, Uid};
+use super::{Flags, KeptFields, Keywords, MessageGuid, MessageKey, MessageRecord, ModSeq, Pop3Uidl, Timestamp, Uid};
 
 /// The messages of a mailbox: those with a UID in ascending order of it, each UID once, then those without in the
 /// order in which they will get theirs.
@@ -237,29 +237,28 @@ impl MessageList {
     /// decided yet (a UID or a modseq), because that could become something else on either side.
     #[must_use]
     pub fn digest(&self) -> Option<[u8; 16]> {
-        self.digest_of(true)
+        self.digest_of(KeptFields::ALL)
     }
 
-    /// The same over everything but the GUIDs, for stores that do not keep them.
+    /// The same over what both of two stores keep, if that is not all.
     #[must_use]
-    pub fn digest_without_guids(&self) -> Option<[u8; 16]> {
-        self.digest_of(false)
-    }
-
-    fn digest_of(&self, with_guids: bool) -> Option<[u8; 16]> {
+    pub fn digest_of(&self, fields: KeptFields) -> Option<[u8; 16]> {
         let mut hash = Sha1::new();
         for record in self.records() {
             hash.update(record.uid?.get().to_le_bytes());
             hash.update(record.modseq?.get().to_le_bytes());
             hash.update([record.flags.bits()]);
             hash.update(record.received.seconds().to_le_bytes());
-            hash.update(record.saved.map_or(i64::MIN, Timestamp::seconds).to_le_bytes());
-            hash.update(record.pop3_order.map_or(u64::MAX, u64::from).to_le_bytes());
-            if with_guids {
+            let saved = record.saved.filter(|_| fields.save_dates);
+            hash.update(saved.map_or(i64::MIN, Timestamp::seconds).to_le_bytes());
+            let pop3_order = record.pop3_order.filter(|_| fields.pop3);
+            hash.update(pop3_order.map_or(u64::MAX, u64::from).to_le_bytes());
+            if fields.guids {
                 hash_text(&mut hash, &record.guid.text());
             }
-            hash.update([u8::from(record.pop3_uidl.is_some())]);
-            hash_text(&mut hash, record.pop3_uidl.as_deref().unwrap_or_default().as_bytes());
+            let pop3_uidl = fields.pop3_uidl(&record);
+            hash.update([u8::from(pop3_uidl.is_some())]);
+            hash_text(&mut hash, pop3_uidl.map_or("", |uidl| uidl).as_bytes());
             hash.update((record.keywords.len() as u64).to_le_bytes());
             for keyword in &record.keywords {
                 hash_text(&mut hash, keyword.as_str().to_ascii_lowercase().as_bytes());

@@ -4,6 +4,7 @@
 //! that a value that exists is a valid one and nobody checks it again.
 
 mod escape;
+mod fields;
 mod flags;
 mod guid;
 mod history;
@@ -17,6 +18,7 @@ mod role;
 mod selection;
 mod tree;
 
+pub use fields::KeptFields;
 pub use flags::Flags;
 pub use guid::{GuidText, MailboxGuid, MessageGuid};
 pub use history::{FlagHistory, HistoryRange, MailboxHistory, SyncPoint};

@@ -2,11 +2,14 @@
 
 use std::collections::{HashSet, VecDeque};
 
+use super::content::content;
 use super::receiving::{Receiving, Tries};
 use super::reporting::Reporter;
 use super::{Difference, Greeting, MailboxSummary, Message, Session, SessionError, SyncOptions, tree_changes};
-use crate::merge::{self, MailboxPlan, MailboxView};
-use crate::model::{MailboxIdentity, MailboxName, MailboxNode, MailboxStatus, MailboxTree, MessageKey, MessageList};
+use crate::merge::{self, Contents, MailboxPlan, MailboxView, RecogniseSide};
+use crate::model::{
+    KeptFields, MailboxIdentity, MailboxName, MailboxNode, MailboxStatus, MailboxTree, MessageKey, MessageList, Uid,
+};
 use crate::report::{Event, Observer, Problem, Report};
 use crate::store::{ErrorKind, MailStore, Mailbox, MessageBody, StoreError};
 use crate::tree;
@@ -47,6 +50,24 @@ struct Transfer {
     fingerprint: Option<[u8; 16]>,
     /// Whether the source could read all of it.
     complete: bool,
+    comparison: Comparison,
+}
+
+/// How messages are recognised.
+enum Comparison {
+    /// By their GUIDs, which both sides keep.
+    Guids,
+    /// By what is in them.
+    Contents {
+        /// Below it a UID means the same message on both sides.
+        proven: Option<Uid>,
+        /// What is in the messages here.
+        own: Contents,
+        /// What is in those of the source.
+        source: Contents,
+        /// What the sides keep of a message, the source first.
+        keeps: [KeptFields; 2],
+    },
 }
 
 /// A mailbox whose bodies are on their way.
@@ -60,14 +81,61 @@ struct Saving {
 
 impl Transfer {
     fn plan(&self, messages: &MessageList, unavailable: &HashSet<MessageKey>) -> MailboxPlan {
-        let mut plan = merge::one_way(
-            MailboxView { status: &self.status, messages },
-            MailboxView { status: self.mailbox.status(), messages: self.mailbox.messages() },
-            unavailable,
-            self.complete,
-        );
+        let source = MailboxView { status: &self.status, messages };
+        let own = MailboxView { status: self.mailbox.status(), messages: self.mailbox.messages() };
+        let mut plan = match &self.comparison {
+            Comparison::Guids => merge::one_way(source, own, unavailable, self.complete),
+            Comparison::Contents { proven, own: contents, source: source_contents, keeps } => {
+                let there = RecogniseSide { view: source, contents: source_contents, keeps: keeps[0] };
+                let here = RecogniseSide { view: own, contents, keeps: keeps[1] };
+                let (there, here) = merge::recognise(there, here, *proven);
+                let source = MailboxView { messages: &there, ..source };
+                merge::one_way(source, MailboxView { messages: &here, ..own }, unavailable, self.complete)
+            }
+        };
         plan.needed |= self.created;
         plan
+    }
+}
+
+impl Comparison {
+    /// How the messages of a mailbox are recognised that is `status` at the source, whose messages up to the last common moment
+    /// are known to be the same, unless that is not to be believed.
+    fn start(
+        mailbox: &mut dyn Mailbox,
+        status: &MailboxStatus,
+        keeps: [KeptFields; 2],
+        believe_points: bool,
+    ) -> Self {
+        if keeps[0].common(keeps[1]).guids {
+            return Self::Guids;
+        }
+        let same_mailbox =
+            status.identity.guid.is_none_or(|guid| Some(guid) == mailbox.status().identity.guid) && believe_points;
+        let points = mailbox
+            .sync_points()
+            .iter()
+            .filter(|point| same_mailbox && point.can_precede(status) && point.can_precede(mailbox.status()));
+        let proven = points.map(|point| point.uid_next).max();
+        let is_proven = |uid: Option<Uid>| uid.is_some_and(|uid| proven.is_some_and(|proven| uid < proven));
+        let open: Vec<_> = (0..mailbox.messages().len())
+            .filter(|place| !is_proven(mailbox.messages().uid_at(*place)))
+            .filter_map(|place| Some((place, mailbox.messages().key_of(place)?)))
+            .collect();
+        let contents = open.into_iter().filter_map(|(place, key)| {
+            // What cannot be read is like no other message.
+            let body = mailbox.body(key).ok()?;
+            Some((place, content(body)?))
+        });
+        Self::Contents { proven, own: contents.collect(), source: Contents::new(), keeps }
+    }
+
+    /// From which UID on the source has to say what is in its messages.
+    fn contents_from(&self) -> Option<Uid> {
+        match self {
+            Self::Contents { proven, own, .. } if !own.is_empty() => Some(proven.unwrap_or(Uid::FIRST)),
+            _ => None,
+        }
     }
 }
 
@@ -104,6 +172,16 @@ impl<'a> DestinationSession<'a> {
     #[must_use]
     pub fn into_report(self) -> Report {
         self.reporter.report
+    }
+
+    /// What the source keeps of a message.
+    fn source_keeps(&self) -> KeptFields {
+        self.source.as_ref().map_or(KeptFields::ALL, |source| source.capabilities.keeps)
+    }
+
+    /// What both sides keep of a message.
+    fn fields(&self) -> KeptFields {
+        self.source_keeps().common(self.store.capabilities().keeps)
     }
 
     fn store_error(&self, error: StoreError) -> SessionError {
@@ -152,15 +230,23 @@ impl<'a> DestinationSession<'a> {
                 return Ok(State::AwaitOffer);
             }
         };
-        let own = if created { None } else { MailboxSummary::of(&*mailbox, true).fingerprint };
-        let same = own.filter(|_| !self.options.full && own == summary.fingerprint);
+        let fields = self.fields();
+        let own = if created { None } else { MailboxSummary::of(&*mailbox, fields).fingerprint };
+        // Without GUIDs equal counters prove little, unless the messages have been compared once.
+        let is_proof = |fingerprint: &[u8; 16]| {
+            fields.guids || mailbox.sync_points().iter().any(|point| point.fingerprint == *fingerprint)
+        };
+        let same = own.filter(|own| !self.options.full && Some(*own) == summary.fingerprint && is_proof(own));
         if let Some(fingerprint) = same {
             self.remember(&name, &mut *mailbox, fingerprint)?;
             self.reporter.event(Event::MailboxUnchanged(&name));
             self.outbox.push_back(Message::Answer(Difference::Same));
             return Ok(State::AwaitOffer);
         }
-        self.outbox.push_back(Message::Answer(Difference::Different));
+        let keeps = [self.source_keeps(), self.store.capabilities().keeps];
+        let comparison = Comparison::start(&mut *mailbox, status, keeps, !self.options.full);
+        let contents_from = comparison.contents_from();
+        self.outbox.push_back(Message::Answer(Difference::Different { contents_from }));
         let announced = usize::try_from(status.message_count).unwrap_or(usize::MAX);
         Ok(State::AwaitRecords(
             Box::new(Transfer {
@@ -170,6 +256,7 @@ impl<'a> DestinationSession<'a> {
                 status: status.clone(),
                 fingerprint: summary.fingerprint,
                 complete: *complete,
+                comparison,
             }),
             MessageList::with_capacity(announced.min(MOST_RESERVED)),
         ))
@@ -234,7 +321,7 @@ impl<'a> DestinationSession<'a> {
             self.tries.done();
             let reached = transfer
                 .fingerprint
-                .filter(|wanted| MailboxSummary::of(&*transfer.mailbox, true).fingerprint == Some(*wanted));
+                .filter(|wanted| MailboxSummary::of(&*transfer.mailbox, self.fields()).fingerprint == Some(*wanted));
             if let Some(fingerprint) = reached {
                 self.remember(&transfer.name, &mut *transfer.mailbox, fingerprint)?;
             }
@@ -323,11 +410,18 @@ impl Session for DestinationSession<'_> {
                 State::AwaitOffer
             }
             (State::AwaitOffer, Message::Offer { name, summary }) => self.accept_offer(name, summary)?,
-            (State::AwaitRecords(transfer, mut messages), Message::Records(more)) => {
+            (State::AwaitRecords(mut transfer, mut messages), Message::Records(more)) => {
                 let name = &transfer.name;
-                more.iter().try_for_each(|record| messages.push(record)).map_err(|_| {
-                    SessionError::InvalidData(format!("the messages of mailbox {name} in a wrong order"))
-                })?;
+                for message in &more {
+                    messages.push(&message.record).map_err(|_| {
+                        SessionError::InvalidData(format!("the messages of mailbox {name} in a wrong order"))
+                    })?;
+                    if let (Comparison::Contents { source, .. }, Some(content)) =
+                        (&mut transfer.comparison, message.content)
+                    {
+                        source.insert(messages.len().saturating_sub(1), content);
+                    }
+                }
                 State::AwaitRecords(transfer, messages)
             }
             (State::AwaitRecords(transfer, messages), Message::RecordsEnd) => self.plan(transfer, messages)?,

@@ -5,7 +5,8 @@ use std::collections::BTreeMap;
 use super::SyncOptions;
 use crate::merge::two_way::SideMessage;
 use crate::model::{
-    MailboxGuid, MailboxName, MailboxNode, MailboxStatus, MessageKey, MessageRecord, SyncPoint, TreeEvent, Uid,
+    KeptFields, MailboxGuid, MailboxName, MailboxNode, MailboxStatus, MessageKey, MessageRecord, SyncPoint,
+    TreeEvent, Uid,
 };
 use crate::report::Problem;
 use crate::store::{Capabilities, Mailbox, MessageBody};
@@ -25,7 +26,20 @@ pub enum Difference {
     /// It is the same on both sides, or the destination will not have it.
     Same,
     /// The lists of messages are needed.
-    Different,
+    Different {
+        /// From which UID on messages, and those without one, are to be compared by what is in them. `None` if GUIDs tell
+        /// which are the same, or there is nothing to compare with.
+        contents_from: Option<Uid>,
+    },
+}
+
+/// A message as the source of a backup lists it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ListedMessage {
+    /// What it is.
+    pub record: MessageRecord,
+    /// What is in it, whatever its line ends are, if that was asked for and it could be read.
+    pub content: Option<[u8; 16]>,
 }
 
 /// How a side introduces itself.
@@ -60,10 +74,13 @@ pub struct MailboxSummary {
 }
 
 impl MailboxSummary {
-    /// `guids` says whether both sides keep the GUIDs of messages, so that they can be compared.
-    pub(super) fn of(mailbox: &dyn Mailbox, guids: bool) -> Self {
+    /// `fields` is what both sides keep of a message, so that it can be compared.
+    pub(super) fn of(mailbox: &dyn Mailbox, fields: KeptFields) -> Self {
         let status = mailbox.status().clone();
-        let digest = if guids { mailbox.digest() } else { mailbox.messages().digest_without_guids() };
+        let digest = match fields {
+            KeptFields::ALL => mailbox.digest(),
+            fields => mailbox.messages().digest_of(fields),
+        };
         Self {
             fingerprint: digest.and_then(|digest| status.fingerprint(digest)),
             status,
@@ -130,7 +147,7 @@ pub enum Message {
     /// The destination's answer to an offer.
     Answer(Difference),
     /// Messages of the offered mailbox, in the order of [`MessageList`](crate::model::MessageList).
-    Records(Vec<MessageRecord>),
+    Records(Vec<ListedMessage>),
     /// All messages were listed.
     RecordsEnd,
     /// The destination wants the bodies of these messages, in this order. Always sent, also if empty.

@@ -36,6 +36,7 @@
 //! produced only when it is asked for (so a body is opened when it can be taken), [`Session::receive`] takes one.
 //! [`crate::sync`] does that for two stores in one process.
 
+mod content;
 mod destination;
 mod error;
 mod message;
@@ -52,7 +53,7 @@ use crate::model::{MailboxStatus, SyncPoint};
 
 pub use destination::DestinationSession;
 pub use error::SessionError;
-pub use message::{Amendments, Difference, Greeting, MailboxSummary, Message, Outcome};
+pub use message::{Amendments, Difference, Greeting, ListedMessage, MailboxSummary, Message, Outcome};
 pub use mirror::MirrorSession;
 pub use options::SyncOptions;
 

@@ -2,8 +2,9 @@
 
 use std::collections::VecDeque;
 
-use super::{Difference, Greeting, MailboxSummary, Message, Session, SessionError, SyncOptions};
-use crate::model::{MailboxName, MailboxNode, MailboxTree, MessageKey, NodeKind};
+use super::content::content;
+use super::{Difference, Greeting, ListedMessage, MailboxSummary, Message, Session, SessionError, SyncOptions};
+use crate::model::{KeptFields, MailboxName, MailboxNode, MailboxTree, MessageKey, NodeKind, Uid};
 use crate::report::Problem;
 use crate::store::{MailStore, Mailbox, StoreError};
 
@@ -14,6 +15,8 @@ const RECORDS_PER_MESSAGE: usize = 1000;
 pub struct SourceSession<'a> {
     store: &'a mut dyn MailStore,
     options: SyncOptions,
+    /// What both sides keep of a message.
+    fields: KeptFields,
     tree: MailboxTree,
     mailboxes: VecDeque<MailboxName>,
     state: State,
@@ -26,12 +29,39 @@ enum State {
     SendTree(VecDeque<MailboxName>),
     SendOffer,
     AwaitAnswer(OpenMailbox),
-    SendRecords(OpenMailbox, usize),
+    SendRecords(OpenMailbox, Listing),
     AwaitRequest(OpenMailbox),
     SendBodies(OpenMailbox, VecDeque<MessageKey>),
     AwaitDone(MailboxName),
     AwaitFinish,
     Finished,
+}
+
+/// How far the messages of a mailbox were listed.
+struct Listing {
+    sent: usize,
+    /// From which UID on it has to be said what is in a message.
+    contents_from: Option<Uid>,
+}
+
+impl Listing {
+    /// The next messages.
+    fn next(&mut self, mailbox: &mut dyn Mailbox) -> Vec<ListedMessage> {
+        let records: Vec<_> = mailbox.messages().keyed().skip(self.sent).take(RECORDS_PER_MESSAGE).collect();
+        self.sent = self.sent.saturating_add(records.len());
+        let wants_content =
+            |uid: Option<Uid>| self.contents_from.is_some_and(|from| uid.is_none_or(|uid| uid >= from));
+        let mut list = Vec::with_capacity(records.len());
+        for (key, record) in records {
+            let content = match wants_content(record.uid) {
+                // What is gone by now is like no other message.
+                true => mailbox.body(key).ok().and_then(content),
+                false => None,
+            };
+            list.push(ListedMessage { record, content });
+        }
+        list
+    }
 }
 
 struct OpenMailbox {
@@ -59,6 +89,7 @@ impl<'a> SourceSession<'a> {
         Self {
             store,
             options,
+            fields: KeptFields::ALL,
             tree: MailboxTree::new(),
             mailboxes: VecDeque::new(),
             state: State::Start,
@@ -92,7 +123,7 @@ impl<'a> SourceSession<'a> {
         while let Some(name) = self.mailboxes.pop_front() {
             match self.store.open(&name) {
                 Ok(mailbox) => {
-                    let summary = MailboxSummary::of(&*mailbox, true);
+                    let summary = MailboxSummary::of(&*mailbox, self.fields);
                     let offer = Message::Offer { name: name.clone(), summary };
                     return (State::AwaitAnswer(OpenMailbox { name, mailbox }), offer);
                 }
@@ -118,12 +149,17 @@ impl Session for SourceSession<'_> {
         let state = std::mem::replace(&mut self.state, State::Finished);
         let description = state.description();
         self.state = match (state, message) {
-            (State::AwaitHello, Message::Hello(_)) => State::SendTree(self.tree.keys().cloned().collect()),
+            (State::AwaitHello, Message::Hello(greeting)) => {
+                self.fields = self.store.capabilities().keeps.common(greeting.capabilities.keeps);
+                State::SendTree(self.tree.keys().cloned().collect())
+            }
             (State::AwaitAnswer(open), Message::Answer(difference)) => {
                 self.note_problems(&open);
                 match difference {
                     Difference::Same => State::SendOffer,
-                    Difference::Different => State::SendRecords(open, 0),
+                    Difference::Different { contents_from } => {
+                        State::SendRecords(open, Listing { sent: 0, contents_from })
+                    }
                 }
             }
             (State::AwaitRequest(open), Message::Request(keys)) if keys.is_empty() => State::AwaitDone(open.name),
@@ -161,14 +197,12 @@ impl Session for SourceSession<'_> {
                 let (state, message) = self.offer();
                 (state, Some(message))
             }
-            State::SendRecords(open, sent) => {
-                let records = open.mailbox.messages().records();
-                let chunk: Vec<_> = records.skip(sent).take(RECORDS_PER_MESSAGE).collect();
+            State::SendRecords(mut open, mut listing) => {
+                let chunk = listing.next(&mut *open.mailbox);
                 if chunk.is_empty() {
                     (State::AwaitRequest(open), Some(Message::RecordsEnd))
                 } else {
-                    let sent = sent.saturating_add(chunk.len());
-                    (State::SendRecords(open, sent), Some(Message::Records(chunk)))
+                    (State::SendRecords(open, listing), Some(Message::Records(chunk)))
                 }
             }
             State::SendBodies(mut open, mut keys) => match keys.pop_front() {

@@ -11,8 +11,8 @@ pub use error::{ErrorKind, StoreError};
 pub use new_messages::NewMessages;
 
 use crate::model::{
-    HistoryRange, MailboxGuid, MailboxHistory, MailboxIdentity, MailboxName, MailboxStatus, MailboxTree, MessageKey,
-    MessageList, MessageRecord, ModSeq, SyncPoint, TreeHistory, Uid,
+    HistoryRange, KeptFields, MailboxGuid, MailboxHistory, MailboxIdentity, MailboxName, MailboxStatus, MailboxTree,
+    MessageKey, MessageList, MessageRecord, ModSeq, SyncPoint, TreeHistory, Uid,
 };
 
 /// A tree of mailboxes.
@@ -237,9 +237,10 @@ pub trait Mailbox: Send {
 pub struct Capabilities {
     /// Whether [`NodeKind::Directory`](crate::model::NodeKind::Directory) nodes can exist.
     pub directories: bool,
-    /// Whether a message keeps the GUID that it was saved with. If not, the GUIDs that its mailboxes show prove
-    /// nothing, and messages are recognised by what is in them.
-    pub guids: bool,
+    /// What it keeps of a message.
+    pub keeps: KeptFields,
+    /// Whether the bytes of a message stay exactly as they are. If not, CRLF may become LF, which clients cannot see.
+    pub line_ends: bool,
 }
 
 /// A name that a store cannot hold, and keeps under another one.

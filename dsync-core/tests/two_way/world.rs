@@ -41,6 +41,8 @@ pub(crate) fn facts(store: &mut MemoryStore, with_guids: bool) -> Facts {
         let messages = messages(store, &mailbox).into_iter().map(|(mut record, content)| {
             if !with_guids {
                 record.guid = MessageGuid::new(b"any").unwrap();
+                record.saved = None;
+                (record.pop3_uidl, record.pop3_order) = (None, None);
             }
             format!("{record:?} {content}")
         });
@@ -89,7 +91,7 @@ impl World {
     }
 
     fn of(stores: [MemoryStore; 2]) -> Self {
-        let with_guids = stores.iter().all(|store| store.capabilities().guids);
+        let with_guids = stores.iter().all(|store| store.capabilities().keeps.guids);
         Self { stores, seen: Default::default(), promises: Promises::default(), contents: 0, clock: 1000, with_guids }
     }
 

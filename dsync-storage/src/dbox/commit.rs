@@ -17,13 +17,14 @@ use super::locked_map::LockedMap;
 use super::references;
 use super::shared::Shared;
 use super::single_files::MailFiles;
-use super::snapshot::{IN_ALT, Mark, Snapshot, Stored, index_files};
+use super::snapshot::{IN_ALT, Snapshot, Stored, index_files};
 use super::staging::Staging;
 use super::storage::Storage;
 use crate::fs::clock::now;
 use crate::fs::mutation;
 use crate::fs::permissions::Permissions;
 use crate::fs::replace::Durability;
+use crate::index::files::IndexMark;
 use crate::index::mailbox::{save_dates, target_message};
 use crate::index::target::IndexTarget;
 use crate::index::writer::{self, LockedIndex};
@@ -73,7 +74,7 @@ pub(super) fn lock_map<'a>(
 /// Locks the index of a mailbox that exists. It must still be as it was at `mark`.
 pub(super) fn lock_index(
     paths: &MailboxPaths,
-    mark: Option<Mark>,
+    mark: Option<IndexMark>,
     permissions: &Permissions,
 ) -> Result<LockedIndex, StoreError> {
     let files = index_files(paths)?;
@@ -89,7 +90,7 @@ pub(super) fn lock_index(
     if index.view().is_deleted() {
         return Err(gone());
     }
-    if mark.is_some_and(|mark| mark != Mark::of(index.state())) {
+    if mark.is_some_and(|mark| mark != IndexMark::of(index.state())) {
         let text = format!("{} was changed by somebody else meanwhile; run again", lossy(&paths.mails));
         return Err(StoreError::new(ErrorKind::Changed, text));
     }

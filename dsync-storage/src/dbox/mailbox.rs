@@ -14,13 +14,14 @@ use super::header::MdboxRecord;
 use super::known;
 use super::shared::{Shared, corrupt};
 use super::single;
-use super::snapshot::{self, Mark, Snapshot, Stored};
+use super::snapshot::{self, Snapshot, Stored};
 use super::staging::Staging;
 use super::storage::Located;
 use crate::content::{self, AttachmentFiles};
 use crate::fs::clock::now;
 use crate::fs::permissions::Permissions;
 use crate::index;
+use crate::index::files::IndexMark;
 use crate::list::build::Build;
 use crate::list::changes as list_changes;
 use crate::list::hidden::{self, HiddenPlaces};
@@ -176,10 +177,10 @@ impl Mailbox for DboxMailbox {
     fn remember(&mut self, point: SyncPoint) -> Result<(), StoreError> {
         self.shared.context.refuse_if_read_only()?;
         let mut locked = commit::lock_index(&self.paths, None, &self.permissions)?;
-        let unchanged = self.snapshot.mark == Some(Mark::of(locked.state()));
+        let unchanged = self.snapshot.mark == Some(IndexMark::of(locked.state()));
         index::mailbox::remember(&mut locked, point)?;
         if unchanged {
-            self.snapshot.mark = Some(Mark::of(locked.state()));
+            self.snapshot.mark = Some(IndexMark::of(locked.state()));
         }
         self.snapshot.points = point.added_to(&self.snapshot.points);
         Ok(())

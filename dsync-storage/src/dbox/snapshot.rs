@@ -22,7 +22,7 @@ use super::message_file::Metadata;
 use super::shared::{Shared, corrupt};
 use super::single;
 use super::storage::{Located, Storage};
-use crate::index::files::{IndexFiles, IndexState, read_index};
+use crate::index::files::{IndexFiles, IndexMark, IndexState, read_index};
 use crate::index::mailbox::{IndexedMessage, cache_bytes, cache_of, messages};
 use crate::index::points;
 use crate::index::target::TargetMessage;
@@ -47,7 +47,7 @@ pub(super) struct Snapshot {
     pub(super) header: DboxHeader,
     pub(super) points: Vec<SyncPoint>,
     pub(super) problems: Vec<String>,
-    pub(super) mark: Option<Mark>,
+    pub(super) mark: Option<IndexMark>,
 }
 
 /// How a message is stored.
@@ -68,24 +68,6 @@ pub(super) struct Stored {
 pub(super) struct Lost {
     pub(super) message: TargetMessage,
     pub(super) record: MdboxRecord,
-}
-
-/// A moment of an index: as long as it is the same, nothing has changed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Mark {
-    index_id: u32,
-    log_seq: u32,
-    log_end: usize,
-}
-
-impl Mark {
-    pub(super) fn of(state: &IndexState) -> Self {
-        Self {
-            index_id: state.view.snapshot().index_id(),
-            log_seq: state.log.as_ref().map_or(0, |log| log.file_seq),
-            log_end: state.log_end,
-        }
-    }
 }
 
 impl Snapshot {
@@ -133,7 +115,7 @@ impl Snapshot {
             header,
             points: points::read(&state.view),
             problems,
-            mark: Some(Mark::of(&state)),
+            mark: Some(IndexMark::of(&state)),
         })
     }
 
@@ -287,7 +269,7 @@ pub(super) fn look(shared: &Shared, paths: &MailboxPaths) -> Result<Snapshot, St
         header,
         points: points::read(view),
         problems,
-        mark: Some(Mark::of(&state)),
+        mark: Some(IndexMark::of(&state)),
     })
 }
 

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use dsync_core::model::{
-    MailboxGuid, MailboxIdentity, MailboxName, MailboxStatus, MailboxTree, TreeChange, TreeHistory,
+    KeptFields, MailboxGuid, MailboxIdentity, MailboxName, MailboxStatus, MailboxTree, TreeChange, TreeHistory,
 };
 use dsync_core::store::{Capabilities, ErrorKind, MailStore, Mailbox, StoreError};
 
@@ -67,7 +67,7 @@ impl DboxStore {
         let storage = match location.driver {
             Driver::Mdbox => Some(Storage::new(&roots)),
             Driver::Sdbox => None,
-            Driver::Maildir => return impossible(format!("{location} is no dbox")),
+            Driver::Maildir | Driver::Mbox => return impossible(format!("{location} is no dbox")),
         };
         let naming = location.naming();
         let context = Context {
@@ -76,7 +76,7 @@ impl DboxStore {
             naming,
             // Servers may be told to show a dot instead.
             separators: vec![Layout::Dbox.separator(), '.'],
-            subscriptions: location.subscriptions.clone().unwrap_or_else(|| "subscriptions".to_owned()),
+            subscriptions: location.subscriptions_file(),
             hidden: HiddenPlaces::DBOX,
             read_only,
         };
@@ -187,7 +187,7 @@ impl MailStore for DboxStore {
     }
 
     fn capabilities(&self) -> Capabilities {
-        Capabilities { directories: true, guids: true }
+        Capabilities { directories: true, keeps: KeptFields::ALL, line_ends: true }
     }
 
     fn tree(&mut self) -> Result<MailboxTree, StoreError> {
@@ -199,7 +199,7 @@ impl MailStore for DboxStore {
     }
 
     fn tree_history(&mut self) -> Result<TreeHistory, StoreError> {
-        let events = read_changes(self.context().list_root())?;
+        let events = read_changes(&self.context().list_root())?;
         Ok(TreeHistory { separators: self.context().separators.clone(), events })
     }
 

@@ -31,6 +31,8 @@ pub struct DotlockRules {
 impl DotlockRules {
     /// `dovecot-uidlist.lock`.
     pub const UIDLIST: Self = Self { stale_after: Duration::from_secs(120), wait: Duration::from_secs(122) };
+    /// `<mbox>.lock`.
+    pub const MBOX: Self = Self { stale_after: Duration::from_secs(120), wait: Duration::from_secs(300) };
     /// `subscriptions.lock`.
     pub const SUBSCRIPTIONS: Self = Self { stale_after: Duration::from_secs(30), wait: Duration::from_secs(120) };
 }
@@ -68,32 +70,46 @@ impl Dotlock {
     ) -> Result<Self, FsError> {
         let give_up = Instant::now() + rules.wait;
         loop {
-            match take_free(path, permissions) {
-                Ok(file) => {
-                    let owned = file.metadata().map_err(|error| FsError::new("lock", path, error));
-                    return match owned {
-                        Ok(metadata) => {
-                            held().insert((metadata.dev(), metadata.ino()));
-                            Ok(Self { path: path.to_owned(), inode: metadata.ino(), device: metadata.dev() })
-                        }
-                        Err(error) => {
-                            let _ = mutation::remove_file(path);
-                            Err(error)
-                        }
-                    };
-                }
-                Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
-                Err(error) => return Err(error),
-            }
-            if is_stale(path, protected, rules) {
-                mutation::remove_file(path)?;
-                continue;
+            if let Some(lock) = Self::try_take(path, protected, rules, permissions)? {
+                return Ok(lock);
             }
             if Instant::now() >= give_up {
                 let text = format!("somebody else has held this lock for {} seconds", rules.wait.as_secs());
                 return Err(FsError::new("lock", path, io::Error::new(io::ErrorKind::TimedOut, text)));
             }
             std::thread::sleep(POLL);
+        }
+    }
+
+    /// Takes the lock unless somebody else has it: `None` then. A stale one is removed; the next try may succeed.
+    ///
+    /// # Errors
+    /// As the system.
+    pub fn try_take(
+        path: &Path,
+        protected: &Path,
+        rules: DotlockRules,
+        permissions: &Permissions,
+    ) -> Result<Option<Self>, FsError> {
+        let file = match take_free(path, permissions) {
+            Ok(file) => file,
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
+                if is_stale(path, protected, rules) {
+                    mutation::remove_file(path)?;
+                }
+                return Ok(None);
+            }
+            Err(error) => return Err(error),
+        };
+        match file.metadata() {
+            Ok(metadata) => {
+                held().insert((metadata.dev(), metadata.ino()));
+                Ok(Some(Self { path: path.to_owned(), inode: metadata.ino(), device: metadata.dev() }))
+            }
+            Err(error) => {
+                let _ = mutation::remove_file(path);
+                Err(FsError::new("lock", path, error))
+            }
         }
     }
 }

@@ -31,10 +31,34 @@ impl FileLock {
     /// # Errors
     /// As the system; [`io::ErrorKind::TimedOut`] if others held it for too long.
     pub fn exclusive(file: File, path: &Path, timeout: Duration) -> Result<Self, FsError> {
+        Self::wait(file, path, timeout, libc::F_WRLCK)
+    }
+
+    /// Takes a lock that excludes only those who want to change the file. It must be open for reading.
+    ///
+    /// # Errors
+    /// As [`exclusive`](Self::exclusive).
+    pub fn shared(file: File, path: &Path, timeout: Duration) -> Result<Self, FsError> {
+        Self::wait(file, path, timeout, libc::F_RDLCK)
+    }
+
+    /// Takes the lock of [`exclusive`](Self::exclusive) unless somebody else has one: `None` then.
+    ///
+    /// # Errors
+    /// As the system.
+    pub fn try_exclusive(file: File, path: &Path) -> Result<Option<Self>, FsError> {
+        match try_lock(file.as_fd(), libc::F_WRLCK) {
+            Ok(()) => Ok(Some(Self { file })),
+            Err(Errno::EAGAIN | Errno::EACCES | Errno::EINTR) => Ok(None),
+            Err(error) => Err(FsError::new("lock", path, error.into())),
+        }
+    }
+
+    fn wait(file: File, path: &Path, timeout: Duration, kind: libc::c_int) -> Result<Self, FsError> {
         let give_up = Instant::now().checked_add(timeout);
         let mut pause = SHORTEST_PAUSE;
         loop {
-            match try_lock(file.as_fd()) {
+            match try_lock(file.as_fd(), kind) {
                 Ok(()) => return Ok(Self { file }),
                 Err(Errno::EAGAIN | Errno::EACCES | Errno::EINTR) => {}
                 Err(error) => return Err(FsError::new("lock", path, error.into())),
@@ -98,10 +122,10 @@ fn is_same_file(held: &File, path: &Path) -> bool {
     (held.dev(), held.ino()) == (named.dev(), named.ino())
 }
 
-fn try_lock(file: BorrowedFd<'_>) -> Result<(), Errno> {
+fn try_lock(file: BorrowedFd<'_>, kind: libc::c_int) -> Result<(), Errno> {
     debug_assert!(file.as_raw_fd() >= 0);
     let whole_file = libc::flock {
-        l_type: libc::c_short::try_from(libc::F_WRLCK).unwrap_or_default(),
+        l_type: libc::c_short::try_from(kind).unwrap_or_default(),
         l_whence: libc::c_short::try_from(libc::SEEK_SET).unwrap_or_default(),
         l_start: 0,
         l_len: 0,

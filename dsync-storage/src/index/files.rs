@@ -150,6 +150,26 @@ pub struct IndexState {
     pub unfinished: bool,
 }
 
+/// A moment of an index: as long as it is the same, nothing has changed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct IndexMark {
+    index_id: u32,
+    log_seq: u32,
+    log_end: usize,
+}
+
+impl IndexMark {
+    /// The moment of this state.
+    #[must_use]
+    pub fn of(state: &IndexState) -> Self {
+        Self {
+            index_id: state.view.snapshot().index_id(),
+            log_seq: state.log.as_ref().map_or(0, |log| log.file_seq),
+            log_end: state.log_end,
+        }
+    }
+}
+
 /// Reads an index; `None` if there is none.
 ///
 /// # Errors

@@ -46,7 +46,7 @@ impl Build {
         let roots = &context.roots;
         let all = [
             (roots.index.as_ref(), target.index.as_ref()),
-            (Some(&roots.control), Some(&target.control)),
+            (Some(&roots.control), Some(&target.control).filter(|_| context.naming.layout != Layout::Mbox)),
             (Some(&roots.mails), Some(&target.mails)),
         ];
         let mut parts: Vec<Part> = Vec::new();
@@ -55,11 +55,15 @@ impl Build {
                 && parts.iter().all(|part| part.target != *place)
             {
                 let hidden = hidden_place(context, root, permissions)?;
-                mutation::create_directory(&hidden, permissions)?;
+                let is_file = context.naming.layout == Layout::Mbox && *place == target.mails;
+                if !is_file {
+                    mutation::create_directory(&hidden, permissions)?;
+                }
                 parts.push(Part { hidden, target: place.clone() });
             }
         }
         parts.sort_by_key(|part| part.target == target.mails);
+        // What belongs to no mailbox alone stays where it is.
         let hidden = |path: &PathBuf| {
             let part = parts.iter().find(|part| part.target == *path);
             part.map_or_else(|| path.clone(), |part| part.hidden.clone())
@@ -115,7 +119,11 @@ impl Build {
                 mutation::create_directories(parent, permissions)?;
             }
             match part.place(self.layout) {
-                Err(error) if error.kind() == io::ErrorKind::DirectoryNotEmpty => return Err(taken(name)),
+                Err(error)
+                    if matches!(error.kind(), io::ErrorKind::DirectoryNotEmpty | io::ErrorKind::AlreadyExists) =>
+                {
+                    return Err(taken(name));
+                }
                 result => result?,
             }
             if let Some(parent) = part.target.parent() {
@@ -133,6 +141,9 @@ fn taken(name: &MailboxName) -> StoreError {
 
 impl Part {
     fn place(&self, layout: Layout) -> Result<(), FsError> {
+        if layout == Layout::Mbox {
+            return self.place_mbox();
+        }
         if !self.target.exists() {
             return mutation::rename(&self.hidden, &self.target);
         }
@@ -156,13 +167,26 @@ impl Part {
         }
         mutation::sync_directory(&self.target)
     }
+
+    /// The index of a mailbox that is gone gives way. A file that somebody has put there meanwhile does not.
+    fn place_mbox(&self) -> Result<(), FsError> {
+        if self.hidden.is_dir() {
+            mutation::remove_tree(&self.target)?;
+            return mutation::rename(&self.hidden, &self.target);
+        }
+        mutation::link(&self.hidden, &self.target)?;
+        mutation::remove_file(&self.hidden)
+    }
 }
 
 impl Drop for Build {
     fn drop(&mut self) {
         // After publishing there is nothing left under these names.
         for part in &self.parts {
-            let _ = mutation::remove_tree(&part.hidden);
+            let _ = match part.hidden.is_dir() {
+                true => mutation::remove_tree(&part.hidden),
+                false => mutation::remove_file(&part.hidden),
+            };
         }
     }
 }

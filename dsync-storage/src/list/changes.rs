@@ -13,7 +13,7 @@ use dsync_core::store::{ErrorKind, StoreError};
 
 use super::context::{Context, invalid_name};
 use super::files::{allocate_uid_validity, log_changes, set_subscribed as write_subscription};
-use super::layout::Layout;
+use super::layout::{Layout, index_beside};
 use super::list_index::{self, Stale};
 use super::lock::ListLock;
 use crate::fs::permissions::Permissions;
@@ -51,7 +51,7 @@ pub(crate) fn rename(
     let trees = context.roots.trees(context.naming.layout);
     let (mails, others) = trees.split_first().ok_or_else(|| StoreError::new(ErrorKind::Impossible, "no root"))?;
     let mut moves = moves_in(context, mails, &from_directory, &to_directory)?;
-    if moves.is_empty() {
+    if !occupied(context, &from_directory)? {
         let text = format!("there is no mailbox {from} in {}", context.location);
         return Err(StoreError::new(ErrorKind::NotFound, text));
     }
@@ -66,6 +66,10 @@ pub(crate) fn rename(
     for (from, to) in &moves {
         if let Some(parent) = to.parent() {
             mutation::create_directories(parent, &permissions)?;
+        }
+        if context.naming.layout == Layout::Mbox && to.exists() {
+            // The index of a mailbox that is gone.
+            mutation::remove_tree(to)?;
         }
         mutation::rename(from, to)?;
     }
@@ -84,7 +88,7 @@ fn stale_names(
     to: &MailboxName,
     tree: &dyn Fn() -> Result<MailboxTree, StoreError>,
 ) -> Result<Vec<Stale>, StoreError> {
-    if !context.roots.index.as_ref().is_some_and(|root| list_index::exists(root)) {
+    if !context.list_index_root().is_some_and(|root| list_index::exists(&root)) {
         return Ok(Vec::new());
     }
     let tree = tree()?;
@@ -98,6 +102,12 @@ fn moves_in(context: &Context, root: &Path, from: &Path, to: &Path) -> Result<Ve
         Layout::Fs | Layout::Dbox => {
             let path = root.join(from);
             Ok(if path.is_dir() { vec![(path, root.join(to))] } else { Vec::new() })
+        }
+        Layout::Mbox => {
+            // The index first: a file without it would be another mailbox, an index without a file is nothing.
+            let index = (index_beside(&root.join(from)), index_beside(&root.join(to)));
+            let path = (root.join(from), root.join(to));
+            Ok([index, path].into_iter().filter(|(from, _)| from.exists()).collect())
         }
         Layout::MaildirPlusPlus => {
             let mut moves = Vec::new();
@@ -116,7 +126,7 @@ fn moves_in(context: &Context, root: &Path, from: &Path, to: &Path) -> Result<Ve
 fn occupied(context: &Context, directory: &Path) -> Result<bool, FsError> {
     let root = &context.naming.layout.tree(&context.roots.mails);
     match context.naming.layout {
-        Layout::Fs | Layout::Dbox => Ok(root.join(directory).exists()),
+        Layout::Fs | Layout::Dbox | Layout::Mbox => Ok(root.join(directory).exists()),
         Layout::MaildirPlusPlus => Ok(!names_at_or_below(root, directory)?.is_empty()),
     }
 }
@@ -147,11 +157,11 @@ pub(crate) fn create_directory(context: &Context, directory: &Path) -> Result<()
 
 /// Subscribes to a name or cancels that.
 pub(crate) fn set_subscribed(context: &Context, name: &MailboxName, subscribed: bool) -> Result<(), StoreError> {
-    let path = context.roots.control.join(&context.subscriptions);
+    let path = &context.subscriptions;
     let parts = context.naming.stored_parts(name);
     let parts: Vec<&[u8]> = parts.iter().map(String::as_bytes).collect();
     let separator = context.naming.layout.separator();
-    if write_subscription(&path, separator, &parts, subscribed, &context.permissions())? {
+    if write_subscription(path, separator, &parts, subscribed, &context.permissions())? {
         let change = if subscribed { TreeChange::Subscribed } else { TreeChange::Unsubscribed };
         log(context, &named(context, name, change))?;
     }
@@ -160,7 +170,7 @@ pub(crate) fn set_subscribed(context: &Context, name: &MailboxName, subscribed: 
 
 /// Takes the lock of the list.
 pub(crate) fn lock(context: &Context) -> Result<ListLock, FsError> {
-    ListLock::take(context.list_root(), &context.permissions())
+    ListLock::take(&context.list_root(), &context.permissions())
 }
 
 /// A change of a name, for each way in which a server may spell the name. Those that it does not know mean nothing to it.
@@ -174,8 +184,8 @@ pub(crate) fn named(context: &Context, name: &MailboxName, change: fn(NameHash) 
 /// Writes down what happened to the tree.
 pub(crate) fn note(context: &Context, changes: &[TreeChange], stale: &[Stale]) -> Result<(), StoreError> {
     log(context, changes)?;
-    match &context.roots.index {
-        Some(root) => list_index::request_refresh(root, stale),
+    match context.list_index_root() {
+        Some(root) => list_index::request_refresh(&root, stale),
         None => Ok(()),
     }
 }
@@ -205,17 +215,17 @@ pub(crate) fn note_identity(
     before: MailboxIdentity,
     after: MailboxIdentity,
 ) -> Result<(), StoreError> {
-    match (before.guid, &context.roots.index) {
+    match (before.guid, context.list_index_root()) {
         (Some(guid), Some(root)) if before != after => {
-            list_index::request_refresh(root, &[Stale { guid, deleted: false }])
+            list_index::request_refresh(&root, &[Stale { guid, deleted: false }])
         }
         _ => Ok(()),
     }
 }
 
 fn log(context: &Context, changes: &[TreeChange]) -> Result<(), StoreError> {
-    if let Some(root) = &context.roots.index {
-        log_changes(root, changes, &context.permissions())?;
+    if let Some(root) = context.list_index_root() {
+        log_changes(&root, changes, &context.permissions())?;
     }
     Ok(())
 }

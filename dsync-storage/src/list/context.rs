@@ -19,8 +19,8 @@ pub(crate) struct Context {
     pub(crate) naming: Naming,
     /// Separators that clients of the store may see.
     pub(crate) separators: Vec<char>,
-    /// Name of the subscriptions file.
-    pub(crate) subscriptions: String,
+    /// The subscriptions file.
+    pub(crate) subscriptions: PathBuf,
     /// Where things are built before they appear.
     pub(crate) hidden: HiddenPlaces,
     pub(crate) read_only: bool,
@@ -70,8 +70,14 @@ impl Context {
     }
 
     /// The root that holds what servers keep about the tree of mailboxes.
-    pub(crate) fn list_root(&self) -> &Path {
-        self.roots.index.as_ref().unwrap_or(&self.roots.mails)
+    pub(crate) fn list_root(&self) -> PathBuf {
+        let root = self.roots.index.as_ref().unwrap_or(&self.roots.mails);
+        self.naming.layout.list_files(root)
+    }
+
+    /// The root that holds what servers keep in indexes about the tree; `None` if that is kept in memory only.
+    pub(crate) fn list_index_root(&self) -> Option<PathBuf> {
+        Some(self.naming.layout.list_files(self.roots.index.as_ref()?))
     }
 
     /// What new files in the root look like.

@@ -43,7 +43,7 @@ pub fn set_subscribed(
     if !file.set(parts, subscribed) {
         return Ok(false);
     }
-    let temporary = path.with_file_name(format!("{}.dsync", crate::fs::unique::file_name()));
+    let temporary = path.with_file_name(format!("{}.dsync.lock", crate::fs::unique::file_name()));
     replace::replace(path, &temporary, &file.encode(), permissions, Durability::Now)?;
     drop(lock);
     Ok(true)

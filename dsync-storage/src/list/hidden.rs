@@ -11,6 +11,7 @@ use nix::sys::signal::kill;
 use nix::unistd::Pid;
 
 use super::context::Context;
+use super::layout::MBOX_INDEXES;
 use crate::fs::permissions::Permissions;
 use crate::fs::read::EntryKind;
 use crate::fs::{FsError, mutation, read, unique};
@@ -30,6 +31,8 @@ pub(crate) struct HiddenPlaces {
 impl HiddenPlaces {
     /// In a Maildir: in `tmp`.
     pub(crate) const MAILDIR: Self = Self { directory: "tmp", prefix: "dsync." };
+    /// In an mbox: where the indexes are, because any file beside the mailboxes is one.
+    pub(crate) const MBOX: Self = Self { directory: MBOX_INDEXES, prefix: ".temp.dsync." };
     /// In an mdbox or sdbox: in the root, under a name that servers take for a temporary one.
     pub(crate) const DBOX: Self = Self { directory: "", prefix: ".temp.dsync." };
 }

@@ -5,6 +5,7 @@
 //! | `maildir++` | the root | `.Work.Reports` in the root: flat, parents are implied |
 //! | `fs` | the root | `Work/Reports` below the root: a directory without mails is a name that cannot be selected |
 //! | dbox | as any other | `mailboxes/Work/Reports/dbox-Mails`; a directory without `dbox-Mails` cannot be selected |
+//! | mbox | `inbox` in the root | the file `Work/Reports` below the root: a directory cannot be selected |
 //!
 //! Each part of a name is spelled in modified UTF-7 (or UTF-8 if so configured). Separate roots for control and index
 //! files have the same tree, but INBOX is `.INBOX` or `INBOX` there. Source: observation of Dovecot 2.3.
@@ -27,7 +28,18 @@ pub enum Layout {
     Fs,
     /// Nested directories of their own, away from what else is in the root: that of mdbox and sdbox.
     Dbox,
+    /// Nested directories of files, each a mailbox, with the indexes of a directory in `.imap` inside it.
+    Mbox,
 }
+
+/// The directory that holds the indexes of the mbox files beside it.
+pub const MBOX_INDEXES: &str = ".imap";
+/// The name of the file of INBOX in an mbox root.
+pub const MBOX_INBOX: &str = "inbox";
+/// How the names of dotlocks end; servers take no mailbox for such a name.
+pub(crate) const DOTLOCK_SUFFIX: &str = ".lock";
+/// No level of a name is longer than this in an mbox, because the name of its dotlock has to fit.
+pub(crate) const LONGEST_MBOX_PART: usize = 250;
 
 /// The directory that holds a mailbox in the layout of mdbox and sdbox.
 pub const DBOX_MAILS: &str = "dbox-Mails";
@@ -40,8 +52,15 @@ impl Layout {
     pub const fn separator(self) -> char {
         match self {
             Self::MaildirPlusPlus => '.',
-            Self::Fs | Self::Dbox => '/',
+            Self::Fs | Self::Dbox | Self::Mbox => '/',
         }
+    }
+
+    /// The directory below a root in which servers keep what they know about the tree.
+    #[must_use]
+    pub fn list_files(self, root: &Path) -> PathBuf {
+        // Any file beside the mailboxes would be one.
+        if self == Self::Mbox { root.join(MBOX_INDEXES) } else { root.to_owned() }
     }
 
     /// The tree of mailboxes below a root.
@@ -121,6 +140,20 @@ impl Naming {
                 Ok(parts.iter().collect())
             }
             Layout::Dbox => Ok(parts.iter().collect()),
+            Layout::Mbox => {
+                if name.parts().iter().any(|part| part.chars().any(char::is_control)) {
+                    return refuse("one of its levels holds a control character");
+                }
+                // Beside these lie files that servers keep, or INBOX.
+                let own = ["dovecot-uidvalidity", "dovecot.list.index", "dovecot.mailbox.log", "dovecot.dsync-names"];
+                if own.iter().any(|own| first.starts_with(own)) {
+                    return refuse("the first level is the name of a file that servers keep in the same directory");
+                }
+                if parts.len() == 1 && first == MBOX_INBOX && !name.is_inbox() {
+                    return refuse("it is the file of INBOX");
+                }
+                Ok(parts.iter().collect())
+            }
         }
     }
 
@@ -141,6 +174,13 @@ impl Naming {
             Layout::Dbox => match part {
                 "." | ".." => Some("one of its levels is . or .."),
                 DBOX_MAILS => Some("one of its levels is dbox-Mails"),
+                _ => None,
+            },
+            Layout::Mbox => match part {
+                "." | ".." => Some("one of its levels is . or .."),
+                MBOX_INDEXES => Some("one of its levels is .imap"),
+                part if part.ends_with(DOTLOCK_SUFFIX) => Some("one of its levels ends with .lock"),
+                part if part.len() > LONGEST_MBOX_PART => Some("one of its levels is longer than 250 bytes on disk"),
                 _ => None,
             },
         }
@@ -182,10 +222,16 @@ pub struct Roots {
     pub full_names: bool,
 }
 
+/// The directory that holds the index of the mbox file at a path.
+pub(crate) fn index_beside(file: &Path) -> PathBuf {
+    let name = file.file_name().unwrap_or_default();
+    file.with_file_name(MBOX_INDEXES).join(name)
+}
+
 /// The directories of one mailbox.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct MailboxPaths {
-    /// Holds the mails.
+    /// Holds the mails; of an mbox, the file.
     pub mails: PathBuf,
     /// Holds uidlist and keywords.
     pub control: PathBuf,
@@ -215,8 +261,10 @@ impl Roots {
     /// If the layout cannot hold the name.
     pub fn of_mailbox(&self, naming: Naming, name: &MailboxName) -> Result<MailboxPaths, InvalidName> {
         let directory = naming.directory(name)?;
-        if naming.layout == Layout::Dbox {
-            return Ok(self.of_dbox(&directory));
+        match naming.layout {
+            Layout::Dbox => return Ok(self.of_dbox(&directory)),
+            Layout::Mbox => return Ok(self.of_mbox(&directory, name)),
+            Layout::MaildirPlusPlus | Layout::Fs => {}
         }
         let mails = match (&self.inbox, name.is_inbox()) {
             (Some(inbox), true) => inbox.clone(),
@@ -225,6 +273,16 @@ impl Roots {
         };
         let beside = |root: &PathBuf| if *root == self.mails { mails.clone() } else { root.join(&directory) };
         Ok(MailboxPaths { control: beside(&self.control), index: self.index.as_ref().map(beside), mails, alt: None })
+    }
+
+    fn of_mbox(&self, directory: &Path, name: &MailboxName) -> MailboxPaths {
+        let mails = match (&self.inbox, name.is_inbox()) {
+            (Some(inbox), true) => inbox.clone(),
+            (None, true) => self.mails.join(MBOX_INBOX),
+            (_, false) => self.mails.join(directory),
+        };
+        let index = self.index.as_ref().map(|root| index_beside(&root.join(directory)));
+        MailboxPaths { control: self.control.clone(), index, mails, alt: None }
     }
 
     fn of_dbox(&self, directory: &Path) -> MailboxPaths {
@@ -254,7 +312,8 @@ impl Roots {
     /// The trees in which a mailbox has a directory, that of the mails first.
     #[must_use]
     pub fn trees(&self, layout: Layout) -> Vec<PathBuf> {
-        let control = (layout != Layout::Dbox).then_some(&self.control);
+        let has_control = matches!(layout, Layout::MaildirPlusPlus | Layout::Fs);
+        let control = has_control.then_some(&self.control);
         let mut trees: Vec<PathBuf> = Vec::new();
         for root in [Some(&self.mails), control, self.index.as_ref(), self.alt.as_ref()].into_iter().flatten() {
             let tree = layout.tree(root);

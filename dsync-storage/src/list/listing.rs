@@ -178,9 +178,9 @@ pub(crate) fn add_subscriptions(
     tree: &mut MailboxTree,
     others: &dyn Fn() -> Result<Vec<MailboxName>, StoreError>,
 ) -> Result<(), StoreError> {
-    let path = context.roots.control.join(&context.subscriptions);
+    let path = &context.subscriptions;
     let separator = context.naming.layout.separator();
-    let names: Vec<MailboxName> = match read_subscriptions(&path, separator)? {
+    let names: Vec<MailboxName> = match read_subscriptions(path, separator)? {
         Some(file) => file.names().filter_map(|parts| context.naming.name_of_stored(&parts)).collect(),
         None => others()?,
     };

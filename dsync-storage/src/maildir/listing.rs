@@ -29,7 +29,7 @@ fn tree_once(context: &Context) -> Result<MailboxTree, StoreError> {
     }
     match context.naming.layout {
         Layout::MaildirPlusPlus => maildir_plus_plus(context, &mut tree)?,
-        Layout::Fs | Layout::Dbox => {
+        Layout::Fs | Layout::Dbox | Layout::Mbox => {
             let walk = Walk::new(context, &["cur", "new"], &["cur", "new", "tmp"], &node_of);
             walk.list(&mut tree)?;
         }

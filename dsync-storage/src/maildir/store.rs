@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use dsync_core::model::{
-    MailboxGuid, MailboxIdentity, MailboxName, MailboxStatus, MailboxTree, TreeChange, TreeHistory,
+    KeptFields, MailboxGuid, MailboxIdentity, MailboxName, MailboxStatus, MailboxTree, TreeChange, TreeHistory,
 };
 use dsync_core::store::{Capabilities, ErrorKind, MailStore, Mailbox, StoreError};
 
@@ -64,7 +64,7 @@ impl MaildirStore {
             roots: location.roots(),
             naming,
             separators,
-            subscriptions: location.subscriptions.clone().unwrap_or_else(|| "subscriptions".to_owned()),
+            subscriptions: location.subscriptions_file(),
             hidden: HiddenPlaces::MAILDIR,
             read_only,
         };
@@ -136,7 +136,11 @@ impl MailStore for MaildirStore {
     }
 
     fn capabilities(&self) -> Capabilities {
-        Capabilities { directories: self.context.naming.layout == Layout::Fs, guids: true }
+        Capabilities {
+            directories: self.context.naming.layout == Layout::Fs,
+            keeps: KeptFields::ALL,
+            line_ends: true,
+        }
     }
 
     fn tree(&mut self) -> Result<MailboxTree, StoreError> {

@@ -38,7 +38,7 @@ pub(super) fn delete(
             }
             true
         }
-        Layout::Fs | Layout::Dbox => {
+        Layout::Fs | Layout::Dbox | Layout::Mbox => {
             mutation::create_directory(&hidden, &permissions)?;
             move_mails(&paths.mails, &hidden)?;
             if holds_more(&hidden, at_most)? {

@@ -40,6 +40,23 @@ pub enum HeaderDigest {
     All,
 }
 
+/// Why a text is no value of `mbox_md5`.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{0:?} is no known checksum over headers: write apop3d or all")]
+pub struct InvalidHeaderDigest(String);
+
+impl std::str::FromStr for HeaderDigest {
+    type Err = InvalidHeaderDigest;
+
+    fn from_str(text: &str) -> Result<Self, InvalidHeaderDigest> {
+        match text {
+            "apop3d" => Ok(Self::Apop3d),
+            "all" => Ok(Self::All),
+            _ => Err(InvalidHeaderDigest(text.to_owned())),
+        }
+    }
+}
+
 /// What `X-IMAPbase` or `X-IMAP` says about the mailbox.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ImapBase {

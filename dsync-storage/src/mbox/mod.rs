@@ -25,13 +25,30 @@
 //! `dsync-cli/tests/mbox_files_are_read_as_dovecot_does.rs` check.
 #![deny(clippy::indexing_slicing, clippy::unwrap_used)]
 
+mod commit;
+mod commit_plan;
+mod contents;
 pub mod encode;
 pub mod from_line;
+mod head;
 pub mod header;
+mod indexed;
+mod journal;
 mod keyword_table;
+mod listing;
+mod lock;
+mod mailbox;
 pub mod marks;
+mod removal;
 pub mod scan;
+mod shared;
+mod snapshot;
+mod staging;
+mod store;
 #[cfg(test)]
 mod tests;
+mod uids;
 pub mod visible;
 mod window;
+
+pub use store::MboxStore;

@@ -153,6 +153,26 @@ pub fn scan(file: &File, path: &Path, digest: HeaderDigest) -> Result<Scanned, S
     Ok(scanned)
 }
 
+/// Reads only what the first message says about the mailbox.
+///
+/// # Errors
+/// As [`scan`].
+pub fn scan_base(file: &File, path: &Path) -> Result<Option<ImapBase>, ScanError> {
+    let read_error = |source| ScanError::Read { path: path.to_owned(), source };
+    let length = file.metadata().map_err(read_error)?.len();
+    if length == 0 {
+        return Ok(None);
+    }
+    let mut scanner = Scanner::new(file, length, HeaderDigest::default());
+    if scanner.first_from_line().map_err(read_error)?.is_none() {
+        return Err(ScanError::NoMbox { path: path.to_owned() });
+    }
+    scanner.skip_line().map_err(read_error)?;
+    let mut reader = HeaderReader::new(HeaderDigest::default(), true);
+    scanner.header(&mut reader).map_err(read_error)?;
+    Ok(reader.finish().base)
+}
+
 /// A From_ line in the file.
 #[derive(Clone, Copy, Debug)]
 struct FoundFromLine {

@@ -298,11 +298,11 @@ mod tests {
     }
 
     fn plus() -> NameRules {
-        NameRules::of(Naming { layout: Layout::MaildirPlusPlus, utf8: false })
+        NameRules::of(Naming { layout: Layout::MaildirPlusPlus, utf8: false }, "subscriptions")
     }
 
     fn mbox() -> NameRules {
-        NameRules::mbox(false, ".subscriptions")
+        NameRules::of(Naming { layout: Layout::Mbox, utf8: false }, ".subscriptions")
     }
 
     #[test]

@@ -7,50 +7,34 @@ use dsync_core::model::MailboxName;
 use sha1::{Digest, Sha1};
 
 use super::AlternativeCharacter;
-use super::file::FILE_NAME;
-use crate::list::layout::{Layout, Naming};
+use crate::list::layout::{DOTLOCK_SUFFIX, LONGEST_MBOX_PART, Layout, Naming};
 use crate::list::listing::DEEPEST;
 use crate::list::mutf7;
 
 /// The rules of one layout.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct NameRules {
-    form: Form,
-    utf8: bool,
-}
-
-#[derive(Clone, Debug, PartialEq, Eq)]
-enum Form {
-    Listed(Layout),
-    Mbox { subscriptions: String },
+    naming: Naming,
+    /// The name of the subscriptions file, where it lies beside mailboxes that are files.
+    subscriptions: Option<String>,
 }
 
 /// How long a nested name may be as it is stored: the paths of all files of the mailbox stay below the 4096 bytes of the
 /// system.
 const LONGEST_NESTED: usize = 3000;
-/// Bytes of a level of an mbox: `.lock` has to fit behind it.
-const LONGEST_FILE: usize = 250;
-/// How the names of Dovecot's files in the root of the indexes of an mbox begin. Indexes of mailboxes lie beside them.
-const MBOX_OWN: [&str; 4] = ["dovecot-uidvalidity", "dovecot.list.index", "dovecot.mailbox.log", FILE_NAME];
 
 impl NameRules {
-    /// Those of a layout with a directory for each mailbox.
+    /// Those of a layout. `subscriptions` is the name of the subscriptions file.
     #[must_use]
-    pub const fn of(naming: Naming) -> Self {
-        Self { form: Form::Listed(naming.layout), utf8: naming.utf8 }
-    }
-
-    /// Those of an mbox: a file for each mailbox, so that nothing can be below one. `subscriptions` is the name of the
-    /// subscriptions file.
-    #[must_use]
-    pub fn mbox(utf8: bool, subscriptions: &str) -> Self {
-        Self { form: Form::Mbox { subscriptions: subscriptions.to_owned() }, utf8 }
+    pub fn of(naming: Naming, subscriptions: &str) -> Self {
+        let is_beside = naming.layout == Layout::Mbox;
+        Self { naming, subscriptions: is_beside.then(|| subscriptions.to_owned()) }
     }
 
     /// Whether a mailbox can have others below it.
     #[must_use]
     pub const fn mailboxes_have_children(&self) -> bool {
-        !matches!(self.form, Form::Mbox { .. })
+        !matches!(self.naming.layout, Layout::Mbox)
     }
 
     /// Whether the layout can hold a mailbox of this name, if nothing else is there.
@@ -59,33 +43,19 @@ impl NameRules {
         let parts = name.parts();
         parts.len() <= self.most_levels()
             && self.stored_length(parts) <= self.longest_name()
-            && match &self.form {
-                Form::Listed(layout) => {
-                    Naming { layout: *layout, utf8: self.utf8 }.directory(name).is_ok()
-                        && (*layout == Layout::MaildirPlusPlus || !parts.iter().any(|part| is_trash(part)))
-                }
-                Form::Mbox { subscriptions } => self.mbox_holds(parts, subscriptions),
-            }
+            && self.naming.directory(name).is_ok()
+            && !(self.is_nested_directory() && parts.iter().any(|part| is_trash(part)))
+            && (self.subscriptions.is_none() || parts.first() != self.subscriptions.as_ref())
     }
 
-    fn mbox_holds(&self, parts: &[String], subscriptions: &str) -> bool {
-        let holds_level = |part: &String| {
-            self.spelled_length(part) <= LONGEST_FILE
-                && !part.contains('/')
-                && !part.chars().any(char::is_control)
-                && !matches!(part.as_str(), "." | ".." | ".imap")
-                && !part.ends_with(".lock")
-        };
-        let first = parts.first().map(String::as_str).unwrap_or_default();
-        parts.iter().all(holds_level)
-            && !first.starts_with('~')
-            && first != subscriptions
-            && !MBOX_OWN.iter().any(|own| first.starts_with(own))
+    /// Whether each level of a name is a directory of its own.
+    fn is_nested_directory(&self) -> bool {
+        matches!(self.naming.layout, Layout::Fs | Layout::Dbox)
     }
 
     /// How many bytes a part takes up as it is stored.
     pub(super) fn spelled_length(&self, part: &str) -> usize {
-        if self.utf8 { part.len() } else { mutf7::encode(part).len() }
+        if self.naming.utf8 { part.len() } else { mutf7::encode(part).len() }
     }
 
     /// How many bytes a name takes up as it is stored, with its separators.
@@ -94,24 +64,24 @@ impl NameRules {
     }
 
     pub(super) const fn longest_part(&self) -> usize {
-        match self.form {
-            Form::Listed(Layout::MaildirPlusPlus) => 254,
-            Form::Listed(Layout::Fs | Layout::Dbox) => 255,
-            Form::Mbox { .. } => LONGEST_FILE,
+        match self.naming.layout {
+            Layout::MaildirPlusPlus => 254,
+            Layout::Fs | Layout::Dbox => 255,
+            Layout::Mbox => LONGEST_MBOX_PART,
         }
     }
 
     pub(super) const fn longest_name(&self) -> usize {
-        match self.form {
-            Form::Listed(Layout::MaildirPlusPlus) => 254,
-            _ => LONGEST_NESTED,
+        match self.naming.layout {
+            Layout::MaildirPlusPlus => 254,
+            Layout::Fs | Layout::Dbox | Layout::Mbox => LONGEST_NESTED,
         }
     }
 
     pub(super) const fn most_levels(&self) -> usize {
-        match self.form {
-            Form::Listed(Layout::MaildirPlusPlus) => MailboxName::MOST_LEVELS,
-            _ => DEEPEST,
+        match self.naming.layout {
+            Layout::MaildirPlusPlus => MailboxName::MOST_LEVELS,
+            Layout::Fs | Layout::Dbox | Layout::Mbox => DEEPEST,
         }
     }
 
@@ -139,15 +109,15 @@ impl NameRules {
     }
 
     fn replaced(&self, part: &str, alternative: AlternativeCharacter) -> String {
-        let invalid = |character: char| match self.form {
-            Form::Listed(Layout::MaildirPlusPlus) => matches!(character, '/' | '.'),
-            Form::Listed(Layout::Fs | Layout::Dbox) => character == '/',
-            Form::Mbox { .. } => character == '/' || character.is_control(),
+        let invalid = |character: char| match self.naming.layout {
+            Layout::MaildirPlusPlus => matches!(character, '/' | '.'),
+            Layout::Fs | Layout::Dbox => character == '/',
+            Layout::Mbox => character == '/' || character.is_control(),
         };
         let replaced: String =
             part.chars().map(|character| if invalid(character) { alternative.get() } else { character }).collect();
-        match replaced.strip_suffix(".lock") {
-            Some(rest) if matches!(self.form, Form::Mbox { .. }) => format!("{rest}{}lock", alternative.get()),
+        match replaced.strip_suffix(DOTLOCK_SUFFIX) {
+            Some(rest) if self.naming.layout == Layout::Mbox => format!("{rest}{}lock", alternative.get()),
             _ => replaced,
         }
     }
@@ -200,7 +170,7 @@ mod tests {
     use super::*;
 
     fn rules(layout: Layout) -> NameRules {
-        NameRules::of(Naming { layout, utf8: false })
+        NameRules::of(Naming { layout, utf8: false }, "subscriptions")
     }
 
     #[track_caller]
@@ -245,7 +215,7 @@ mod tests {
 
     #[test]
     fn an_mbox_has_names_of_its_own() {
-        let mbox = NameRules::mbox(false, ".subscriptions");
+        let mbox = NameRules::of(Naming { layout: Layout::Mbox, utf8: false }, ".subscriptions");
         for (name, expected) in [
             ("x.lock", "x_lock"),
             ("a/.lock/b", "a/_lock/b"),
@@ -275,7 +245,7 @@ mod tests {
         let levels = rules(Layout::Fs).repaired(&name, AlternativeCharacter::default());
         assert!(levels.iter().all(|level| (250..=255).contains(&mutf7::encode(level).len())), "{levels:?}");
         assert_ne!(levels[0], levels[1]);
-        let utf8 = NameRules::of(Naming { layout: Layout::Fs, utf8: true });
+        let utf8 = NameRules::of(Naming { layout: Layout::Fs, utf8: true }, "subscriptions");
         assert!(utf8.holds(&name));
     }
 }

@@ -151,7 +151,7 @@ fn unassigned_that_are_expunged(sides: [&MergeSide; 2], role: Role) -> HashSet<u
 
 /// Whether the GUIDs of both sides prove something.
 fn guids_count(sides: [&MergeSide; 2]) -> bool {
-    sides.iter().all(|side| side.keeps_guids)
+    sides.iter().all(|side| side.keeps.guids)
 }
 
 /// All UIDs that a side has or had, ascending, with what each side knows.

@@ -1,9 +1,8 @@
 //! What becomes of the flags and keywords of one message that both sides may have changed.
 
 use super::{MergeSide, SideMessage};
-use sha1::{Digest, Sha1};
-
-use crate::model::{Flags, Keyword, Keywords, MessageGuid, MessageRecord, Role, SyncPoint, Uid, UidValidity};
+use crate::merge::own_guid::own_guid;
+use crate::model::{Flags, Keyword, Keywords, MessageGuid, MessageRecord, Role, SyncPoint, Timestamp};
 
 /// Merges the records of both sides.
 pub(super) struct Merger<'a> {
@@ -49,23 +48,16 @@ impl<'a> Merger<'a> {
     /// identity of this one.
     fn guid(&self, role: Role, message: &SideMessage) -> MessageGuid {
         let side = self.sides[role.index()];
-        if side.keeps_guids {
+        if side.keeps.guids {
             return message.record.guid.clone();
         }
-        let mut hash = Sha1::new();
-        hash.update(side.status.identity.guid.map_or([0; 16], |guid| *guid.as_bytes()));
-        hash.update(side.status.identity.uid_validity.map_or(0, UidValidity::get).to_le_bytes());
-        hash.update(message.record.uid.map_or(0, Uid::get).to_le_bytes());
-        hash.update(message.content.unwrap_or_default());
-        let digest = hash.finalize();
-        let hex: String = digest.iter().take(16).map(|byte| format!("{byte:02x}")).collect();
-        MessageGuid::new(hex.as_bytes()).unwrap_or_else(|| message.record.guid.clone())
+        own_guid(side.status.identity, message.record.uid, message.content.as_ref())
     }
 
     fn both(&self, master: &SideMessage, slave: &SideMessage) -> MessageRecord {
         let prefer_slave = slave.modseq() > master.modseq();
         let (preferred, other) = if prefer_slave { (slave, master) } else { (master, slave) };
-        let guid = match self.sides.map(|side| side.keeps_guids) {
+        let guid = match self.sides.map(|side| side.keeps.guids) {
             [false, true] => slave.record.guid.clone(),
             _ => self.guid(Role::Master, master),
         };
@@ -76,10 +68,21 @@ impl<'a> Merger<'a> {
             keywords: self.keywords(master, slave, prefer_slave),
             modseq: master.record.modseq.max(slave.record.modseq),
             received: preferred.record.received,
-            saved: preferred.record.saved.or(other.record.saved),
+            saved: self.saved(master, slave, prefer_slave),
             pop3_uidl: preferred.record.pop3_uidl.clone().or_else(|| other.record.pop3_uidl.clone()),
             pop3_order: preferred.record.pop3_order.or(other.record.pop3_order),
         }
+    }
+
+    /// A store that may forget when a message was saved is believed only if the other one does not know it.
+    fn saved(&self, master: &SideMessage, slave: &SideMessage, prefer_slave: bool) -> Option<Timestamp> {
+        let slave_first = match self.sides.map(|side| side.keeps.save_dates) {
+            [true, false] => false,
+            [false, true] => true,
+            _ => prefer_slave,
+        };
+        let (first, second) = if slave_first { (slave, master) } else { (master, slave) };
+        first.record.saved.or(second.record.saved)
     }
 
     fn flags(&self, master: &SideMessage, slave: &SideMessage, prefer_slave: bool) -> Flags {

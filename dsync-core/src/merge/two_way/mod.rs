@@ -20,8 +20,8 @@ use std::collections::BTreeMap;
 use super::LAST_UID;
 use super::headroom::headroom;
 use crate::model::{
-    FlagHistory, MailboxIdentity, MailboxStatus, MessageGuid, MessageKey, MessageRecord, ModSeq, Role, SyncPoint,
-    Uid, UidValidity,
+    FlagHistory, KeptFields, MailboxIdentity, MailboxStatus, MessageGuid, MessageKey, MessageRecord, ModSeq, Role,
+    SyncPoint, Uid, UidValidity,
 };
 
 pub use merged_messages::{MergedMessage, MergedMessages};
@@ -85,8 +85,8 @@ pub struct MergeSide {
     pub history_complete: bool,
     /// Whether the side could read everything in the mailbox. If not, what it does not list may be there.
     pub complete: bool,
-    /// Whether the store keeps the GUIDs that messages are saved with.
-    pub keeps_guids: bool,
+    /// What the store keeps of a message.
+    pub keeps: KeptFields,
     /// Whether the side takes over what the other one did. If not, nothing changes there.
     pub imports: bool,
 }

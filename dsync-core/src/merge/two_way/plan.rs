@@ -42,7 +42,7 @@ impl MergedMailbox {
                     let target = with_own_spelling(message.record, &record);
                     if record.uid != target.uid {
                         plan.changes.renumber.extend(own.key(index).map(|key| (key, target)));
-                    } else if differs(&record, &target, own.keeps_guids) {
+                    } else if record != own.keeps.applied(target.clone(), &record) {
                         plan.changes.update.push(target);
                     }
                 }
@@ -81,14 +81,6 @@ impl MergedMailbox {
             && status.highest_modseq == Some(self.highest_modseq)
             && status.first_recent_uid == Some(self.first_recent_uid))
     }
-}
-
-/// A GUID that the store does not keep makes no difference.
-fn differs(record: &MessageRecord, target: &MessageRecord, keeps_guids: bool) -> bool {
-    if keeps_guids || record.guid == target.guid {
-        return record != target;
-    }
-    *record != MessageRecord { guid: record.guid.clone(), ..target.clone() }
 }
 
 /// Keywords that the message has already, as they are spelled here: a mailbox knows one spelling of each.

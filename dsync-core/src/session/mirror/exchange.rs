@@ -2,14 +2,13 @@
 
 use std::collections::{BTreeMap, HashSet, VecDeque};
 
-use sha1::{Digest, Sha1};
-
 use crate::merge::MailboxPlan;
 use crate::merge::two_way::{self, MergeSide, MergedMailbox, SideMessage, SideMessages};
-use crate::model::{HistoryRange, MailboxHistory, MailboxName, MessageKey, Role, SyncPoint, Uid};
+use crate::model::{HistoryRange, KeptFields, MailboxHistory, MailboxName, MessageKey, Role, SyncPoint, Uid};
+use crate::session::content::content;
 use crate::session::receiving::Receiving;
 use crate::session::{MailboxSummary, Message, SessionError};
-use crate::store::{Mailbox, MessageBody, StoreError};
+use crate::store::{Mailbox, StoreError};
 
 /// A mailbox that is open on this side.
 pub(super) struct Open {
@@ -46,16 +45,16 @@ pub(super) struct Transfer {
 /// What both sides can do.
 #[derive(Clone, Copy)]
 pub(super) struct Abilities {
-    pub(super) own_guids: bool,
-    pub(super) other_guids: bool,
+    pub(super) own_keeps: KeptFields,
+    pub(super) other_keeps: KeptFields,
     pub(super) own_imports: bool,
     pub(super) other_imports: bool,
 }
 
 impl Abilities {
-    /// Whether messages can be recognised by their GUIDs.
-    pub(super) fn both_keep_guids(self) -> bool {
-        self.own_guids && self.other_guids
+    /// What both sides keep of a message.
+    pub(super) fn both_keep(self) -> KeptFields {
+        self.own_keeps.common(self.other_keeps)
     }
 }
 
@@ -73,7 +72,7 @@ impl Comparison {
             messages: SideMessages::default(),
             expunged: BTreeMap::new(),
             history_complete: false,
-            keeps_guids: abilities.other_guids,
+            keeps: abilities.other_keeps,
             imports: abilities.other_imports,
         };
         Ok(Self { open, base, own, sent: 0, end_sent: false, other, end_received: false })
@@ -169,7 +168,7 @@ fn own_side(
     base: Option<SyncPoint>,
     abilities: Abilities,
 ) -> Result<MergeSide, StoreError> {
-    let by_content = !abilities.both_keep_guids();
+    let by_content = !abilities.both_keep().guids;
     let count = open.mailbox.messages().len();
     let mut messages = SideMessages::with_capacity(count);
     for index in 0..count {
@@ -194,35 +193,7 @@ fn own_side(
         expunged: history.expunged,
         history_complete: history.complete,
         complete: open.summary.complete,
-        keeps_guids: abilities.own_guids,
+        keeps: abilities.own_keeps,
         imports: abilities.own_imports,
     })
-}
-
-/// What the message is, whatever line ends its store uses. `None` if it cannot be read: it is like no other, then.
-fn content(mut body: MessageBody) -> Option<[u8; 16]> {
-    let mut hash = Sha1::new();
-    let mut buffer = [0; 16 * 1024];
-    let mut after_cr = false;
-    loop {
-        let length = std::io::Read::read(&mut body, &mut buffer).ok()?;
-        if length == 0 {
-            break;
-        }
-        let mut plain = Vec::with_capacity(length.saturating_add(1));
-        for byte in buffer.get(..length)? {
-            if after_cr && *byte != b'\n' {
-                plain.push(b'\r');
-            }
-            after_cr = *byte == b'\r';
-            if !after_cr {
-                plain.push(*byte);
-            }
-        }
-        hash.update(&plain);
-    }
-    if after_cr {
-        hash.update(b"\r");
-    }
-    hash.finalize().first_chunk().copied()
 }

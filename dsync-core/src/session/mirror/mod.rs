@@ -16,7 +16,7 @@ use super::{
     sync_point, tree_changes,
 };
 use crate::merge::MailboxPlan;
-use crate::model::{MailboxIdentity, MailboxName, MailboxStatus, MailboxTree, NodeKind, Role};
+use crate::model::{KeptFields, MailboxIdentity, MailboxName, MailboxStatus, MailboxTree, NodeKind, Role};
 use crate::report::{Event, Observer, Report};
 use crate::store::{ErrorKind, MailStore, StoreError};
 use crate::tree::two_way::{MergedTree, TreeSide};
@@ -187,7 +187,7 @@ impl<'a> MirrorSession<'a> {
                 for reason in mailbox.problems() {
                     self.reporter.problem(Some(name), reason.clone());
                 }
-                let summary = MailboxSummary::of(&*mailbox, self.abilities().both_keep_guids());
+                let summary = MailboxSummary::of(&*mailbox, self.abilities().both_keep());
                 Ok(Some(Open { name: name.clone(), mailbox, summary, created }))
             }
             // Whatever is wrong with one mailbox, the others can be had.
@@ -223,7 +223,7 @@ impl<'a> MirrorSession<'a> {
         }
         let same = open.summary.is_same(&other)
             // Without GUIDs two different messages may look the same, until their bytes have been compared.
-            && (self.abilities().both_keep_guids() || exchange::have_agreed(&open.summary, &other));
+            && (self.abilities().both_keep().guids || exchange::have_agreed(&open.summary, &other));
         if same && !self.options.full {
             self.reporter.event(Event::MailboxUnchanged(&open.name));
             if open.created
@@ -255,8 +255,8 @@ impl<'a> MirrorSession<'a> {
     fn abilities(&self) -> Abilities {
         let other = self.greeting.as_ref();
         Abilities {
-            own_guids: self.store.capabilities().guids,
-            other_guids: other.is_some_and(|greeting| greeting.capabilities.guids),
+            own_keeps: self.store.capabilities().keeps,
+            other_keeps: other.map_or(KeptFields::ALL, |greeting| greeting.capabilities.keeps),
             own_imports: self.imports,
             other_imports: other.is_some_and(|greeting| greeting.imports),
         }
@@ -322,7 +322,7 @@ impl<'a> MirrorSession<'a> {
         if !complete {
             return Ok(Outcome::Partial);
         }
-        let summary = MailboxSummary::of(&*transfer.open.mailbox, self.abilities().both_keep_guids());
+        let summary = MailboxSummary::of(&*transfer.open.mailbox, self.abilities().both_keep());
         Ok(Outcome::Done(summary.fingerprint))
     }
 

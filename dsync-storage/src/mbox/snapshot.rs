@@ -1,0 +1,409 @@
+//! One look at a mailbox: the file, and what its index knows about the messages in it.
+//!
+//! | fact | first source | else |
+//! |---|---|---|
+//! | UIDVALIDITY | the first message of the file | the index |
+//! | UID | the header of the message, unless the index contradicts | the index, by the checksum over the header |
+//! | flags, keywords | the index, where it has changes that are not in the file yet | the file |
+//! | modseq | the index, where it agrees with the file | undecided |
+//! | received date | the From_ line | |
+//! | saved date | the index cache | none |
+//! | GUID | the checksum over the header | |
+//! | GUID of the mailbox | the index | none |
+
+use std::fs::{File, Metadata};
+use std::os::unix::fs::MetadataExt;
+use std::path::Path;
+
+use dsync_core::model::{
+    Flags, Keywords, MailboxIdentity, MailboxStatus, MessageGuid, MessageList, MessageRecord, ModSeq, SyncPoint,
+    Timestamp, Uid, UidValidity,
+};
+use dsync_core::store::{ErrorKind, StoreError};
+
+use super::indexed::{MboxHeader, header_md5};
+use super::journal;
+use super::lock::{MboxLock, ReadLock};
+use super::scan::{ScanError, Scanned, ScannedMessage, scan, scan_base};
+use super::shared::Shared;
+use super::uids::{self, Candidate, KnownUids};
+use crate::fs::FsError;
+use crate::index::cache::Cache;
+use crate::index::files::{IndexFiles, IndexMark, IndexState, read_index};
+use crate::index::mailbox::{IndexedMessage, cache_bytes, cache_of, messages};
+use crate::index::points;
+use crate::index::view::IndexView;
+use crate::list::layout::MailboxPaths;
+use crate::text::lossy;
+
+/// What was found.
+#[derive(Debug)]
+pub(super) struct Snapshot {
+    pub(super) status: MailboxStatus,
+    pub(super) messages: MessageList,
+    /// Where each message is, in the order of `messages`, which is that of the file.
+    pub(super) found: Vec<ScannedMessage>,
+    /// The file as a whole. Its messages were taken out.
+    pub(super) file: Scanned,
+    pub(super) index: IndexHealth,
+    /// The index has messages that are gone, or about to go.
+    pub(super) index_is_behind: bool,
+    pub(super) points: Vec<SyncPoint>,
+    pub(super) problems: Vec<String>,
+    pub(super) mark: Option<Mark>,
+}
+
+/// What became of the index.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum IndexHealth {
+    /// There is none.
+    Missing,
+    /// It was read.
+    Sound,
+    /// It cannot be understood, or is about other messages.
+    Unusable,
+}
+
+/// A moment: as long as it is the same, nothing has changed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Mark {
+    file: FileMark,
+    index: Option<IndexMark>,
+}
+
+/// A moment of the file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct FileMark {
+    device: u64,
+    inode: u64,
+    size: u64,
+    modified: (i64, i64),
+}
+
+impl FileMark {
+    pub(super) fn of(metadata: &Metadata) -> Self {
+        Self {
+            device: metadata.dev(),
+            inode: metadata.ino(),
+            size: metadata.len(),
+            modified: (metadata.mtime(), metadata.mtime_nsec()),
+        }
+    }
+
+    /// Whether servers would take the file for unchanged.
+    pub(super) fn looks_like(&self, metadata: &Metadata) -> bool {
+        self.size == metadata.len() && self.modified.0 == metadata.mtime()
+    }
+}
+
+impl Mark {
+    pub(super) fn file(&self) -> FileMark {
+        self.file
+    }
+
+    pub(super) fn index(&self) -> Option<IndexMark> {
+        self.index
+    }
+
+    /// The index went from one moment to another by something that changes no message.
+    pub(super) fn advance(&mut self, from: IndexMark, to: IndexMark) {
+        if self.index == Some(from) {
+            self.index = Some(to);
+        }
+    }
+}
+
+impl Snapshot {
+    /// A mailbox that does not exist yet.
+    pub(super) fn of_new(identity: MailboxIdentity) -> Self {
+        Self {
+            status: MailboxStatus {
+                identity,
+                uid_next: Uid::FIRST,
+                message_count: 0,
+                highest_modseq: Some(ModSeq::FIRST),
+                first_recent_uid: Some(Uid::FIRST),
+            },
+            messages: MessageList::default(),
+            found: Vec::new(),
+            file: Scanned::default(),
+            index: IndexHealth::Missing,
+            index_is_behind: false,
+            points: Vec::new(),
+            problems: Vec::new(),
+            mark: None,
+        }
+    }
+}
+
+impl From<ScanError> for StoreError {
+    fn from(error: ScanError) -> Self {
+        let kind = match error {
+            ScanError::Read { .. } => ErrorKind::Io,
+            ScanError::NoMbox { .. } => ErrorKind::Corrupt,
+        };
+        Self::new(kind, error.to_string())
+    }
+}
+
+/// The files of the index of a mailbox; `None` if it is kept in memory only.
+pub(super) fn index_files(paths: &MailboxPaths) -> Option<IndexFiles> {
+    paths.index.as_deref().map(IndexFiles::of_mailbox)
+}
+
+/// Who the mailbox is.
+///
+/// # Errors
+/// If the file is no mbox or cannot be read.
+pub(super) fn identity(shared: &Shared, paths: &MailboxPaths) -> Result<MailboxIdentity, StoreError> {
+    let lock = ReadLock::take(&paths.mails, shared.settings.mbox_locks)?;
+    identity_at(lock.file(), paths)
+}
+
+/// The same under the lock for changing it.
+///
+/// # Errors
+/// As [`identity`].
+pub(super) fn identity_locked(paths: &MailboxPaths, lock: &MboxLock) -> Result<MailboxIdentity, StoreError> {
+    identity_at(lock.file(), paths)
+}
+
+fn identity_at(file: &File, paths: &MailboxPaths) -> Result<MailboxIdentity, StoreError> {
+    let base = scan_base(file, &paths.mails)?;
+    let index = match index_files(paths) {
+        Some(files) => read_index(&files).ok().flatten(),
+        None => None,
+    };
+    let by_index = |index: &IndexState| UidValidity::new(index.view.uid_validity());
+    Ok(MailboxIdentity {
+        guid: index.as_ref().and_then(|index| MboxHeader::of_view(&index.view).guid),
+        uid_validity: base
+            .and_then(|base| UidValidity::new(base.uid_validity))
+            .or_else(|| index.as_ref().and_then(by_index)),
+    })
+}
+
+/// Looks at a mailbox while others cannot change it.
+///
+/// # Errors
+/// If the file is no mbox or cannot be read.
+pub(super) fn look(shared: &Shared, paths: &MailboxPaths) -> Result<Snapshot, StoreError> {
+    let lock = ReadLock::take(&paths.mails, shared.settings.mbox_locks)?;
+    if let Some(index) = &paths.index
+        && journal::is_unfinished(lock.file(), &paths.mails, index)?
+    {
+        let text = format!(
+            "{} was being changed when the program or the system crashed; run dsync with it as the destination to \
+             finish that",
+            lossy(&paths.mails)
+        );
+        return Err(StoreError::new(ErrorKind::Corrupt, text));
+    }
+    look_at(shared, lock.file(), paths)
+}
+
+/// The same under the lock for changing it.
+///
+/// # Errors
+/// As [`look`].
+pub(super) fn look_locked(shared: &Shared, paths: &MailboxPaths, lock: &MboxLock) -> Result<Snapshot, StoreError> {
+    look_at(shared, lock.file(), paths)
+}
+
+/// The moment of a file that is locked.
+///
+/// # Errors
+/// As the system.
+pub(super) fn file_mark(file: &File, path: &Path) -> Result<FileMark, FsError> {
+    let metadata = file.metadata().map_err(|error| FsError::new("look at", path, error))?;
+    Ok(FileMark::of(&metadata))
+}
+
+fn look_at(shared: &Shared, file: &File, paths: &MailboxPaths) -> Result<Snapshot, StoreError> {
+    let file_mark = file_mark(file, &paths.mails)?;
+    let mut scanned = scan(file, &paths.mails, shared.settings.mbox_digest)?;
+    let mut problems = std::mem::take(&mut scanned.problems);
+    let (index, mut health) = read_index_of(paths, &mut problems);
+    let validity_of_file = scanned.base.as_ref().and_then(|base| UidValidity::new(base.uid_validity));
+    let validity_of_index = index.as_ref().and_then(|index| UidValidity::new(index.view.uid_validity()));
+    let same = validity_of_file.is_none() || validity_of_index.is_none() || validity_of_file == validity_of_index;
+    if !same {
+        health = IndexHealth::Unusable;
+    }
+    let mark = Mark { file: file_mark, index: index.as_ref().map(IndexMark::of) };
+    let index_is_whole = health != IndexHealth::Unusable && !index.as_ref().is_some_and(|index| index.unfinished);
+    let view = index.as_ref().map(|index| &index.view);
+    let usable = view.filter(|_| same);
+    let uid_validity = validity_of_file.or(validity_of_index);
+    let found = std::mem::take(&mut scanned.messages);
+    let uids = uids_of(&found, &scanned, usable, uid_validity.is_some());
+    let cached = match (index_files(paths), usable) {
+        (Some(files), Some(view)) => cache_bytes(&files, view),
+        _ => Vec::new(),
+    };
+    let cache = usable.and_then(|view| cache_of(view, &cached));
+    let joined = Joiner::new(usable, cache.as_ref()).join(found, &uids)?;
+    let index_is_behind = usable.is_some_and(|view| joined.known < view.messages().len());
+    let last_uid = scanned.base.as_ref().map_or(0, |base| base.last_uid);
+    let last = joined.messages.assigned().checked_sub(1).and_then(|last| joined.messages.uid_at(last));
+    let uid_next = Uid::new(usable.map_or(1, IndexView::next_uid))
+        .max(Uid::new(last_uid).map(Uid::next))
+        .max(last.map(Uid::next))
+        .unwrap_or(Uid::FIRST);
+    let by_index = usable.and_then(|view| Uid::new(view.first_recent_uid()));
+    let first_recent_uid = by_index.unwrap_or(joined.first_recent);
+    let status = MailboxStatus {
+        identity: MailboxIdentity { guid: view.and_then(|view| MboxHeader::of_view(view).guid), uid_validity },
+        uid_next,
+        message_count: u32::try_from(joined.messages.len()).unwrap_or(u32::MAX),
+        // Messages of the index that are gone, or about to go, are one more change that the server counts when it notices.
+        highest_modseq: view
+            .map(|view| ModSeq(view.highest_modseq()).max(ModSeq::FIRST).plus(u64::from(index_is_behind))),
+        first_recent_uid: Some(first_recent_uid).filter(|_| index_is_whole),
+    };
+    Ok(Snapshot {
+        status,
+        messages: joined.messages,
+        found: joined.found,
+        file: scanned,
+        index: health,
+        index_is_behind,
+        points: usable.map(points::read).unwrap_or_default(),
+        problems,
+        mark: Some(mark),
+    })
+}
+
+fn read_index_of(paths: &MailboxPaths, problems: &mut Vec<String>) -> (Option<IndexState>, IndexHealth) {
+    let Some(files) = index_files(paths) else { return (None, IndexHealth::Missing) };
+    match read_index(&files) {
+        Ok(Some(state)) => {
+            if state.unfinished {
+                problems.push(format!(
+                    "{} ends in the middle of a record; what a server wrote after that is not known until it repairs it",
+                    lossy(&files.log())
+                ));
+            }
+            (Some(state), IndexHealth::Sound)
+        }
+        Ok(None) => (None, IndexHealth::Missing),
+        Err(error) => {
+            problems.push(format!(
+                "{error}; flags are taken from the mbox, but modseqs and flags that are only in the index cannot be read \
+                 until a server repairs it"
+            ));
+            (None, IndexHealth::Unusable)
+        }
+    }
+}
+
+/// The UID of each message of the file.
+fn uids_of(
+    found: &[ScannedMessage],
+    file: &Scanned,
+    index: Option<&IndexView>,
+    has_uid_validity: bool,
+) -> Vec<Option<u32>> {
+    if !has_uid_validity {
+        // A UID means nothing without it.
+        return vec![None; found.len()];
+    }
+    let mut further = file.further_uids.as_slice();
+    let candidates = found.iter().enumerate().map(|(place, message)| {
+        let (own, rest) = further.split_at(further.partition_point(|(of, _)| *of <= place));
+        further = rest;
+        Candidate { uid: message.uid, further: own, md5: message.md5 }
+    });
+    let last_uid = file.base.as_ref().map(|base| base.last_uid);
+    match index {
+        Some(view) => {
+            let known = KnownUids {
+                uids: &|place| view.messages().get(place).map(|(uid, _)| *uid),
+                md5: &|place| header_md5(view, place),
+                count: view.messages().len(),
+                next_uid: view.next_uid(),
+            };
+            uids::assign(candidates, last_uid, Some(&known))
+        }
+        None => uids::assign(candidates, last_uid, None),
+    }
+}
+
+/// The messages of the file with what the index knows of them.
+struct Joined {
+    messages: MessageList,
+    found: Vec<ScannedMessage>,
+    /// How many messages of the index are among them.
+    known: usize,
+    /// What is behind the last message that a session has seen.
+    first_recent: Uid,
+}
+
+struct Joiner<'a> {
+    view: Option<&'a IndexView>,
+    indexed: std::iter::Peekable<Box<dyn Iterator<Item = (Uid, IndexedMessage)> + 'a>>,
+}
+
+impl<'a> Joiner<'a> {
+    fn new(view: Option<&'a IndexView>, cache: Option<&'a Cache<'_>>) -> Self {
+        let indexed: Box<dyn Iterator<Item = (Uid, IndexedMessage)> + 'a> = match view {
+            Some(view) => Box::new(messages(view, cache)),
+            None => Box::new(std::iter::empty()),
+        };
+        Self { view, indexed: indexed.peekable() }
+    }
+
+    fn join(mut self, found: Vec<ScannedMessage>, uids: &[Option<u32>]) -> Result<Joined, StoreError> {
+        let mut joined = Joined {
+            messages: MessageList::with_capacity(found.len()),
+            found: Vec::with_capacity(found.len()),
+            known: 0,
+            first_recent: Uid::FIRST,
+        };
+        for (message, uid) in found.into_iter().zip(uids) {
+            let uid = uid.and_then(Uid::new);
+            let indexed = uid.and_then(|uid| self.indexed(uid));
+            if uid.is_some_and(|uid| self.is_doomed(uid)) {
+                continue;
+            }
+            joined.known = joined.known.saturating_add(usize::from(indexed.is_some()));
+            if let Some(uid) = uid.filter(|_| message.seen_by_session) {
+                joined.first_recent = uid.next();
+            }
+            let record = self.record(&message, uid, indexed);
+            joined.messages.push(&record).map_err(|error| StoreError::new(ErrorKind::Corrupt, error.to_string()))?;
+            joined.found.push(message);
+        }
+        Ok(joined)
+    }
+
+    fn indexed(&mut self, uid: Uid) -> Option<IndexedMessage> {
+        while self.indexed.next_if(|(there, _)| *there < uid).is_some() {}
+        self.indexed.next_if(|(there, _)| *there == uid).map(|(_, message)| message)
+    }
+
+    fn is_doomed(&self, uid: Uid) -> bool {
+        self.view.is_some_and(|view| view.pending_expunges().contains(&uid.get()))
+    }
+
+    fn record(&self, message: &ScannedMessage, uid: Option<Uid>, indexed: Option<IndexedMessage>) -> MessageRecord {
+        let pending = |uid: Uid| self.view.is_some_and(|view| view.pending_changes().contains(&uid.get()));
+        let (flags, keywords): (Flags, Keywords) = match (&indexed, uid) {
+            (Some(indexed), Some(uid)) if indexed.dirty || pending(uid) => (indexed.flags, indexed.keywords.clone()),
+            _ => (message.flags, message.keywords.clone()),
+        };
+        let agreed = indexed.as_ref().filter(|indexed| indexed.flags == flags && indexed.keywords == keywords);
+        MessageRecord {
+            uid,
+            // What servers show.
+            guid: MessageGuid::from_128(message.md5),
+            modseq: agreed.map(|indexed| indexed.modseq),
+            flags,
+            keywords,
+            received: message.received,
+            saved: indexed.and_then(|indexed| Some(Timestamp(indexed.saved?.into()))),
+            pop3_uidl: None,
+            pop3_order: None,
+        }
+    }
+}
