@@ -5,10 +5,12 @@
 
 use std::fs::File;
 use std::io;
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
+use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
-use std::time::{Duration, Instant};
+use std::sync::mpsc;
+use std::thread;
+use std::time::Duration;
 
 use nix::errno::Errno;
 use nix::fcntl::{FcntlArg, Flock, FlockArg, fcntl};
@@ -21,9 +23,6 @@ use super::FsError;
 pub struct FileLock {
     file: File,
 }
-
-const SHORTEST_PAUSE: Duration = Duration::from_millis(1);
-const LONGEST_PAUSE: Duration = Duration::from_millis(50);
 
 impl FileLock {
     /// Locks `file`, which must be open for writing, waiting for others as long as `timeout`. `path` is for messages.
@@ -42,33 +41,37 @@ impl FileLock {
         Self::wait(file, path, timeout, libc::F_RDLCK)
     }
 
-    /// Takes the lock of [`exclusive`](Self::exclusive) unless somebody else has one: `None` then.
-    ///
-    /// # Errors
-    /// As the system.
-    pub fn try_exclusive(file: File, path: &Path) -> Result<Option<Self>, FsError> {
-        match try_lock(file.as_fd(), libc::F_WRLCK) {
-            Ok(()) => Ok(Some(Self { file })),
-            Err(Errno::EAGAIN | Errno::EACCES | Errno::EINTR) => Ok(None),
-            Err(error) => Err(FsError::new("lock", path, error.into())),
-        }
-    }
-
+    /// Who only looks again and again never gets a lock that others queue for, so this one queues too: in a thread of its own,
+    /// because the system knows no time-out. If that comes too late, it lets go again at once.
     fn wait(file: File, path: &Path, timeout: Duration, kind: libc::c_int) -> Result<Self, FsError> {
-        let give_up = Instant::now().checked_add(timeout);
-        let mut pause = SHORTEST_PAUSE;
-        loop {
-            match try_lock(file.as_fd(), kind) {
-                Ok(()) => return Ok(Self { file }),
-                Err(Errno::EAGAIN | Errno::EACCES | Errno::EINTR) => {}
-                Err(error) => return Err(FsError::new("lock", path, error.into())),
-            }
-            if give_up.is_some_and(|give_up| Instant::now() >= give_up) {
-                let text = format!("somebody else has held the lock for {} seconds", timeout.as_secs());
-                return Err(FsError::new("lock", path, io::Error::new(io::ErrorKind::TimedOut, text)));
-            }
-            std::thread::sleep(pause);
-            pause = (pause * 2).min(LONGEST_PAUSE);
+        let failed = |error: Errno| FsError::new("lock", path, error.into());
+        match try_lock(file.as_fd(), kind) {
+            Ok(()) => return Ok(Self { file }),
+            Err(Errno::EAGAIN | Errno::EACCES | Errno::EINTR) => {}
+            Err(error) => return Err(failed(error)),
+        }
+        let timed_out = || {
+            let text = format!("somebody else has held the lock for {} seconds", timeout.as_secs());
+            FsError::new("lock", path, io::Error::new(io::ErrorKind::TimedOut, text))
+        };
+        if timeout.is_zero() {
+            return Err(timed_out());
+        }
+        let (sender, receiver) = mpsc::sync_channel(0);
+        let queue = move || {
+            let locked = loop {
+                match lock_when_free(file.as_fd(), kind) {
+                    Err(Errno::EINTR) => {}
+                    result => break result.map(|()| file),
+                }
+            };
+            // If nobody waits any more, the file is closed, and with it goes the lock.
+            let _ = sender.send(locked);
+        };
+        thread::Builder::new().spawn(queue).map_err(|error| FsError::new("lock", path, error))?;
+        match receiver.recv_timeout(timeout) {
+            Ok(locked) => Ok(Self { file: locked.map_err(failed)? }),
+            Err(_) => Err(timed_out()),
         }
     }
 
@@ -123,15 +126,21 @@ fn is_same_file(held: &File, path: &Path) -> bool {
 }
 
 fn try_lock(file: BorrowedFd<'_>, kind: libc::c_int) -> Result<(), Errno> {
-    debug_assert!(file.as_raw_fd() >= 0);
-    let whole_file = libc::flock {
+    fcntl(file, FcntlArg::F_OFD_SETLK(&whole_file(kind))).map(drop)
+}
+
+fn lock_when_free(file: BorrowedFd<'_>, kind: libc::c_int) -> Result<(), Errno> {
+    fcntl(file, FcntlArg::F_OFD_SETLKW(&whole_file(kind))).map(drop)
+}
+
+fn whole_file(kind: libc::c_int) -> libc::flock {
+    libc::flock {
         l_type: libc::c_short::try_from(kind).unwrap_or_default(),
         l_whence: libc::c_short::try_from(libc::SEEK_SET).unwrap_or_default(),
         l_start: 0,
         l_len: 0,
         l_pid: 0,
-    };
-    fcntl(file, FcntlArg::F_OFD_SETLK(&whole_file)).map(drop)
+    }
 }
 
 #[cfg(test)]

@@ -125,9 +125,12 @@ impl Target<'_> {
         StoreError::new(ErrorKind::NotFound, text)
     }
 
+    /// Locks the index, which comes into being for that, unless what is there cannot be used anyway.
     fn lock_index(&self, before: &Snapshot) -> Result<Option<LockedIndex>, StoreError> {
         match (index_files(self.paths), before.index) {
-            (Some(files), IndexHealth::Sound) => Ok(Some(LockedIndex::lock(&files, self.permissions)?)),
+            (Some(files), IndexHealth::Sound | IndexHealth::Missing) => {
+                Ok(Some(LockedIndex::lock(&files, self.permissions)?))
+            }
             _ => Ok(None),
         }
     }
@@ -141,6 +144,10 @@ impl Target<'_> {
         let file = snapshot::file_mark(lock.file(), &self.paths.mails)?;
         let same_file = before.mark.is_some_and(|mark| mark.file() == file);
         let same_index = match index {
+            // If there was none, nobody may have put anything into one meanwhile.
+            Some(index) if before.index == IndexHealth::Missing => {
+                index.view().uid_validity() == 0 && index.view().messages().is_empty()
+            }
             Some(index) => before.mark.and_then(|mark| mark.index()) == Some(IndexMark::of(index.state())),
             None => true,
         };

@@ -1,7 +1,8 @@
 //! Keeping others away from an mbox.
 //!
 //! Whoever changes one holds all the locks of [`MboxLocks`]. Programs take them in different orders, so none is waited for while
-//! another one is held: if one cannot be had, all are let go, and after a while it is tried again.
+//! another one is held: if one cannot be had, all are let go, and after a while it is tried again. Only the record lock has a
+//! queue, so that one is waited for.
 
 use std::fs::{self, File};
 use std::io;
@@ -39,10 +40,11 @@ impl MboxLock {
         let give_up = Instant::now() + WAIT;
         let mut pause = PAUSES.0;
         loop {
-            if let Some(lock) = Self::try_take(path, locks, permissions)? {
+            let left = give_up.saturating_duration_since(Instant::now());
+            if let Some(lock) = Self::take_at_once(path, locks, permissions, left)? {
                 return Ok(lock);
             }
-            if Instant::now() >= give_up {
+            if left.is_zero() {
                 let text = format!("somebody else has kept it locked for {} seconds", WAIT.as_secs());
                 return Err(FsError::new("lock", path, io::Error::new(io::ErrorKind::TimedOut, text)));
             }
@@ -51,15 +53,18 @@ impl MboxLock {
         }
     }
 
-    fn try_take(path: &Path, locks: MboxLocks, permissions: &Permissions) -> Result<Option<Self>, FsError> {
+    /// Waits for the record lock, while nothing else is held, and takes the others if they are free.
+    fn take_at_once(
+        path: &Path,
+        locks: MboxLocks,
+        permissions: &Permissions,
+        wait: Duration,
+    ) -> Result<Option<Self>, FsError> {
         let failed = |error| FsError::new("open", path, error);
         let file = File::options().read(true).write(true).open(path).map_err(failed)?;
         // Locks are those of what was opened, whatever handle they were taken with.
         let record_lock = match locks.fcntl {
-            true => match FileLock::try_exclusive(file.try_clone().map_err(failed)?, path)? {
-                None => return Ok(None),
-                taken => taken,
-            },
+            true => Some(FileLock::exclusive(file.try_clone().map_err(failed)?, path, wait)?),
             false => None,
         };
         let flock = match locks.flock {
@@ -167,6 +172,11 @@ mod tests {
         MboxLocks { dotlock: DotlockUse::Always, fcntl: true, flock: true }
     }
 
+    fn is_free(path: &Path, locks: MboxLocks) -> bool {
+        let taken = MboxLock::take_at_once(path, locks, &Permissions::PRIVATE, Duration::ZERO);
+        taken.is_ok_and(|taken| taken.is_some())
+    }
+
     #[test]
     fn every_lock_is_held_and_released() {
         let dir = tempfile::tempdir().unwrap();
@@ -176,7 +186,7 @@ mod tests {
         assert!(dir.path().join("inbox.lock").exists());
         for alone in ["dotlock", "fcntl", "flock"] {
             let locks = alone.parse().unwrap();
-            assert!(MboxLock::try_take(&path, locks, &Permissions::PRIVATE).unwrap().is_none(), "{alone}");
+            assert!(!is_free(&path, locks), "{alone}");
         }
         drop(lock);
         assert!(!dir.path().join("inbox.lock").exists());
@@ -189,7 +199,7 @@ mod tests {
         let path = dir.path().join("inbox");
         fs::write(&path, "").unwrap();
         fs::write(dir.path().join("inbox.lock"), format!("1:{}", crate::fs::unique::host())).unwrap();
-        assert!(MboxLock::try_take(&path, all(), &Permissions::PRIVATE).unwrap().is_none());
+        assert!(!is_free(&path, all()));
         MboxLock::take(&path, "fcntl flock".parse().unwrap(), &Permissions::PRIVATE).unwrap();
     }
 
@@ -199,9 +209,9 @@ mod tests {
         let path = dir.path().join("inbox");
         fs::write(&path, "").unwrap();
         let read = ReadLock::take(&path, all()).unwrap();
-        assert!(MboxLock::try_take(&path, all(), &Permissions::PRIVATE).unwrap().is_none());
+        assert!(!is_free(&path, all()));
         assert!(ReadLock::take(&path, all()).is_ok());
         drop(read);
-        assert!(MboxLock::try_take(&path, all(), &Permissions::PRIVATE).unwrap().is_some());
+        assert!(is_free(&path, all()));
     }
 }
