@@ -36,6 +36,9 @@ use crate::index::view::IndexView;
 use crate::list::layout::MailboxPaths;
 use crate::text::lossy;
 
+/// How often to look again while others are at work.
+const TRIES: u32 = 10;
+
 /// What was found.
 #[derive(Debug)]
 pub(super) struct Snapshot {
@@ -188,7 +191,20 @@ fn identity_at(file: &File, paths: &MailboxPaths) -> Result<MailboxIdentity, Sto
 /// # Errors
 /// If the file is no mbox or cannot be read.
 pub(super) fn look(shared: &Shared, paths: &MailboxPaths) -> Result<Snapshot, StoreError> {
-    let lock = ReadLock::take(&paths.mails, shared.settings.mbox_locks)?;
+    let mut tries = 0;
+    loop {
+        let lock = ReadLock::take(&paths.mails, shared.settings.mbox_locks)?;
+        let snapshot = look_under(shared, paths, &lock)?;
+        tries += 1;
+        // Not everybody takes the locks that keep others away from who reads.
+        let mark = file_mark(lock.file(), &paths.mails)?;
+        if tries == TRIES || snapshot.mark.is_some_and(|then| then.file() == mark) {
+            return Ok(snapshot);
+        }
+    }
+}
+
+fn look_under(shared: &Shared, paths: &MailboxPaths, lock: &ReadLock) -> Result<Snapshot, StoreError> {
     if let Some(index) = &paths.index
         && journal::is_unfinished(lock.file(), &paths.mails, index)?
     {

@@ -11,6 +11,7 @@ use dsync_core::store::{Capabilities, ErrorKind, MailStore, Mailbox, StoreError}
 use super::mailbox::MboxMailbox;
 use super::shared::Shared;
 use super::{listing, removal};
+use crate::fs::permissions::Permissions;
 use crate::fs::{mutation, unique};
 use crate::list::build::Build;
 use crate::list::context::{Context, invalid_name, refuse_inbox};
@@ -191,7 +192,11 @@ impl MailStore for MboxStore {
             return Err(StoreError::new(ErrorKind::InvalidName, text));
         }
         self.prepare()?;
-        let permissions = changes::permissions_for(self.context(), name);
+        let mut permissions = changes::permissions_for(self.context(), name);
+        if name.is_inbox() {
+            // Its directory is often one in which everybody may look.
+            permissions.file_mode = Permissions::PRIVATE.file_mode;
+        }
         if name.is_inbox() && self.context().roots.inbox.is_some() {
             // It may lie in another file system, so it cannot be built elsewhere.
             let shared = Arc::clone(&self.shared);
