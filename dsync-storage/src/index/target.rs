@@ -116,15 +116,21 @@ pub fn counters_fit(present: &IndexView, target: &IndexTarget) -> bool {
         && target.highest_modseq >= present.highest_modseq()
 }
 
+/// Whether a transaction may lead from `present` to `target`: no message comes back.
+#[must_use]
+pub fn may_be_reached(present: &IndexView, target: &IndexTarget) -> bool {
+    let known = |message: &&TargetMessage| message.uid < present.next_uid();
+    let mut old = target.messages.iter().take_while(known);
+    counters_fit(present, target) && old.all(|message| present.index_of(message.uid).is_some())
+}
+
 /// The records that lead from `present` to `target`; `None` if no transaction can. Empty if nothing is to be done.
 #[must_use]
-pub fn transaction(present: &IndexView, target: &IndexTarget, cache: &CachePlaces) -> Option<Vec<LogRecord>> {
-    let known = |message: &&TargetMessage| message.uid < present.next_uid();
-    let old = target.messages.iter().take_while(known);
-    if !counters_fit(present, target) || !old.into_iter().all(|message| present.index_of(message.uid).is_some()) {
+pub fn transaction(present: IndexView, target: &IndexTarget, cache: &CachePlaces) -> Option<Vec<LogRecord>> {
+    if !may_be_reached(&present, target) {
         return None;
     }
-    let mut builder = Builder::new(present.clone(), target.mirrored);
+    let mut builder = Builder::new(present, target.mirrored);
     builder.remove_others(target).ok()?;
     builder.enable_modseqs().ok()?;
     builder.add_new(target).ok()?;

@@ -4,7 +4,6 @@
 //! may be out of date. A transaction is one write at the end of the log; a log that starts anew is written beside the old
 //! one, locked, and renamed over it, so that others see the one or the other.
 
-use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom};
 use std::path::Path;
@@ -129,11 +128,7 @@ impl LockedIndex {
             if !lock.is_at(&path) {
                 continue;
             }
-            let bytes = read_locked(lock.file(), &path)?;
-            let state = files::replay_all(files, Some(&bytes))?.ok_or_else(|| IndexError::Lost {
-                path: files.directory().to_owned(),
-                reason: "the log vanished while it was locked",
-            })?;
+            let state = read_state(files, &lock)?;
             if state.is_log_outdated() {
                 // Whoever was about to replace it held this lock, and crashed.
                 let view = &state.view;
@@ -269,27 +264,25 @@ impl LockedIndex {
     ///
     /// # Errors
     /// As the system. The index is in its old state or in the wanted one, then.
-    pub fn change_to(self, target: &IndexTarget, dates: &SaveDates) -> Result<(), IndexError> {
+    pub fn change_to(mut self, target: &IndexTarget, dates: &SaveDates) -> Result<(), IndexError> {
         let dates = self.new_dates(target, dates)?;
         let places = self.write_dates(target, &dates)?;
         let sound = !self.state.unfinished && self.state.log.as_ref().is_some_and(|log| log.minor >= target::MINOR);
-        match target::transaction(&self.state.view, target, &places).filter(|_| sound) {
-            Some(records) => {
-                let mut bytes = encode_transaction(&records);
-                self.mark_requests_done(&mut bytes)?;
-                self.append(&bytes)
-            }
-            None => self.start_anew(target, &dates),
+        if !(sound && target::may_be_reached(&self.state.view, target)) {
+            return self.start_anew(target, &dates);
         }
-    }
-
-    /// Says behind a transaction that all requests up to there have been carried out, if there were any.
-    fn mark_requests_done(&self, bytes: &mut Vec<u8>) -> Result<(), IndexError> {
-        let view = &self.state.view;
-        if view.pending_changes().is_empty() && view.pending_expunges().is_empty() {
-            return Ok(());
+        // There may be millions of messages, so the state follows the records instead of a copy.
+        let present = std::mem::replace(&mut self.state.view, IndexView::empty(0, 1));
+        let has_requests = !(present.pending_changes().is_empty() && present.pending_expunges().is_empty());
+        let Some(records) = target::transaction(present, target, &places) else {
+            self.state = read_state(&self.files, &self.lock)?;
+            return self.start_anew(target, &dates);
+        };
+        let mut bytes = encode_transaction(&records);
+        if has_requests {
+            self.add_end_mark(&mut bytes)?;
         }
-        self.add_end_mark(bytes)
+        self.append(&bytes)
     }
 
     /// Adds the record that says that everything before it, and itself, has been carried out.
@@ -312,7 +305,7 @@ impl LockedIndex {
         // A UID that is given again is another message.
         let again = target.reuses_uids || target.uid_validity != self.view().uid_validity();
         let needed = |(uid, date): &(u32, u32)| {
-            again || known.get(uid) != Some(date) || target.stale_in_cache.binary_search(uid).is_ok()
+            again || known.binary_search(&(*uid, *date)).is_err() || target.stale_in_cache.binary_search(uid).is_ok()
         };
         Ok(dates.iter().copied().filter(needed).collect())
     }
@@ -343,18 +336,20 @@ impl LockedIndex {
     /// A new file replaces all dates, so those that were known come along.
     fn all_dates(&self, dates: &SaveDates) -> Result<Vec<(u32, u32)>, IndexError> {
         let mut all = self.known_dates()?;
+        all.retain(|(known, _)| dates.binary_search_by_key(known, |(uid, _)| *uid).is_err());
         all.extend(dates.iter().copied());
-        Ok(all.into_iter().collect())
+        all.sort_unstable();
+        Ok(all)
     }
 
-    /// The dates that the cache holds, by UID.
-    fn known_dates(&self) -> Result<BTreeMap<u32, u32>, IndexError> {
+    /// The dates that the cache holds, by ascending UID.
+    fn known_dates(&self) -> Result<Vec<(u32, u32)>, IndexError> {
         let view = &self.state.view;
         let bytes = read::contents(&self.files.cache(), files::LARGEST)?.unwrap_or_default();
         let cache = view
             .extension(CACHE)
             .and_then(|extension| Cache::decode(&bytes, view.snapshot().index_id(), extension.reset_id));
-        let Some(cache) = cache else { return Ok(BTreeMap::new()) };
+        let Some(cache) = cache else { return Ok(Vec::new()) };
         let messages = view.messages().iter().enumerate();
         Ok(messages
             .filter_map(|(place, (uid, _))| Some((*uid, cache.date(view.cache_offset(place), cache::SAVE_DATE)?)))
@@ -448,6 +443,15 @@ impl LockedIndex {
         drop(new_lock);
         Ok(())
     }
+}
+
+/// The state of an index whose log is locked.
+fn read_state(files: &IndexFiles, lock: &FileLock) -> Result<IndexState, IndexError> {
+    let bytes = read_locked(lock.file(), &files.log())?;
+    files::replay_all(files, Some(&bytes))?.ok_or_else(|| IndexError::Lost {
+        path: files.directory().to_owned(),
+        reason: "the log vanished while it was locked",
+    })
 }
 
 /// Makes an empty log that continues the main index, if there is one.

@@ -163,11 +163,11 @@ impl Target<'_> {
     fn stage_again(&self, before: &Snapshot, file: &File, staging: &mut Staging) -> Result<Vec<usize>, StoreError> {
         let handle = file.try_clone().map_err(|error| FsError::new("open", &self.paths.mails, error))?;
         let handle = Arc::new(handle);
-        let stage = |found: &ScannedMessage| {
-            let bytes = VisibleMessage::new(Arc::clone(&handle), found);
+        let stage = |found: ScannedMessage| {
+            let bytes = VisibleMessage::new(Arc::clone(&handle), &found);
             staging.add(MessageBody { size: Some(found.visible_size), source: BodySource::Stream(Box::new(bytes)) })
         };
-        before.found.iter().map(stage).collect()
+        (0..before.messages.len()).filter_map(|place| before.found(place)).map(stage).collect()
     }
 
     fn assembly<'b>(
@@ -247,7 +247,7 @@ impl Target<'_> {
 
 /// Whether the lines of the file end with CRLF, as its first one does.
 fn has_crlf(file: &File, path: &Path, before: &Snapshot) -> Result<bool, StoreError> {
-    let first = before.file.pseudo.as_ref().or(before.found.first());
+    let first = before.file.pseudo.clone().or_else(|| before.found(0));
     let Some(end) = first.and_then(|first| first.header.checked_sub(2)) else { return Ok(false) };
     let mut bytes = [0; 2];
     file.read_exact_at(&mut bytes, end).map_err(|error| FsError::new("read", path, error))?;

@@ -133,8 +133,8 @@ impl Assembly<'_> {
             contents.places.push(contents.length.saturating_sub(1));
             match *source {
                 Source::Kept(place) => {
-                    if let Some(found) = self.before.found.get(place) {
-                        self.put_kept(found, &record, base, &mut contents)?;
+                    if let Some(found) = self.before.found(place) {
+                        self.put_kept(&found, &record, base, &mut contents)?;
                     }
                 }
                 Source::Saved(number) => self.put_saved(number, &record, base, &mut contents)?,

@@ -109,20 +109,20 @@ impl MboxMailbox {
                 format!("the message in place {} of {} is gone", place.saturating_add(1), lossy(&self.paths.mails));
             StoreError::new(ErrorKind::NotFound, text)
         };
-        let found = self.snapshot.found.get(place).ok_or_else(gone)?;
+        let found = self.snapshot.found(place).ok_or_else(gone)?;
         let path = &self.paths.mails;
         let lock = ReadLock::take(path, self.shared.settings.mbox_locks)?;
         let mark = snapshot::file_mark(lock.file(), path)?;
         if self.snapshot.mark.is_some_and(|then| then.file() == mark) {
-            return Ok((found.clone(), lock));
+            return Ok((found, lock));
         }
         let uid = self.snapshot.messages.uid_at(place).ok_or_else(gone)?;
         let now = snapshot::look(&self.shared, &self.paths)?;
         let same_numbers = now.status.identity.uid_validity == self.snapshot.status.identity.uid_validity;
         let there = now.messages.index_of(MessageKey::Uid(uid)).filter(|_| same_numbers).ok_or_else(gone)?;
-        let moved = now.found.get(there).filter(|moved| moved.md5 == found.md5).ok_or_else(gone)?;
+        let moved = now.found(there).filter(|moved| moved.md5 == found.md5).ok_or_else(gone)?;
         // The lock was held all the time.
-        Ok((moved.clone(), lock))
+        Ok((moved, lock))
     }
 }
 

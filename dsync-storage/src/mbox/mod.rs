@@ -29,6 +29,7 @@ mod commit;
 mod commit_plan;
 mod contents;
 pub mod encode;
+mod found;
 pub mod from_line;
 mod head;
 pub mod header;

@@ -111,46 +111,100 @@ pub enum ScanError {
 /// # Errors
 /// If the file cannot be read or is no mbox.
 pub fn scan(file: &File, path: &Path, digest: HeaderDigest) -> Result<Scanned, ScanError> {
-    let read_error = |source| ScanError::Read { path: path.to_owned(), source };
-    let length = file.metadata().map_err(read_error)?.len();
-    let mut scanned = Scanned { length, ..Scanned::default() };
-    if length == 0 {
-        return Ok(scanned);
+    let mut scan = Scan::new(file, path, digest)?;
+    let mut messages = Vec::new();
+    while let Some(message) = scan.next()? {
+        messages.push(message);
     }
-    let mut scanner = Scanner::new(file, length, digest);
-    let mut found = scanner.first_from_line().map_err(read_error)?;
-    if found.is_none() {
-        return Err(ScanError::NoMbox { path: path.to_owned() });
-    }
-    let mut keywords = KeywordTable::default();
-    while let Some(from_line) = found {
-        let is_first = from_line.offset == 0;
-        let (mut message, metadata, next) = scanner.message(from_line, is_first).map_err(read_error)?;
-        found = next;
-        if let Some(base) = metadata.base {
-            keywords.declare(&base.keywords);
-            let is_pseudo = base.is_pseudo;
-            scanned.base = Some(base);
-            if is_pseudo {
-                scanned.pseudo = Some(message);
-                continue;
+    messages.shrink_to_fit();
+    Ok(Scanned { messages, ..scan.finish() })
+}
+
+/// An mbox that is being read, message by message: there may be millions.
+pub(super) struct Scan<'a> {
+    scanner: Scanner<'a>,
+    path: &'a Path,
+    next: Option<FoundFromLine>,
+    keywords: KeywordTable,
+    /// What is known so far, without the messages.
+    file: Scanned,
+    /// How many messages were read.
+    count: usize,
+}
+
+impl<'a> Scan<'a> {
+    /// Begins to read.
+    ///
+    /// # Errors
+    /// As [`scan`].
+    pub(super) fn new(file: &'a File, path: &'a Path, digest: HeaderDigest) -> Result<Self, ScanError> {
+        let read_error = |source| ScanError::Read { path: path.to_owned(), source };
+        let length = file.metadata().map_err(read_error)?.len();
+        let mut scanner = Scanner::new(file, length, digest);
+        let mut next = None;
+        if length > 0 {
+            next = scanner.first_from_line().map_err(read_error)?;
+            if next.is_none() {
+                return Err(ScanError::NoMbox { path: path.to_owned() });
             }
         }
-        if let [uid, further @ ..] = metadata.uids.as_slice() {
-            message.uid = Some(*uid);
-            scanned.further_uids.extend(further.iter().map(|uid| (scanned.messages.len(), *uid)));
+        let file = Scanned { length, ..Scanned::default() };
+        Ok(Self { scanner, path, next, keywords: KeywordTable::default(), file, count: 0 })
+    }
+
+    /// The next message. The pseudo message is none.
+    ///
+    /// # Errors
+    /// If the file cannot be read.
+    pub(super) fn next(&mut self) -> Result<Option<ScannedMessage>, ScanError> {
+        while let Some(from_line) = self.next {
+            let is_first = from_line.offset == 0;
+            let read = self.scanner.message(from_line, is_first);
+            let (mut message, metadata, next) =
+                read.map_err(|source| ScanError::Read { path: self.path.to_owned(), source })?;
+            self.next = next;
+            if let Some(base) = metadata.base {
+                self.keywords.declare(&base.keywords);
+                let is_pseudo = base.is_pseudo;
+                self.file.base = Some(base);
+                if is_pseudo {
+                    self.file.pseudo = Some(message);
+                    continue;
+                }
+            }
+            if let [uid, further @ ..] = metadata.uids.as_slice() {
+                message.uid = Some(*uid);
+                self.file.further_uids.extend(further.iter().map(|uid| (self.count, *uid)));
+            }
+            message.keywords = self.keywords.set(&metadata.keywords);
+            self.count += 1;
+            return Ok(Some(message));
         }
-        message.keywords = keywords.set(&metadata.keywords);
-        scanned.messages.push(message);
+        Ok(None)
     }
-    scanned.problems = keywords.problems();
-    if let Some(nuls) = scanner.ignored_nuls {
-        scanned.problems.push(format!(
-            "the last {nuls} bytes are NULs, left by a program that was interrupted; they are ignored"
-        ));
+
+    /// What the first message, or the pseudo message, says about the mailbox. It is known with the first message.
+    pub(super) fn base(&self) -> Option<&ImapBase> {
+        self.file.base.as_ref()
     }
-    scanned.messages.shrink_to_fit();
-    Ok(scanned)
+
+    /// The further UIDs of the message that was read last.
+    pub(super) fn further_uids(&self) -> &[(usize, u32)] {
+        let all = &self.file.further_uids;
+        all.get(all.partition_point(|(of, _)| of + 1 < self.count)..).unwrap_or_default()
+    }
+
+    /// What there is beside the messages, when all were read.
+    pub(super) fn finish(self) -> Scanned {
+        let mut file = self.file;
+        file.problems = self.keywords.problems();
+        if let Some(nuls) = self.scanner.ignored_nuls {
+            file.problems.push(format!(
+                "the last {nuls} bytes are NULs, left by a program that was interrupted; they are ignored"
+            ));
+        }
+        file
+    }
 }
 
 /// Reads only what the first message says about the mailbox.

@@ -21,12 +21,13 @@ use dsync_core::model::{
 };
 use dsync_core::store::{ErrorKind, StoreError};
 
+use super::found::FoundMessages;
 use super::indexed::{MboxHeader, header_md5};
 use super::journal;
 use super::lock::{MboxLock, ReadLock};
-use super::scan::{ScanError, Scanned, ScannedMessage, scan, scan_base};
+use super::scan::{Scan, ScanError, Scanned, ScannedMessage, scan_base};
 use super::shared::Shared;
-use super::uids::{self, Candidate, KnownUids};
+use super::uids::{Candidate, KnownUids, UidWalk};
 use crate::fs::FsError;
 use crate::index::cache::Cache;
 use crate::index::files::{IndexFiles, IndexMark, IndexState, read_index};
@@ -45,8 +46,8 @@ pub(super) struct Snapshot {
     pub(super) status: MailboxStatus,
     pub(super) messages: MessageList,
     /// Where each message is, in the order of `messages`, which is that of the file.
-    pub(super) found: Vec<ScannedMessage>,
-    /// The file as a whole. Its messages were taken out.
+    found: FoundMessages,
+    /// The file as a whole, without its messages.
     pub(super) file: Scanned,
     pub(super) index: IndexHealth,
     /// The index has messages that are gone, or about to go.
@@ -128,7 +129,7 @@ impl Snapshot {
                 first_recent_uid: Some(Uid::FIRST),
             },
             messages: MessageList::default(),
-            found: Vec::new(),
+            found: FoundMessages::default(),
             file: Scanned::default(),
             index: IndexHealth::Missing,
             index_is_behind: false,
@@ -136,6 +137,11 @@ impl Snapshot {
             problems: Vec::new(),
             mark: None,
         }
+    }
+
+    /// The message at a place of the list, as it stands in the file.
+    pub(super) fn found(&self, place: usize) -> Option<ScannedMessage> {
+        self.found.get(place, &self.messages)
     }
 }
 
@@ -237,28 +243,45 @@ pub(super) fn file_mark(file: &File, path: &Path) -> Result<FileMark, FsError> {
 
 fn look_at(shared: &Shared, file: &File, paths: &MailboxPaths) -> Result<Snapshot, StoreError> {
     let file_mark = file_mark(file, &paths.mails)?;
-    let mut scanned = scan(file, &paths.mails, shared.settings.mbox_digest)?;
-    let mut problems = std::mem::take(&mut scanned.problems);
+    let mut scan = Scan::new(file, &paths.mails, shared.settings.mbox_digest)?;
+    let mut problems = Vec::new();
     let (index, mut health) = read_index_of(paths, &mut problems);
-    let validity_of_file = scanned.base.as_ref().and_then(|base| UidValidity::new(base.uid_validity));
-    let validity_of_index = index.as_ref().and_then(|index| UidValidity::new(index.view.uid_validity()));
+    let mark = Mark { file: file_mark, index: index.as_ref().map(IndexMark::of) };
+    let view = index.as_ref().map(|index| &index.view);
+    let first = scan.next()?;
+    let validity_of_file = scan.base().and_then(|base| UidValidity::new(base.uid_validity));
+    let validity_of_index = view.and_then(|view| UidValidity::new(view.uid_validity()));
     let same = validity_of_file.is_none() || validity_of_index.is_none() || validity_of_file == validity_of_index;
     if !same {
         health = IndexHealth::Unusable;
     }
-    let mark = Mark { file: file_mark, index: index.as_ref().map(IndexMark::of) };
     let index_is_whole = health != IndexHealth::Unusable && !index.as_ref().is_some_and(|index| index.unfinished);
-    let view = index.as_ref().map(|index| &index.view);
     let usable = view.filter(|_| same);
     let uid_validity = validity_of_file.or(validity_of_index);
-    let found = std::mem::take(&mut scanned.messages);
-    let uids = uids_of(&found, &scanned, usable, uid_validity.is_some());
     let cached = match (index_files(paths), usable) {
         (Some(files), Some(view)) => cache_bytes(&files, view),
         _ => Vec::new(),
     };
     let cache = usable.and_then(|view| cache_of(view, &cached));
-    let joined = Joiner::new(usable, cache.as_ref()).join(found, &uids)?;
+    let uid_of = |place| usable.and_then(|view| view.messages().get(place)).map(|(uid, _)| *uid);
+    let md5_of = |place| usable.and_then(|view| header_md5(view, place));
+    let known = usable.map(|view| KnownUids {
+        uids: &uid_of,
+        md5: &md5_of,
+        count: view.messages().len(),
+        next_uid: view.next_uid(),
+    });
+    // Without UIDVALIDITY a UID means nothing.
+    let uids = uid_validity.map(|_| UidWalk::new(scan.base().map(|base| base.last_uid), known.as_ref()));
+    let mut joiner = Joiner::new(usable, cache.as_ref(), uids);
+    let mut next = first;
+    while let Some(message) = next {
+        joiner.take(message, scan.further_uids())?;
+        next = scan.next()?;
+    }
+    let joined = joiner.finish();
+    let mut scanned = scan.finish();
+    problems.splice(0..0, std::mem::take(&mut scanned.problems));
     let index_is_behind = usable.is_some_and(|view| joined.known < view.messages().len());
     let last_uid = scanned.base.as_ref().map_or(0, |base| base.last_uid);
     let last = joined.messages.assigned().checked_sub(1).and_then(|last| joined.messages.uid_at(last));
@@ -313,42 +336,11 @@ fn read_index_of(paths: &MailboxPaths, problems: &mut Vec<String>) -> (Option<In
     }
 }
 
-/// The UID of each message of the file.
-fn uids_of(
-    found: &[ScannedMessage],
-    file: &Scanned,
-    index: Option<&IndexView>,
-    has_uid_validity: bool,
-) -> Vec<Option<u32>> {
-    if !has_uid_validity {
-        // A UID means nothing without it.
-        return vec![None; found.len()];
-    }
-    let mut further = file.further_uids.as_slice();
-    let candidates = found.iter().enumerate().map(|(place, message)| {
-        let (own, rest) = further.split_at(further.partition_point(|(of, _)| *of <= place));
-        further = rest;
-        Candidate { uid: message.uid, further: own, md5: message.md5 }
-    });
-    let last_uid = file.base.as_ref().map(|base| base.last_uid);
-    match index {
-        Some(view) => {
-            let known = KnownUids {
-                uids: &|place| view.messages().get(place).map(|(uid, _)| *uid),
-                md5: &|place| header_md5(view, place),
-                count: view.messages().len(),
-                next_uid: view.next_uid(),
-            };
-            uids::assign(candidates, last_uid, Some(&known))
-        }
-        None => uids::assign(candidates, last_uid, None),
-    }
-}
-
 /// The messages of the file with what the index knows of them.
+#[derive(Debug)]
 struct Joined {
     messages: MessageList,
-    found: Vec<ScannedMessage>,
+    found: FoundMessages,
     /// How many messages of the index are among them.
     known: usize,
     /// What is behind the last message that a session has seen.
@@ -358,39 +350,51 @@ struct Joined {
 struct Joiner<'a> {
     view: Option<&'a IndexView>,
     indexed: std::iter::Peekable<Box<dyn Iterator<Item = (Uid, IndexedMessage)> + 'a>>,
+    /// None: no message has a UID.
+    uids: Option<UidWalk<'a>>,
+    joined: Joined,
 }
 
 impl<'a> Joiner<'a> {
-    fn new(view: Option<&'a IndexView>, cache: Option<&'a Cache<'_>>) -> Self {
+    fn new(view: Option<&'a IndexView>, cache: Option<&'a Cache<'_>>, uids: Option<UidWalk<'a>>) -> Self {
         let indexed: Box<dyn Iterator<Item = (Uid, IndexedMessage)> + 'a> = match view {
             Some(view) => Box::new(messages(view, cache)),
             None => Box::new(std::iter::empty()),
         };
-        Self { view, indexed: indexed.peekable() }
-    }
-
-    fn join(mut self, found: Vec<ScannedMessage>, uids: &[Option<u32>]) -> Result<Joined, StoreError> {
-        let mut joined = Joined {
-            messages: MessageList::with_capacity(found.len()),
-            found: Vec::with_capacity(found.len()),
+        let expected = view.map_or(0, |view| view.messages().len());
+        let joined = Joined {
+            messages: MessageList::with_capacity(expected),
+            found: FoundMessages::with_capacity(expected),
             known: 0,
             first_recent: Uid::FIRST,
         };
-        for (message, uid) in found.into_iter().zip(uids) {
-            let uid = uid.and_then(Uid::new);
-            let indexed = uid.and_then(|uid| self.indexed(uid));
-            if uid.is_some_and(|uid| self.is_doomed(uid)) {
-                continue;
-            }
-            joined.known = joined.known.saturating_add(usize::from(indexed.is_some()));
-            if let Some(uid) = uid.filter(|_| message.seen_by_session) {
-                joined.first_recent = uid.next();
-            }
-            let record = self.record(&message, uid, indexed);
-            joined.messages.push(&record).map_err(|error| StoreError::new(ErrorKind::Corrupt, error.to_string()))?;
-            joined.found.push(message);
+        Self { view, indexed: indexed.peekable(), uids, joined }
+    }
+
+    /// Takes the next message of the file.
+    fn take(&mut self, message: ScannedMessage, further_uids: &[(usize, u32)]) -> Result<(), StoreError> {
+        let candidate = Candidate { uid: message.uid, further: further_uids, md5: message.md5 };
+        let uid = self.uids.as_mut().and_then(|uids| uids.uid_of(candidate)).and_then(Uid::new);
+        let indexed = uid.and_then(|uid| self.indexed(uid));
+        if uid.is_some_and(|uid| self.is_doomed(uid)) {
+            return Ok(());
         }
-        Ok(joined)
+        self.joined.known = self.joined.known.saturating_add(usize::from(indexed.is_some()));
+        if let Some(uid) = uid.filter(|_| message.seen_by_session) {
+            self.joined.first_recent = uid.next();
+        }
+        let record = self.record(&message, uid, indexed);
+        let pushed = self.joined.messages.push(&record);
+        pushed.map_err(|error| StoreError::new(ErrorKind::Corrupt, error.to_string()))?;
+        self.joined.found.push(message, &record);
+        Ok(())
+    }
+
+    fn finish(self) -> Joined {
+        let mut joined = self.joined;
+        joined.messages.shrink_to_fit();
+        joined.found.shrink_to_fit();
+        joined
     }
 
     fn indexed(&mut self, uid: Uid) -> Option<IndexedMessage> {

@@ -26,25 +26,9 @@ pub(super) struct KnownUids<'a> {
     pub(super) next_uid: u32,
 }
 
-/// The UID of each message, in their order; `None` from the first message on that a server would give a new one, because it
-/// then does so to all behind. `last_uid` is the greatest that was ever given, as the file says.
-pub(super) fn assign<'a>(
-    messages: impl Iterator<Item = Candidate<'a>>,
-    last_uid: Option<u32>,
-    known: Option<&KnownUids<'_>>,
-) -> Vec<Option<u32>> {
-    let known_next = known.map_or(1, |known| known.next_uid);
-    let mut walk = Walk {
-        next: known_next.max(last_uid.map_or(1, |last| last.saturating_add(1))),
-        previous: 0,
-        place: 0,
-        known,
-        ended: false,
-    };
-    messages.map(|message| walk.uid_of(message)).collect()
-}
-
-struct Walk<'a> {
+/// Says the UID of each message, in their order; `None` from the first message on that a server would give a new one,
+/// because it then does so to all behind.
+pub(super) struct UidWalk<'a> {
     /// The UID that the next new message gets.
     next: u32,
     previous: u32,
@@ -55,8 +39,16 @@ struct Walk<'a> {
     ended: bool,
 }
 
-impl Walk<'_> {
-    fn uid_of(&mut self, message: Candidate<'_>) -> Option<u32> {
+impl<'a> UidWalk<'a> {
+    /// `last_uid` is the greatest that was ever given, as the file says.
+    pub(super) fn new(last_uid: Option<u32>, known: Option<&'a KnownUids<'a>>) -> Self {
+        let known_next = known.map_or(1, |known| known.next_uid);
+        let next = known_next.max(last_uid.map_or(1, |last| last.saturating_add(1)));
+        Self { next, previous: 0, place: 0, known, ended: false }
+    }
+
+    /// That of the next message.
+    pub(super) fn uid_of(&mut self, message: Candidate<'_>) -> Option<u32> {
         if self.ended {
             return None;
         }
@@ -121,6 +113,15 @@ mod tests {
 
     fn candidate(uid: impl Into<Option<u32>>) -> Candidate<'static> {
         Candidate { uid: uid.into(), further: &[], md5: [0; 16] }
+    }
+
+    fn assign<'a>(
+        messages: impl Iterator<Item = Candidate<'a>>,
+        last_uid: Option<u32>,
+        known: Option<&KnownUids<'_>>,
+    ) -> Vec<Option<u32>> {
+        let mut walk = UidWalk::new(last_uid, known);
+        messages.map(|message| walk.uid_of(message)).collect()
     }
 
     fn without_index(uids: &[Option<u32>], last_uid: Option<u32>) -> Vec<Option<u32>> {

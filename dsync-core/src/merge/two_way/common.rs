@@ -29,7 +29,7 @@ use Knowledge::{Expunged, Present, Unknown};
 
 impl CommonPart {
     /// `None` if `base` cannot be true.
-    pub(super) fn find(sides: [&MergeSide; 2], base: Option<&SyncPoint>) -> Option<Self> {
+    pub(super) fn find(sides: [&MergeSide<'_>; 2], base: Option<&SyncPoint>) -> Option<Self> {
         let known_to_both = base.map(|base| base.uid_next);
         let last = last_common_uid(sides, known_to_both);
         let mut part = Self::default();
@@ -57,7 +57,7 @@ impl CommonPart {
 
     /// A message that was expunged under one UID and is there again under another was moved, by a client or by the
     /// solution of a conflict. What the other side did to it under its old UID is not lost.
-    fn follow_moves(&mut self, sides: [&MergeSide; 2]) {
+    fn follow_moves(&mut self, sides: [&MergeSide<'_>; 2]) {
         let mut counts: [HashMap<SortKey, usize>; 2] = Default::default();
         for role in Role::BOTH {
             for instance in &self.new[role.index()] {
@@ -80,7 +80,13 @@ impl CommonPart {
         }
     }
 
-    fn sort_in(&mut self, sides: [&MergeSide; 2], uid: Uid, knowledge: [Knowledge; 2], proven: bool) -> Option<()> {
+    fn sort_in(
+        &mut self,
+        sides: [&MergeSide<'_>; 2],
+        uid: Uid,
+        knowledge: [Knowledge; 2],
+        proven: bool,
+    ) -> Option<()> {
         match knowledge {
             [Present(master), Present(slave)] => {
                 let [first, second] = [sides[0].messages.get(master)?, sides[1].messages.get(slave)?];
@@ -89,7 +95,7 @@ impl CommonPart {
                 if comparable && !first.is_same(&second) {
                     return None;
                 }
-                self.kept.push(Placed { uid, from: [Some(master), Some(slave)], withheld: None });
+                self.kept.push(Placed::new(uid, [Some(master), Some(slave)], None));
             }
             [Present(index), other] => self.one_sided(sides, Role::Master, uid, index, other, proven),
             [other, Present(index)] => self.one_sided(sides, Role::Slave, uid, index, other, proven),
@@ -101,7 +107,7 @@ impl CommonPart {
     /// A message that only one side has.
     fn one_sided(
         &mut self,
-        sides: [&MergeSide; 2],
+        sides: [&MergeSide<'_>; 2],
         owner: Role,
         uid: Uid,
         index: usize,
@@ -125,7 +131,7 @@ impl CommonPart {
         if !other_side.complete {
             let mut from = [None; 2];
             from[owner.index()] = Some(index);
-            self.kept.push(Placed { uid, from, withheld: Some(owner.other()) });
+            self.kept.push(Placed::new(uid, from, Some(owner.other())));
             return;
         }
         self.new[owner.index()].push(Instance { index, uid: Some(uid) });
@@ -134,7 +140,7 @@ impl CommonPart {
 
 /// Messages without a UID that the other side had and has expunged: a side that must not be changed lists them in every
 /// run.
-fn unassigned_that_are_expunged(sides: [&MergeSide; 2], role: Role) -> HashSet<usize> {
+fn unassigned_that_are_expunged(sides: [&MergeSide<'_>; 2], role: Role) -> HashSet<usize> {
     let (own, other) = (sides[role.index()], sides[role.other().index()]);
     let unassigned = own.messages.assigned()..own.messages.len();
     if unassigned.is_empty() || other.expunged.is_empty() || !guids_count(sides) {
@@ -150,12 +156,12 @@ fn unassigned_that_are_expunged(sides: [&MergeSide; 2], role: Role) -> HashSet<u
 }
 
 /// Whether the GUIDs of both sides prove something.
-fn guids_count(sides: [&MergeSide; 2]) -> bool {
+fn guids_count(sides: [&MergeSide<'_>; 2]) -> bool {
     sides.iter().all(|side| side.keeps.guids)
 }
 
 /// All UIDs that a side has or had, ascending, with what each side knows.
-fn all_uids(sides: [&MergeSide; 2]) -> impl Iterator<Item = (Uid, [Knowledge; 2])> {
+fn all_uids(sides: [&MergeSide<'_>; 2]) -> impl Iterator<Item = (Uid, [Knowledge; 2])> {
     let [master, slave] = sides.map(known_uids);
     let (mut masters, mut slaves) = (master.peekable(), slave.peekable());
     std::iter::from_fn(move || {
@@ -168,7 +174,7 @@ fn all_uids(sides: [&MergeSide; 2]) -> impl Iterator<Item = (Uid, [Knowledge; 2]
 }
 
 /// All UIDs that one side has or had, ascending.
-fn known_uids(side: &MergeSide) -> impl Iterator<Item = (Uid, Knowledge)> {
+fn known_uids(side: &MergeSide<'_>) -> impl Iterator<Item = (Uid, Knowledge)> {
     let present =
         (0..side.messages.assigned()).filter_map(|index| Some((side.messages.uid_at(index)?, Present(index))));
     let gone = side.expunged.iter().filter(|(uid, _)| !side.messages.contains(**uid));
@@ -182,7 +188,7 @@ fn known_uids(side: &MergeSide) -> impl Iterator<Item = (Uid, Knowledge)> {
 }
 
 /// The greatest UID that names the same message on both sides, found from below without passing a contradiction.
-fn last_common_uid(sides: [&MergeSide; 2], known_to_both: Option<Uid>) -> Option<Uid> {
+fn last_common_uid(sides: [&MergeSide<'_>; 2], known_to_both: Option<Uid>) -> Option<Uid> {
     let last_present = sides.map(|side| side.messages.uid_at(side.messages.assigned().checked_sub(1)?));
     let mut common = None;
     for (uid, knowledge) in all_uids(sides) {
@@ -216,6 +222,6 @@ fn last_common_uid(sides: [&MergeSide; 2], known_to_both: Option<Uid>) -> Option
 }
 
 /// Whether a UID that the side does not know lies behind everything that it has.
-fn is_beyond(side: &MergeSide, last_present: Option<Uid>, uid: Uid) -> bool {
+fn is_beyond(side: &MergeSide<'_>, last_present: Option<Uid>, uid: Uid) -> bool {
     uid >= side.status.uid_next || last_present.is_none_or(|last| last < uid)
 }

@@ -1,5 +1,6 @@
 //! All messages of a merged mailbox.
 
+use super::sequence::Places;
 use crate::model::{MessageList, MessageRecord, Role};
 
 /// A message of the merged mailbox.
@@ -17,8 +18,8 @@ pub struct MergedMessage {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct MergedMessages {
     records: MessageList,
-    /// See [`MergedMessage::from`]; there are less than 2^32 messages in a mailbox.
-    from: Vec<[Option<u32>; 2]>,
+    /// See [`MergedMessage::from`].
+    from: Vec<Places>,
     withheld: Vec<MergedMessage>,
 }
 
@@ -31,7 +32,7 @@ impl MergedMessages {
     /// Adds a message. UIDs of those that are not withheld ascend.
     pub(super) fn push(&mut self, message: MergedMessage) {
         if message.withheld.is_none() && self.records.push(&message.record).is_ok() {
-            self.from.push(message.from.map(|index| index.and_then(|index| u32::try_from(index).ok())));
+            self.from.push(Places::new(message.from));
         } else {
             self.withheld.push(message);
         }
@@ -41,7 +42,7 @@ impl MergedMessages {
     pub fn iter(&self) -> impl Iterator<Item = MergedMessage> {
         let all = self.records.records().zip(&self.from).map(|(record, from)| MergedMessage {
             record,
-            from: from.map(|index| index.and_then(|index| usize::try_from(index).ok())),
+            from: from.get(),
             withheld: None,
         });
         all.chain(self.withheld.iter().cloned())

@@ -6,7 +6,7 @@ use crate::model::{Flags, Keyword, Keywords, MessageGuid, MessageRecord, Role, S
 
 /// Merges the records of both sides.
 pub(super) struct Merger<'a> {
-    sides: [&'a MergeSide; 2],
+    sides: [&'a MergeSide<'a>; 2],
     base: Option<&'a SyncPoint>,
 }
 
@@ -22,7 +22,7 @@ enum Evidence {
 }
 
 impl<'a> Merger<'a> {
-    pub(super) fn new(sides: [&'a MergeSide; 2], base: Option<&'a SyncPoint>) -> Self {
+    pub(super) fn new(sides: [&'a MergeSide<'a>; 2], base: Option<&'a SyncPoint>) -> Self {
         Self { sides, base }
     }
 

@@ -25,7 +25,7 @@ use crate::model::{
 };
 
 pub use merged_messages::{MergedMessage, MergedMessages};
-pub use side_messages::SideMessages;
+pub use side_messages::{MessageNotes, SideMessages};
 
 use common::CommonPart;
 use sequence::{Instance, Placed};
@@ -74,11 +74,11 @@ impl SideMessage {
 
 /// What one side knows about a mailbox.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct MergeSide {
+pub struct MergeSide<'a> {
     /// The counters.
     pub status: MailboxStatus,
     /// All messages.
-    pub messages: SideMessages,
+    pub messages: SideMessages<'a>,
     /// Messages that are known to have been expunged, with the 128-bit form of their GUID if known.
     pub expunged: BTreeMap<Uid, Option<[u8; 16]>>,
     /// Whether the histories of messages tell everything since the common [`SyncPoint`].
@@ -91,7 +91,7 @@ pub struct MergeSide {
     pub imports: bool,
 }
 
-impl MergeSide {
+impl MergeSide<'_> {
     fn key(&self, index: usize) -> Option<MessageKey> {
         self.messages.key_of(index)
     }
@@ -118,7 +118,7 @@ pub struct MergedMailbox {
 
 /// The merged mailbox. `base` is a moment that both sides remember, if there is one.
 #[must_use]
-pub fn merge(master: &MergeSide, slave: &MergeSide, base: Option<&SyncPoint>) -> MergedMailbox {
+pub fn merge(master: &MergeSide<'_>, slave: &MergeSide<'_>, base: Option<&SyncPoint>) -> MergedMailbox {
     let sides = [master, slave];
     let base = base.filter(|point| sides.iter().all(|side| point.can_precede(&side.status)));
     // Where a UID from before that moment now names two messages, the moment is none that can be trusted.
@@ -136,13 +136,13 @@ pub fn merge(master: &MergeSide, slave: &MergeSide, base: Option<&SyncPoint>) ->
 
 /// Chooses modseqs, so that every client of either side notices every change that it sees.
 struct Counting<'a> {
-    sides: [&'a MergeSide; 2],
+    sides: [&'a MergeSide<'a>; 2],
     /// Greater than everything that was counted on either side.
     fresh: ModSeq,
 }
 
 impl<'a> Counting<'a> {
-    fn new(sides: [&'a MergeSide; 2]) -> Self {
+    fn new(sides: [&'a MergeSide<'a>; 2]) -> Self {
         let highest = sides.map(MergeSide::highest_modseq).into_iter().max().unwrap_or(ModSeq::FIRST);
         Self { sides, fresh: highest.plus(1) }
     }
@@ -152,7 +152,7 @@ impl<'a> Counting<'a> {
         let mut changed = false;
         let mut highest = ModSeq(self.fresh.get().saturating_sub(1));
         for placed in placed {
-            let mut record = merger.merged(placed.from);
+            let mut record = merger.merged(placed.from());
             record.uid = Some(placed.uid);
             let visible = Role::BOTH.map(|role| self.is_visible(role, placed, &record));
             changed |= visible.contains(&true);
@@ -161,11 +161,11 @@ impl<'a> Counting<'a> {
             let modseq = if Role::BOTH.into_iter().any(unnoticed) { self.fresh } else { modseq };
             record.modseq = Some(modseq);
             highest = highest.max(modseq);
-            messages.push(MergedMessage { record, from: placed.from, withheld: placed.withheld });
+            messages.push(MergedMessage { record, from: placed.from(), withheld: placed.withheld });
         }
         for role in Role::BOTH {
             let side = self.sides[role.index()];
-            let kept = placed.iter().filter(|placed| placed.from[role.index()].is_some()).count();
+            let kept = placed.iter().filter(|placed| placed.from()[role.index()].is_some()).count();
             changed |= side.imports && kept < side.messages.len();
         }
         if changed {
@@ -190,7 +190,7 @@ impl<'a> Counting<'a> {
         if placed.withheld == Some(role) || !side.imports {
             return false;
         }
-        let here = placed.from[role.index()].and_then(|index| side.messages.record(index));
+        let here = placed.from()[role.index()].and_then(|index| side.messages.record(index));
         here.is_none_or(|here| {
             here.uid != record.uid || here.flags != record.flags || !here.keywords.same_names(&record.keywords)
         })
@@ -198,9 +198,9 @@ impl<'a> Counting<'a> {
 }
 
 /// The greater GUID stays, and the UIDVALIDITY of the side with more messages, or else the greater.
-fn merged_identity([master, slave]: [&MergeSide; 2]) -> MailboxIdentity {
+fn merged_identity([master, slave]: [&MergeSide<'_>; 2]) -> MailboxIdentity {
     let guid = master.status.identity.guid.max(slave.status.identity.guid);
-    let rank = |side: &MergeSide| -> Option<(u32, UidValidity)> {
+    let rank = |side: &MergeSide<'_>| -> Option<(u32, UidValidity)> {
         Some((side.status.message_count, side.status.identity.uid_validity?))
     };
     let uid_validity = rank(master).max(rank(slave)).map(|(_, uid_validity)| uid_validity);

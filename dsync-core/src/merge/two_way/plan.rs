@@ -14,8 +14,8 @@ impl MergedMailbox {
     pub fn plan(
         &self,
         role: Role,
-        own: &MergeSide,
-        other: &MergeSide,
+        own: &MergeSide<'_>,
+        other: &MergeSide<'_>,
         unavailable: &HashSet<MessageKey>,
     ) -> MailboxPlan {
         let mut plan = MailboxPlan {
@@ -69,7 +69,7 @@ impl MergedMailbox {
         plan
     }
 
-    fn is_needed(&self, plan: &MailboxPlan, own: &MergeSide) -> bool {
+    fn is_needed(&self, plan: &MailboxPlan, own: &MergeSide<'_>) -> bool {
         let MailboxChanges { remove, renumber, update, .. } = &plan.changes;
         let status = &own.status;
         !(remove.is_empty()

@@ -22,10 +22,36 @@ pub(super) struct Instance {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Placed {
     pub(super) uid: Uid,
-    /// Its place in the list of each side that has it.
-    pub(super) from: [Option<usize>; 2],
+    from: Places,
     /// The side that cannot be given it.
     pub(super) withheld: Option<Role>,
+}
+
+impl Placed {
+    pub(super) fn new(uid: Uid, from: [Option<usize>; 2], withheld: Option<Role>) -> Self {
+        Self { uid, from: Places::new(from), withheld }
+    }
+
+    /// Its place in the list of each side that has it.
+    pub(super) fn from(&self) -> [Option<usize>; 2] {
+        self.from.get()
+    }
+}
+
+/// The place of a message in the list of each side that has it. There may be millions, but less than 2^32 in a mailbox.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Places([u32; 2]);
+
+impl Places {
+    const NOWHERE: u32 = u32::MAX;
+
+    pub(super) fn new(places: [Option<usize>; 2]) -> Self {
+        Self(places.map(|place| place.and_then(|place| u32::try_from(place).ok()).unwrap_or(Self::NOWHERE)))
+    }
+
+    pub(super) fn get(self) -> [Option<usize>; 2] {
+        self.0.map(|place| usize::try_from(place).ok().filter(|_| place != Self::NOWHERE))
+    }
 }
 
 /// All new messages at their places, and UIDNEXT after that.
@@ -44,7 +70,7 @@ struct Entry {
     partner: Option<usize>,
 }
 
-pub(super) fn place(sides: [&MergeSide; 2], new: &[Vec<Instance>; 2]) -> Sequence {
+pub(super) fn place(sides: [&MergeSide<'_>; 2], new: &[Vec<Instance>; 2]) -> Sequence {
     let entries = merge_lists(sides, new);
     let mut next = sides[0].status.uid_next.max(sides[1].status.uid_next);
     // UIDs that are kept lie above at least one UIDNEXT, so fresh ones start where both have never been.
@@ -70,7 +96,7 @@ pub(super) fn place(sides: [&MergeSide; 2], new: &[Vec<Instance>; 2]) -> Sequenc
             Some(fresh)
         });
         match uid {
-            Some(uid) => placed.push(Placed { uid, from, withheld: None }),
+            Some(uid) => placed.push(Placed::new(uid, from, None)),
             None => stay(&mut placed, sides, from),
         }
     }
@@ -79,18 +105,18 @@ pub(super) fn place(sides: [&MergeSide; 2], new: &[Vec<Instance>; 2]) -> Sequenc
 }
 
 /// No UID is left: whatever a side has stays there and nowhere else.
-fn stay(placed: &mut Vec<Placed>, sides: [&MergeSide; 2], from: [Option<usize>; 2]) {
+fn stay(placed: &mut Vec<Placed>, sides: [&MergeSide<'_>; 2], from: [Option<usize>; 2]) {
     for role in Role::BOTH {
         let message = from[role.index()].and_then(|index| Some((index, sides[role.index()].messages.uid_at(index)?)));
         if let Some((index, uid)) = message {
             let mut from = [None; 2];
             from[role.index()] = Some(index);
-            placed.push(Placed { uid, from, withheld: Some(role.other()) });
+            placed.push(Placed::new(uid, from, Some(role.other())));
         }
     }
 }
 
-fn merge_lists(sides: [&MergeSide; 2], new: &[Vec<Instance>; 2]) -> Vec<Entry> {
+fn merge_lists(sides: [&MergeSide<'_>; 2], new: &[Vec<Instance>; 2]) -> Vec<Entry> {
     let mut entries: Vec<Entry> = Vec::with_capacity(new[0].len().saturating_add(new[1].len()));
     let mut seen: HashMap<SortKey, Vec<usize>> = HashMap::new();
     let (mut masters, mut slaves) = (new[0].iter().peekable(), new[1].iter().peekable());
@@ -154,6 +180,6 @@ fn link(entries: &mut [Entry], same: &[usize], entry: &mut Entry) {
     }
 }
 
-fn message_of(side: &MergeSide, instance: Option<&Instance>) -> Option<SideMessage> {
+fn message_of(side: &MergeSide<'_>, instance: Option<&Instance>) -> Option<SideMessage> {
     side.messages.get(instance?.index)
 }

@@ -1,5 +1,6 @@
 //! All messages that one side lists for a merge.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use super::SideMessage;
@@ -7,20 +8,45 @@ use crate::model::{FlagHistory, MessageKey, MessageList, MessageRecord, OutOfOrd
 
 /// Those with a UID by ascending UID, then those without. There may be millions, and little is known of most but the
 /// record; a message is put together when it is asked for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SideMessages<'a> {
+    records: Cow<'a, MessageList>,
+    notes: Cow<'a, MessageNotes>,
+}
+
+/// What is known of the messages of a list beside the list.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct SideMessages {
-    records: MessageList,
-    /// By place in `records`.
+pub struct MessageNotes {
+    /// By place in the list.
     histories: BTreeMap<usize, FlagHistory>,
-    /// That of each record; ends with the last one that has any.
+    /// That of each message; ends with the last one that has any.
     contents: Vec<Option<[u8; 16]>>,
 }
 
-impl SideMessages {
-    /// None yet, and room for so many.
+impl MessageNotes {
+    /// Notes what is known of the message at a place, which comes after all others of which anything was noted.
+    pub fn push(&mut self, place: usize, history: Option<FlagHistory>, content: Option<[u8; 16]>) {
+        if let Some(history) = history {
+            self.histories.insert(place, history);
+        }
+        if content.is_some() {
+            self.contents.resize(place, None);
+            self.contents.push(content);
+        }
+    }
+}
+
+impl Default for SideMessages<'_> {
+    fn default() -> Self {
+        Self { records: Cow::Owned(MessageList::default()), notes: Cow::Owned(MessageNotes::default()) }
+    }
+}
+
+impl<'a> SideMessages<'a> {
+    /// The messages of a list.
     #[must_use]
-    pub fn with_capacity(messages: usize) -> Self {
-        Self { records: MessageList::with_capacity(messages), ..Self::default() }
+    pub fn of(records: &'a MessageList, notes: &'a MessageNotes) -> Self {
+        Self { records: Cow::Borrowed(records), notes: Cow::Borrowed(notes) }
     }
 
     /// Adds a message at the end.
@@ -29,13 +55,9 @@ impl SideMessages {
     /// If that is not its place.
     pub fn push(&mut self, message: SideMessage) -> Result<(), OutOfOrder> {
         let index = self.records.len();
-        self.records.push(&message.record)?;
-        if let Some(history) = message.history {
-            self.histories.insert(index, history);
-        }
-        if message.content.is_some() {
-            self.contents.resize(index, None);
-            self.contents.push(message.content);
+        self.records.to_mut().push(&message.record)?;
+        if message.history.is_some() || message.content.is_some() {
+            self.notes.to_mut().push(index, message.history, message.content);
         }
         Ok(())
     }
@@ -45,8 +67,8 @@ impl SideMessages {
     pub fn get(&self, index: usize) -> Option<SideMessage> {
         Some(SideMessage {
             record: self.records.at(index)?,
-            history: self.histories.get(&index).cloned(),
-            content: self.contents.get(index).copied().flatten(),
+            history: self.notes.histories.get(&index).cloned(),
+            content: self.notes.contents.get(index).copied().flatten(),
         })
     }
 
@@ -98,11 +120,11 @@ impl SideMessages {
     }
 }
 
-impl TryFrom<Vec<SideMessage>> for SideMessages {
+impl TryFrom<Vec<SideMessage>> for SideMessages<'_> {
     type Error = OutOfOrder;
 
     fn try_from(messages: Vec<SideMessage>) -> Result<Self, OutOfOrder> {
-        let mut list = Self::with_capacity(messages.len());
+        let mut list = Self::default();
         messages.into_iter().try_for_each(|message| list.push(message))?;
         Ok(list)
     }

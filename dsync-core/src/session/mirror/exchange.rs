@@ -3,8 +3,10 @@
 use std::collections::{BTreeMap, HashSet, VecDeque};
 
 use crate::merge::MailboxPlan;
-use crate::merge::two_way::{self, MergeSide, MergedMailbox, SideMessage, SideMessages};
-use crate::model::{HistoryRange, KeptFields, MailboxHistory, MailboxName, MessageKey, Role, SyncPoint, Uid};
+use crate::merge::two_way::{self, MergeSide, MessageNotes, SideMessage, SideMessages};
+use crate::model::{
+    HistoryRange, KeptFields, MailboxHistory, MailboxName, MessageKey, MessageList, ModSeq, Role, SyncPoint, Uid,
+};
 use crate::session::content::content;
 use crate::session::receiving::Receiving;
 use crate::session::{MailboxSummary, Message, SessionError};
@@ -22,20 +24,34 @@ pub(super) struct Open {
 /// Both lists are on their way.
 pub(super) struct Comparison {
     pub(super) open: Open,
-    pub(super) base: Option<SyncPoint>,
-    pub(super) own: MergeSide,
-    pub(super) sent: usize,
+    basis: Basis,
+    sent: usize,
     pub(super) end_sent: bool,
-    pub(super) other: MergeSide,
-    pub(super) end_received: bool,
+    end_received: bool,
+}
+
+/// What a decision is made from.
+struct Basis {
+    base: Option<SyncPoint>,
+    own: OwnSide,
+    other: MergeSide<'static>,
+}
+
+/// What this side knows about a mailbox beside the list of its messages, which the mailbox has.
+struct OwnSide {
+    /// The list, if that of the mailbox cannot be believed.
+    corrected: Option<MessageList>,
+    notes: MessageNotes,
+    expunged: BTreeMap<Uid, Option<[u8; 16]>>,
+    history_complete: bool,
+    abilities: Abilities,
 }
 
 /// Bodies are on their way in both directions.
 pub(super) struct Transfer {
     pub(super) open: Open,
-    pub(super) own: MergeSide,
-    pub(super) other: MergeSide,
-    pub(super) merged: MergedMailbox,
+    /// For the case that a body does not come. None: nothing has to come.
+    basis: Option<Basis>,
     pub(super) plan: MailboxPlan,
     pub(super) receiving: Receiving,
     /// What the other side asked for and has not got yet; `None` if it has not asked.
@@ -65,7 +81,7 @@ impl Comparison {
         let agreed = open.summary.points.iter().map(|point| point.highest_modseq).max().unwrap_or_default();
         let range = HistoryRange { since: base.map(|point| point.highest_modseq), mirrored_until: agreed };
         let history = open.mailbox.history(range)?;
-        let own = own_side(&mut open, history, base, abilities)?;
+        let own = OwnSide::of(&mut open, history, base, abilities)?;
         let other = MergeSide {
             complete: other.complete,
             status: other.status,
@@ -75,16 +91,17 @@ impl Comparison {
             keeps: abilities.other_keeps,
             imports: abilities.other_imports,
         };
-        Ok(Self { open, base, own, sent: 0, end_sent: false, other, end_received: false })
+        Ok(Self { open, basis: Basis { base, own, other }, sent: 0, end_sent: false, end_received: false })
     }
 
     /// The next message for the other side.
     pub(super) fn next_message(&mut self, at_most: usize) -> Message {
-        let chunk: Vec<_> = (self.sent..).take(at_most).map_while(|index| self.own.messages.get(index)).collect();
+        let own = &self.basis.own;
+        let messages = own.messages(&self.open);
+        let chunk: Vec<_> = (self.sent..).take(at_most).map_while(|index| messages.get(index)).collect();
         if chunk.is_empty() {
             self.end_sent = true;
-            let history_complete = self.own.history_complete;
-            return Message::ChangesEnd { expunged: self.own.expunged.clone(), history_complete };
+            return Message::ChangesEnd { expunged: own.expunged.clone(), history_complete: own.history_complete };
         }
         self.sent = self.sent.saturating_add(chunk.len());
         Message::Changes(chunk)
@@ -92,20 +109,22 @@ impl Comparison {
 
     /// The other side has listed everything.
     pub(super) fn end(&mut self, expunged: BTreeMap<Uid, Option<[u8; 16]>>, history_complete: bool) {
-        self.other.expunged = expunged.into_iter().filter(|(uid, _)| *uid < self.other.status.uid_next).collect();
-        self.other.history_complete = history_complete;
+        let other = &mut self.basis.other;
+        other.expunged = expunged.into_iter().filter(|(uid, _)| *uid < other.status.uid_next).collect();
+        other.history_complete = history_complete;
         self.end_received = true;
     }
 
     /// Takes messages that the other side lists.
     pub(super) fn receive(&mut self, messages: Vec<SideMessage>) -> Result<(), SessionError> {
+        let other = &mut self.basis.other;
         for message in messages {
-            let status = &self.other.status;
+            let status = &other.status;
             let below_next = message.record.uid.is_none_or(|uid| uid < status.uid_next);
             let counted = message.record.modseq.is_none() || message.record.modseq <= status.highest_modseq;
-            let announced = self.other.messages.len() < usize::try_from(status.message_count).unwrap_or(usize::MAX);
+            let announced = other.messages.len() < usize::try_from(status.message_count).unwrap_or(usize::MAX);
             let fits = below_next && counted && announced;
-            if !fits || self.other.messages.push(message).is_err() {
+            if !fits || other.messages.push(message).is_err() {
                 let text =
                     format!("messages of mailbox {} that contradict its counters or each other", self.open.name);
                 return Err(SessionError::InvalidData(text));
@@ -120,26 +139,39 @@ impl Comparison {
 
     /// The decision. Both sides make the same one.
     pub(super) fn decide(self, role: Role) -> Transfer {
-        let Self { open, base, own, other, .. } = self;
+        let Self { open, basis, .. } = self;
+        let mut plan = basis.plan(&open, role, &HashSet::new());
+        let receiving = Receiving::of(&mut plan);
+        let basis = Some(basis).filter(|_| !receiving.is_complete());
+        Transfer { receiving, open, basis, plan, wanted: None }
+    }
+}
+
+impl Basis {
+    fn plan(&self, open: &Open, role: Role, unavailable: &HashSet<MessageKey>) -> MailboxPlan {
+        let (own, other) = (self.own.side(open), &self.other);
         let (master, slave) = match role {
-            Role::Master => (&own, &other),
-            Role::Slave => (&other, &own),
+            Role::Master => (&own, other),
+            Role::Slave => (other, &own),
         };
-        let merged = two_way::merge(master, slave, base.as_ref());
-        let mut plan = merged.plan(role, &own, &other, &HashSet::new());
-        if !own.imports {
-            plan = MailboxPlan::nothing();
-        }
+        let mut plan = match own.imports {
+            true => two_way::merge(master, slave, self.base.as_ref()).plan(role, &own, other, unavailable),
+            false => MailboxPlan::nothing(),
+        };
         plan.needed |= open.created;
-        Transfer { receiving: Receiving::of(&mut plan), open, own, other, merged, plan, wanted: None }
+        plan
     }
 }
 
 impl Transfer {
-    /// Plans without the messages whose bytes could not be had.
-    pub(super) fn plan_again(&mut self, role: Role) {
-        self.plan = self.merged.plan(role, &self.own, &self.other, self.receiving.failed());
-        self.plan.needed |= self.open.created;
+    /// Forgets what the plan was made from, once everything is here that was asked for. Plans without the messages whose
+    /// bytes could not be had.
+    pub(super) fn settle_plan(&mut self, role: Role) {
+        if let Some(basis) = self.basis.take()
+            && !self.receiving.failed().is_empty()
+        {
+            self.plan = basis.plan(&self.open, role, self.receiving.failed());
+        }
     }
 
     /// Whether everything is here that was asked for, and has been given that was asked for.
@@ -162,38 +194,62 @@ pub(super) fn common_point(own: &MailboxSummary, other: &MailboxSummary) -> Opti
     own.points.iter().filter(known).max_by_key(|point| (point.highest_modseq, point.fingerprint)).copied()
 }
 
-fn own_side(
-    open: &mut Open,
-    mut history: MailboxHistory,
-    base: Option<SyncPoint>,
-    abilities: Abilities,
-) -> Result<MergeSide, StoreError> {
-    let by_content = !abilities.both_keep().guids;
-    let count = open.mailbox.messages().len();
-    let mut messages = SideMessages::with_capacity(count);
-    for index in 0..count {
-        let list = open.mailbox.messages();
-        let (Some(key), Some(record)) = (list.key_of(index), list.at(index)) else { continue };
-        let known_to_both = base.is_some_and(|base| record.uid.is_some_and(|uid| uid < base.uid_next));
-        let content = match by_content && !known_to_both {
-            // What is gone by now is like no other message.
-            true => open.mailbox.body(key).ok().and_then(content),
-            false => None,
+impl OwnSide {
+    fn of(
+        open: &mut Open,
+        mut history: MailboxHistory,
+        base: Option<SyncPoint>,
+        abilities: Abilities,
+    ) -> Result<Self, StoreError> {
+        let by_content = !abilities.both_keep().guids;
+        let highest_modseq = open.summary.status.highest_modseq;
+        let mut notes = MessageNotes::default();
+        let mut is_believable = true;
+        for index in 0..open.mailbox.messages().len() {
+            let list = open.mailbox.messages();
+            let (Some(key), Some(record)) = (list.key_of(index), list.at(index)) else { continue };
+            is_believable &= record.modseq <= highest_modseq.or(record.modseq);
+            let known_to_both = base.is_some_and(|base| record.uid.is_some_and(|uid| uid < base.uid_next));
+            let content = match by_content && !known_to_both {
+                // What is gone by now is like no other message.
+                true => open.mailbox.body(key).ok().and_then(content),
+                false => None,
+            };
+            let history = record.uid.and_then(|uid| history.flags.remove(&uid)).filter(|history| !history.is_empty());
+            notes.push(index, history, content);
+        }
+        let corrected = match is_believable {
+            true => None,
+            false => Some(with_modseqs_up_to(highest_modseq, open.mailbox.messages())),
         };
-        let history = record.uid.and_then(|uid| history.flags.remove(&uid)).filter(|history| !history.is_empty());
-        let mut record = record;
-        // A damaged index may say more, and is not to be believed.
-        record.modseq = record.modseq.min(open.summary.status.highest_modseq.or(record.modseq));
-        // They come from a list, so they are in order.
-        let _ = messages.push(SideMessage { record, history, content });
+        let (expunged, history_complete) = (history.expunged, history.complete);
+        Ok(Self { corrected, notes, expunged, history_complete, abilities })
     }
-    Ok(MergeSide {
-        status: open.summary.status.clone(),
-        messages,
-        expunged: history.expunged,
-        history_complete: history.complete,
-        complete: open.summary.complete,
-        keeps: abilities.own_keeps,
-        imports: abilities.own_imports,
-    })
+
+    fn messages<'a>(&'a self, open: &'a Open) -> SideMessages<'a> {
+        SideMessages::of(self.corrected.as_ref().unwrap_or_else(|| open.mailbox.messages()), &self.notes)
+    }
+
+    fn side<'a>(&'a self, open: &'a Open) -> MergeSide<'a> {
+        MergeSide {
+            status: open.summary.status.clone(),
+            messages: self.messages(open),
+            expunged: self.expunged.clone(),
+            history_complete: self.history_complete,
+            complete: open.summary.complete,
+            keeps: self.abilities.own_keeps,
+            imports: self.abilities.own_imports,
+        }
+    }
+}
+
+/// The list without the modseqs of a damaged index that HIGHESTMODSEQ has not reached.
+fn with_modseqs_up_to(highest: Option<ModSeq>, list: &MessageList) -> MessageList {
+    let mut corrected = MessageList::with_capacity(list.len());
+    for mut record in list {
+        record.modseq = record.modseq.min(highest.or(record.modseq));
+        // They come from a list, so they are in order.
+        let _ = corrected.push(&record);
+    }
+    corrected
 }

@@ -298,9 +298,7 @@ impl<'a> MirrorSession<'a> {
 
     fn commit(&mut self, transfer: &mut Transfer) -> Result<Outcome, SessionError> {
         let mut complete = transfer.receiving.failed().is_empty();
-        if !complete {
-            transfer.plan_again(self.role);
-        }
+        transfer.settle_plan(self.role);
         let name = &transfer.open.name;
         for key in &transfer.plan.unplaced {
             complete = false;
@@ -392,7 +390,7 @@ impl Session for MirrorSession<'_> {
                 if comparison.is_complete() { self.decide(*comparison) } else { State::Compare(comparison) }
             }
             (State::Transfer(mut transfer), Message::Request(keys)) if transfer.wanted.is_none() => {
-                if keys.len() > transfer.own.messages.len() {
+                if keys.len() > transfer.open.mailbox.messages().len() {
                     return Err(SessionError::InvalidData("a request for more messages than there are".to_owned()));
                 }
                 transfer.wanted = Some(keys.into());

@@ -68,13 +68,13 @@ fn a_change_that_counts_too_far_needs_a_new_log() {
     let present = whole(&target).unwrap();
     target.messages[0].flags = 0;
     target.highest_modseq = 11;
-    let records = transaction(&present, &target, &CachePlaces::default()).unwrap();
+    let records = transaction(present.clone(), &target, &CachePlaces::default()).unwrap();
     check(carry_out(present.clone(), &records), &target);
     target.highest_modseq = 10;
-    assert_eq!(transaction(&present, &target, &CachePlaces::default()), None);
+    assert_eq!(transaction(present.clone(), &target, &CachePlaces::default()), None);
     target.highest_modseq = 11;
     target.reuses_uids = true;
-    assert_eq!(transaction(&present, &target, &CachePlaces::default()), None);
+    assert_eq!(transaction(present.clone(), &target, &CachePlaces::default()), None);
 }
 
 #[test]
@@ -92,7 +92,7 @@ fn nothing_to_do_needs_no_record() {
         messages: vec![],
     };
     let present = whole(&target).unwrap();
-    assert_eq!(transaction(&present, &target, &CachePlaces::default()), Some(vec![]));
+    assert_eq!(transaction(present.clone(), &target, &CachePlaces::default()), Some(vec![]));
 }
 
 #[test]
@@ -125,7 +125,7 @@ proptest! {
         if let Some(view) = whole(&first) {
             check(view, &first);
         }
-        if let Some(records) = transaction(&present, &second, &CachePlaces::default()) {
+        if let Some(records) = transaction(present.clone(), &second, &CachePlaces::default()) {
             check(carry_out(present, &records), &second);
         }
     }
