@@ -13,7 +13,8 @@ const INBOX_MESSAGES: usize = 300;
 /// A store with everything that a long life leaves behind: nested and non-ASCII names, every flag, more keywords than
 /// file names can hold, gaps, copies, renames, missing parents, odd subscriptions, POP3 data, recent messages.
 pub fn long_lived(store: &Store) {
-    let migrated = if store.driver() == Driver::Maildir { 0 } else { migrate(store) };
+    let has_pop3_data = store.driver() != Driver::Mbox;
+    let migrated = if has_pop3_data && store.driver() != Driver::Maildir { migrate(store) } else { 0 };
     let mut imap = store.imap();
     fill_inbox(&mut imap, migrated..INBOX_MESSAGES);
     make_tree(&mut imap);

@@ -10,6 +10,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use tempfile::TempDir;
 
 use super::imap::Imap;
+use super::mbox;
 use super::setup::{Driver, Setup};
 use super::user::MailUser;
 
@@ -274,7 +275,11 @@ impl Store {
     /// Opens an IMAP session.
     pub fn imap(&self) -> Imap {
         self.user.adopt(&self.path);
-        Imap::start(self.command(&["exec", "imap"]))
+        let mut imap = Imap::start(self.command(&["exec", "imap"]));
+        if self.driver() == Driver::Mbox {
+            imap.translate_names(mbox::shown_name);
+        }
+        imap
     }
 
     /// Everything that Dovecot has said about this store.
@@ -339,7 +344,10 @@ impl Store {
     pub fn assert_nothing_hidden(&self) {
         let hidden: Vec<_> = files_below(&self.path)
             .into_iter()
-            .filter(|path| path.strip_prefix(&self.path).unwrap().to_string_lossy().contains("dsync."))
+            .filter(|path| {
+                let path = path.strip_prefix(&self.path).unwrap().to_string_lossy();
+                ["dsync.", "dsync-rewrite"].iter().any(|it| path.contains(it))
+            })
             .collect();
         assert!(hidden.is_empty(), "left behind: {hidden:#?}");
     }
@@ -375,8 +383,9 @@ impl Store {
 
     /// Removes Dovecot's index of the mailbox list, which it will build anew.
     pub fn forget_list_index(&self) {
+        let directory = self.root_by("INDEX").join(if self.driver() == Driver::Mbox { ".imap" } else { "" });
         for suffix in ["", ".log", ".log.2"] {
-            let _ = fs::remove_file(self.root_by("INDEX").join(format!("dovecot.list.index{suffix}")));
+            let _ = fs::remove_file(directory.join(format!("dovecot.list.index{suffix}")));
         }
     }
 

@@ -9,6 +9,8 @@ pub struct Imap {
     input: Option<ChildStdin>,
     output: BufReader<ChildStdout>,
     tag: u32,
+    /// What a mailbox is called here.
+    name: fn(&str) -> String,
 }
 
 /// One untagged response: its line, in which literals stand as `{size}`, and the bytes of these literals.
@@ -38,10 +40,15 @@ impl Imap {
         let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().expect("doveadm starts");
         let input = child.stdin.take();
         let output = BufReader::new(child.stdout.take().unwrap());
-        let mut session = Self { child, input, output, tag: 0 };
+        let mut session = Self { child, input, output, tag: 0, name: str::to_owned };
         let greeting = session.read_response();
         assert!(greeting.line.starts_with("* PREAUTH"), "unexpected greeting: {}", greeting.line);
         session
+    }
+
+    /// From now on mailboxes have other names here than in the calls.
+    pub fn translate_names(&mut self, name: fn(&str) -> String) {
+        self.name = name;
     }
 
     /// Sends a command and returns the untagged responses to it.
@@ -100,6 +107,7 @@ impl Imap {
     /// Appends a message and returns its UID. `attributes` are flags, keywords and date as the command takes them:
     /// `(\Seen red) "01-Feb-2024 10:00:00 +0100"`.
     pub fn append(&mut self, mailbox: &str, attributes: &str, message: &[u8]) -> u32 {
+        let mailbox = (self.name)(mailbox);
         let head = format!("APPEND \"{mailbox}\" {attributes} {{{}+}}\r\n", message.len());
         let (result, _) = self.try_command(&[head.as_bytes(), message].concat());
         let uid = result.strip_prefix("OK [APPENDUID ").and_then(|rest| rest.split([' ', ']']).nth(1));
@@ -107,28 +115,28 @@ impl Imap {
     }
 
     pub fn select(&mut self, mailbox: &str) -> Vec<Response> {
-        self.command(&format!("SELECT \"{mailbox}\""))
+        self.command(&format!("SELECT \"{}\"", (self.name)(mailbox)))
     }
 
     /// Creates and returns nothing; levels above come into being as needed.
     pub fn create(&mut self, mailbox: &str) {
-        self.command(&format!("CREATE \"{mailbox}\""));
+        self.command(&format!("CREATE \"{}\"", (self.name)(mailbox)));
     }
 
     pub fn delete(&mut self, mailbox: &str) {
-        self.command(&format!("DELETE \"{mailbox}\""));
+        self.command(&format!("DELETE \"{}\"", (self.name)(mailbox)));
     }
 
     pub fn rename(&mut self, from: &str, to: &str) {
-        self.command(&format!("RENAME \"{from}\" \"{to}\""));
+        self.command(&format!("RENAME \"{}\" \"{}\"", (self.name)(from), (self.name)(to)));
     }
 
     pub fn subscribe(&mut self, mailbox: &str) {
-        self.command(&format!("SUBSCRIBE \"{mailbox}\""));
+        self.command(&format!("SUBSCRIBE \"{}\"", (self.name)(mailbox)));
     }
 
     pub fn unsubscribe(&mut self, mailbox: &str) {
-        self.command(&format!("UNSUBSCRIBE \"{mailbox}\""));
+        self.command(&format!("UNSUBSCRIBE \"{}\"", (self.name)(mailbox)));
     }
 
     /// Changes flags in the selected mailbox: `store("1:3", "+FLAGS", r"(\Seen)")`.
@@ -137,11 +145,11 @@ impl Imap {
     }
 
     pub fn copy(&mut self, uids: &str, mailbox: &str) {
-        self.command(&format!("UID COPY {uids} \"{mailbox}\""));
+        self.command(&format!("UID COPY {uids} \"{}\"", (self.name)(mailbox)));
     }
 
     pub fn move_to(&mut self, uids: &str, mailbox: &str) {
-        self.command(&format!("UID MOVE {uids} \"{mailbox}\""));
+        self.command(&format!("UID MOVE {uids} \"{}\"", (self.name)(mailbox)));
     }
 
     /// Marks messages of the selected mailbox as deleted and expunges them.

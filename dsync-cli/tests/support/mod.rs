@@ -15,6 +15,7 @@ pub mod dovecot;
 pub mod history;
 pub mod imap;
 pub mod mail;
+pub mod mbox;
 pub mod mutf7;
 pub mod pairs;
 pub mod pop3;
@@ -26,6 +27,7 @@ pub mod user;
 
 pub use dovecot::{Dovecot, Store};
 pub use imap::Imap;
+pub use mbox::assert_same;
 pub use pairs::{Pair, for_each_pair, for_each_pair_of};
 pub use program::Run;
 pub use setup::{Driver, Setup};

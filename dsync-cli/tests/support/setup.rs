@@ -6,6 +6,7 @@ pub enum Driver {
     Maildir,
     Mdbox,
     Sdbox,
+    Mbox,
 }
 
 /// A format with parameters and settings. `{dir}` in them stands for a directory that belongs to the store, so that
@@ -21,7 +22,7 @@ pub struct Setup {
 
 impl Driver {
     /// What has to hold for every format is tried with these.
-    pub const ALL: [Self; 3] = [Self::Maildir, Self::Mdbox, Self::Sdbox];
+    pub const ALL: [Self; 4] = [Self::Maildir, Self::Mdbox, Self::Sdbox, Self::Mbox];
 
     /// Every format with every format, itself included.
     pub fn pairs() -> Vec<[Self; 2]> {
@@ -34,6 +35,7 @@ impl Driver {
             Self::Maildir => "maildir",
             Self::Mdbox => "mdbox",
             Self::Sdbox => "sdbox",
+            Self::Mbox => "mbox",
         }
     }
 
@@ -49,6 +51,7 @@ impl Driver {
             Self::Maildir => self.with(parameters),
             Self::Mdbox => self.with(&format!("{parameters}:ALT={{dir}}/alt")).setting("mdbox_rotate_size = 20k"),
             Self::Sdbox => self.with(&format!("{parameters}:ALT={{dir}}/alt")),
+            Self::Mbox => self.with(&format!("{parameters}:INBOX={{dir}}/spool/user")),
         }
     }
 

@@ -25,7 +25,7 @@ struct MailboxName {
     encoded: String,
 }
 
-type Facts = BTreeMap<String, Vec<u8>>;
+pub type Facts = BTreeMap<String, Vec<u8>>;
 
 /// Everything that clients of a store see.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -96,6 +96,40 @@ impl Snapshot {
             facts.retain(|field, _| !(["vsize", "LIST"].contains(&field.as_str()) || is_one && is_content(field)));
         }
         self
+    }
+
+    /// The same without some fields of messages.
+    #[must_use]
+    pub fn without_fields_of_messages(mut self, fields: &[&str]) -> Self {
+        let messages = self.subjects.iter_mut().filter(|(subject, _)| matches!(subject, Subject::Message(..)));
+        for (_, facts) in messages {
+            facts.retain(|field, _| !fields.contains(&field.as_str()));
+        }
+        self
+    }
+
+    /// All facts, by what they are about.
+    pub fn subjects(&self) -> impl Iterator<Item = (&Subject, &Facts)> {
+        self.subjects.iter()
+    }
+
+    /// Enters facts.
+    pub fn put(&mut self, subject: Subject, facts: Facts) {
+        self.subjects.insert(subject, facts);
+    }
+
+    /// The names in `LIST` or `LSUB` with certain attributes.
+    pub fn tree_names(&self, kind: &str, has: impl Fn(&str) -> bool) -> BTreeSet<String> {
+        let tree = self.subjects.get(&Subject::Tree).into_iter().flatten();
+        let names = tree.filter(|(_, attributes)| has(&String::from_utf8_lossy(attributes)));
+        names.filter_map(|(field, _)| field.strip_prefix(kind)?.strip_prefix(' ')).map(str::to_owned).collect()
+    }
+
+    /// Makes the size of a mailbox that of its messages.
+    pub fn count_sizes(&mut self, mailbox: &str) {
+        let sizes = self.uids(mailbox).into_iter().map(|uid| self.message(mailbox, uid, "size.virtual").unwrap());
+        let sum: u64 = sizes.map(|size| size.parse::<u64>().unwrap()).sum();
+        self.add(Subject::Mailbox(mailbox.to_owned()), "vsize", sum.to_string());
     }
 
     /// The same without what POP3 shows.

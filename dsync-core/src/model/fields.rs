@@ -29,7 +29,8 @@ impl KeptFields {
         }
     }
 
-    /// What a message that is `here` is after it was told to become `target`: what the store does not keep stays.
+    /// What a message that is `here` is after it was told to become `target`: what the store does not keep stays, but for
+    /// dates that are said, which are kept for as long as they are.
     #[must_use]
     pub fn applied(self, target: MessageRecord, here: &MessageRecord) -> MessageRecord {
         let mut target = target;
@@ -41,7 +42,7 @@ impl KeptFields {
             target.pop3_order = here.pop3_order;
         }
         if !self.save_dates {
-            target.saved = here.saved;
+            target.saved = target.saved.or(here.saved);
         }
         target
     }

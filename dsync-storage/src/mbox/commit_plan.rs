@@ -33,8 +33,8 @@ pub(super) struct CommitPlan {
     pub(super) uid_next: Uid,
 }
 
-/// Plans a commit on `before`. A new message of which nothing says when it was saved is saved `now`. The new messages are
-/// taken out of `changes`.
+/// Plans a commit on `before`. A message of which nothing says when it was saved is saved `now`, as servers say when they are
+/// first asked. The new messages are taken out of `changes`.
 ///
 /// # Errors
 /// If the changes do not fit the mailbox.
@@ -52,8 +52,7 @@ pub(super) fn plan(
         uid_next: changes.uid_next,
     };
     let mut placed = plan.existing(before, changes)?;
-    for (SavedBody(number), mut record) in std::mem::take::<NewMessages>(&mut changes.add).iter() {
-        record.saved.get_or_insert(now);
+    for (SavedBody(number), record) in std::mem::take::<NewMessages>(&mut changes.add).iter() {
         placed.push((record, Source::Saved(number)));
     }
     // Every message behind one without a UID would get a new one.
@@ -64,7 +63,8 @@ pub(super) fn plan(
     placed.sort_by_key(|(record, _)| record.uid);
     plan.messages = MessageList::with_capacity(placed.len());
     plan.sources.reserve_exact(placed.len());
-    for (record, source) in placed {
+    for (mut record, source) in placed {
+        record.saved.get_or_insert(now);
         plan.note_differences(before, &record, source);
         plan.messages
             .push(&record)

@@ -206,6 +206,7 @@ impl Assembly<'_> {
         contents: &mut Contents,
     ) -> Result<(), StoreError> {
         let same = found.uid == record.uid.map(Uid::get)
+            && found.seen_by_session != self.is_recent(record)
             && found.flags == record.flags
             && found.keywords == record.keywords
             && found.received == record.received;
@@ -280,6 +281,10 @@ impl Assembly<'_> {
         Ok(())
     }
 
+    fn is_recent(&self, record: &MessageRecord) -> bool {
+        record.uid.is_some_and(|uid| uid >= self.first_recent_uid)
+    }
+
     fn metadata(
         &self,
         record: &MessageRecord,
@@ -296,7 +301,7 @@ impl Assembly<'_> {
             base,
             uid: record.uid.map_or(0, Uid::get),
             flags: record.flags,
-            recent: record.uid.is_some_and(|uid| uid >= self.first_recent_uid),
+            recent: self.is_recent(record),
             keywords: &keywords,
             body_length,
             marks,

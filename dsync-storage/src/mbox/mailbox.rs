@@ -140,7 +140,8 @@ impl Mailbox for MboxMailbox {
     }
 
     fn is_settled(&self) -> bool {
-        !(self.snapshot.index_is_behind && self.snapshot.index == IndexHealth::Sound)
+        let is_open = self.snapshot.index_is_behind || self.snapshot.lacks_dates();
+        !(is_open && self.snapshot.index == IndexHealth::Sound)
     }
 
     fn history(&mut self, range: HistoryRange) -> Result<MailboxHistory, StoreError> {
@@ -198,6 +199,9 @@ impl Mailbox for MboxMailbox {
         let wanted = changes.identity.or(before);
         let identity = list_changes::decide_identity(&self.shared.context, wanted, &self.permissions)?;
         if matches!(self.place, Place::Missing) {
+            if let Some(directory) = self.paths.mails.parent() {
+                mutation::create_directories(directory, &self.permissions)?;
+            }
             drop(mutation::create(&self.paths.mails, &self.permissions)?);
             let identity = self.snapshot.status.identity;
             self.snapshot = snapshot::look(&self.shared, &self.paths)?;

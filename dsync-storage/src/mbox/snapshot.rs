@@ -143,6 +143,13 @@ impl Snapshot {
     pub(super) fn found(&self, place: usize) -> Option<ScannedMessage> {
         self.found.get(place, &self.messages)
     }
+
+    /// Whether nobody has decided yet when a message was saved that came since both sides were last the same. A server does when it
+    /// is first asked, so it would say something else than the other side by then.
+    pub(super) fn lacks_dates(&self) -> bool {
+        let known = self.points.iter().map(|point| point.uid_next).max();
+        self.messages.records().any(|record| record.saved.is_none() && record.uid >= known)
+    }
 }
 
 impl From<ScanError> for StoreError {

@@ -1,0 +1,145 @@
+//! In what an mbox differs from what it is a copy of, and why. Nothing else may be different.
+
+use std::collections::BTreeSet;
+
+use super::snapshot::{Facts, SAVED, Snapshot, Subject, assert_equal};
+use super::{Driver, Store};
+
+/// A field of messages that is not the same in an mbox and in a store of any other format.
+pub struct Excuse {
+    pub field: &'static str,
+    pub reason: &'static str,
+}
+
+/// All of them. Between two mboxes there are none.
+pub const EXCUSES: [Excuse; 1] = [Excuse {
+    field: "guid",
+    reason: "an mbox has no place for the GUID of a message; servers show a checksum over some of its headers, which is the \
+             same for many messages, so others get one of their own where GUIDs count",
+}];
+
+/// The names of mailboxes that an mbox cannot hold, because one above them is a mailbox, and what they are called there.
+const NAMES: [(&str, &str); 6] = [
+    ("Archive/2023/Winter", "Archive/2023_Winter"),
+    ("INBOX/Child/Grandchild", "INBOX/Child_Grandchild"),
+    ("Work/Projects", "Work_Projects"),
+    ("Work/Projects/Deep/Deeper/Deepest", "Work_Projects_Deep_Deeper_Deepest"),
+    // There is already something below it.
+    ("Gone", "Gone_"),
+    ("a/b", "a_b"),
+];
+
+/// What a mailbox is called in an mbox.
+pub fn shown_name(name: &str) -> String {
+    NAMES.iter().find(|(original, _)| *original == name).map_or(name, |(_, shown)| shown).to_owned()
+}
+
+/// # Panics
+/// If clients see another difference between two stores than there has to be.
+pub fn assert_same(left: &Store, right: &Store) {
+    let stores = [left, right];
+    let [left, right] = stores.map(|store| {
+        let seen = Snapshot::of(store);
+        let is_mbox = store.driver() == Driver::Mbox;
+        if stores.iter().all(|other| (other.driver() == Driver::Mbox) == is_mbox) {
+            return seen;
+        }
+        let fields: Vec<_> = EXCUSES.iter().map(|excuse| excuse.field).collect();
+        let seen = if is_mbox { seen } else { as_shown_by_an_mbox(seen) };
+        seen.without_fields_of_messages(&fields)
+    });
+    assert_equal(&left, &right);
+}
+
+/// Lets Dovecot decide when the messages of an mbox were saved: it does when somebody first asks, and remembers that in its cache.
+pub fn decide_saved_dates(store: &Store) {
+    if store.driver() == Driver::Mbox {
+        store.doveadm(&["-f", "tab", "fetch", SAVED, "mailbox", "*", "all"]);
+    }
+}
+
+/// # Panics
+/// If two messages of a mailbox have the same GUID.
+pub fn assert_guids_differ(seen: &Snapshot) {
+    let mut taken = BTreeSet::new();
+    for (subject, facts) in seen.subjects() {
+        if let Subject::Message(mailbox, _) = subject {
+            let guid = facts["guid"].clone();
+            assert!(taken.insert((mailbox, guid)), "{subject} has the GUID of another message");
+        }
+    }
+}
+
+/// What clients see of an mbox that is a copy of what was seen elsewhere.
+fn as_shown_by_an_mbox(seen: Snapshot) -> Snapshot {
+    let mailboxes: BTreeSet<String> = seen.tree_names("LIST", |attributes| !attributes.contains("\\Noselect"));
+    let mut shown = Snapshot::default();
+    for (subject, facts) in seen.subjects() {
+        match subject {
+            Subject::Tree => shown.put(Subject::Tree, tree(facts, &mailboxes)),
+            Subject::Mailbox(name) => shown.put(Subject::Mailbox(shown_name(name)), facts.clone()),
+            Subject::Message(mailbox, uid) => {
+                shown.put(Subject::Message(shown_name(mailbox), *uid), message(facts));
+            }
+            Subject::Pop3(_) => {}
+        }
+    }
+    for name in shown.mailboxes() {
+        shown.count_sizes(&name);
+    }
+    // In the order of UIDs, and with UIDLs that are made of them.
+    let validity: u32 = shown.mailbox("INBOX", "uidvalidity").unwrap().parse().unwrap();
+    for (place, uid) in shown.uids("INBOX").into_iter().enumerate() {
+        let size = shown.message("INBOX", uid, "size.virtual").unwrap();
+        let facts = [("UIDL".to_owned(), format!("{uid:08x}{validity:08x}").into()), ("LIST".to_owned(), size.into())];
+        shown.put(Subject::Pop3(place + 1), facts.into());
+    }
+    shown
+}
+
+/// A mailbox of an mbox has none below it, which servers say of each but INBOX. Levels below a mailbox are none any more.
+fn tree(facts: &Facts, mailboxes: &BTreeSet<String>) -> Facts {
+    let is_below_mailbox = |name: &str| {
+        let mut above = name.match_indices('/').map(|(at, _)| &name[..at]).filter(|above| *above != "INBOX");
+        above.any(|above| mailboxes.contains(above))
+    };
+    let mut tree = Facts::new();
+    for (field, attributes) in facts {
+        let (kind, name) = field.split_once(' ').unwrap();
+        if kind == "LSUB" || mailboxes.contains(name) {
+            let attributes = if kind == "LIST" && name != "INBOX" { b"\\NoInferiors".to_vec() } else { attributes.clone() };
+            tree.insert(format!("{kind} {}", shown_name(name)), attributes);
+        } else if !is_below_mailbox(name) {
+            tree.insert(field.clone(), attributes.clone());
+        }
+    }
+    tree
+}
+
+fn message(facts: &Facts) -> Facts {
+    let mut facts = facts.clone();
+    let body = body(&facts["BODY[]"]);
+    let line_ends = body.windows(2).filter(|it| it == b"\r\n").count();
+    for (field, value) in [
+        // An mbox has no place for POP3 data.
+        ("pop3.uidl", String::new()),
+        ("pop3.order", String::new()),
+        ("RFC822.SIZE", body.len().to_string()),
+        ("size.virtual", body.len().to_string()),
+        ("size.physical", (body.len() - line_ends).to_string()),
+    ] {
+        facts.insert(field.to_owned(), value.into_bytes());
+    }
+    facts.insert("BODY[]".to_owned(), body);
+    facts
+}
+
+/// What an mbox shows of a message. It is the message itself but for the few that it cannot hold.
+fn body(bytes: &[u8]) -> Vec<u8> {
+    let mut shown = bytes.to_vec();
+    let has_end_of_header = bytes.starts_with(b"\r\n") || bytes.windows(4).any(|it| it == b"\r\n\r\n");
+    if !has_end_of_header && !bytes.ends_with(b"\r\n") {
+        shown.extend(b"\r\n");
+    }
+    shown
+}
