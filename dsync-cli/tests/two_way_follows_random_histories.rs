@@ -1,6 +1,7 @@
 //! Users work on both sides at random, and a two-way run makes both sides equal without losing anything.
 //!
-//! `DSYNC_HISTORIES=n` tries more histories than usual, `DSYNC_SEED=s` just one, with every pair of formats.
+//! `DSYNC_HISTORIES=n` tries more histories than usual, `DSYNC_SEED=s` just one, with every pair of formats;
+//! `DSYNC_FORMAT=mbox` only pairs with that one.
 //! `DSYNC_TOOL=doveadm` judges Dovecot's own program instead.
 
 // A helper that fails is a test that fails.
@@ -10,20 +11,25 @@ mod support;
 
 use std::sync::Mutex;
 
-use support::history::{Findings, Format, RealOutcome, Tool, assert_none, for_each_history};
+use support::history::{Files, Findings, Format, RealOutcome, Tool, assert_none, for_each_history};
 use support::{Dovecot, Driver, Store};
 
 /// All are tried with all.
-const FORMATS: [Format; 4] = [
-    Format { name: "Maildir", store: |dovecot, name| dovecot.store(name), maildir: Some(maildir_directory) },
-    Format { name: "Maildir of nested directories", store: nested_maildir, maildir: Some(nested_directory) },
+const FORMATS: [Format; 5] = [
+    Format { name: "mbox", store: |dovecot, name| dovecot.store_of(name, Driver::Mbox), files: Some(Files::Mbox) },
+    Format { name: "Maildir", store: |dovecot, name| dovecot.store(name), files: Some(Files::Maildir(maildir_directory)) },
+    Format {
+        name: "Maildir of nested directories",
+        store: nested_maildir,
+        files: Some(Files::Maildir(nested_directory)),
+    },
     // Small files, so that there are many of them.
-    Format { name: "mdbox", store: small_mdbox, maildir: None },
-    Format { name: "sdbox", store: |dovecot, name| dovecot.store_of(name, Driver::Sdbox), maildir: None },
+    Format { name: "mdbox", store: small_mdbox, files: None },
+    Format { name: "sdbox", store: |dovecot, name| dovecot.store_of(name, Driver::Sdbox), files: None },
 ];
 
-/// Each pair of formats three times.
-const HISTORIES: u64 = 48;
+/// Each pair of formats twice.
+const HISTORIES: u64 = 50;
 /// Comparing takes as long again.
 const COMPARED_HISTORIES: u64 = 16;
 const ROUNDS: usize = 3;
@@ -63,7 +69,9 @@ fn both_sides_become_equal_and_nothing_is_lost() {
 #[test]
 fn where_the_real_tool_comes_out_differently_nothing_is_lost_either() {
     let found: Mutex<Findings> = Mutex::default();
-    let failed = for_each_history(&FORMATS, COMPARED_HISTORIES, |history| {
+    // Dovecot's own program crashes when it makes an mbox equal to something else.
+    let formats = &FORMATS[1..];
+    let failed = for_each_history(formats, COMPARED_HISTORIES, |history| {
         let tool = Tool::under_test();
         history.begin(tool);
         for round in 1..=ROUNDS {

@@ -285,6 +285,22 @@ fn a_mailbox_with_children_goes_into_an_mbox_and_comes_back() {
 }
 
 #[test]
+fn a_level_above_what_is_joined_is_none_in_an_mbox() {
+    let place = Place::new(mbox());
+    let mut from = source(&["Work"]);
+    for level in ["Work/Deep", "Work/Empty"] {
+        from.create_directory(&name(level)).unwrap();
+    }
+    from.deliver(&name("Work/Deep/Below"), b"Subject: x\n\n");
+    for _ in 0..2 {
+        run_backup(&mut from, &mut place.open());
+        let stored: Vec<_> = place.inner.clone().tree().unwrap().into_keys().map(|name| name.to_string()).collect();
+        assert_eq!(stored, ["INBOX", "Work", "Work_Deep_Below", "Work_Empty"]);
+        assert_eq!(place.open().tree().unwrap(), from.tree().unwrap());
+    }
+}
+
+#[test]
 fn a_backup_needs_no_record_of_names() {
     for rules in all_rules() {
         let place = Place::new(rules.clone());

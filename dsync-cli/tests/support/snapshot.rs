@@ -125,6 +125,16 @@ impl Snapshot {
         names.filter_map(|(field, _)| field.strip_prefix(kind)?.strip_prefix(' ')).map(str::to_owned).collect()
     }
 
+    /// The same without subscriptions, and without levels that are no mailboxes.
+    #[must_use]
+    pub fn without_levels_and_subscriptions(mut self) -> Self {
+        let tree = self.subjects.entry(Subject::Tree).or_default();
+        tree.retain(|field, attributes| {
+            field.starts_with("LIST ") && !String::from_utf8_lossy(attributes).contains("\\Noselect")
+        });
+        self
+    }
+
     /// Makes the size of a mailbox that of its messages.
     pub fn count_sizes(&mut self, mailbox: &str) {
         let sizes = self.uids(mailbox).into_iter().map(|uid| self.message(mailbox, uid, "size.virtual").unwrap());
@@ -164,6 +174,12 @@ impl Snapshot {
             _ => None,
         };
         self.subjects.keys().filter_map(uid).collect()
+    }
+
+    /// What is in the messages of a mailbox, by UID.
+    pub fn bodies(&self, mailbox: &str) -> BTreeMap<u32, Vec<u8>> {
+        let body = |uid: u32| self.subjects.get(&Subject::Message(mailbox.to_owned(), uid))?.get("BODY[]").cloned();
+        self.uids(mailbox).into_iter().filter_map(|uid| Some((uid, body(uid)?))).collect()
     }
 
     /// A field of a mailbox.

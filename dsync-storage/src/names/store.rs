@@ -1,6 +1,6 @@
 //! Any store, under the original names of its mailboxes.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use dsync_core::model::{
     MailboxGuid, MailboxIdentity, MailboxName, MailboxNode, MailboxStatus, MailboxTree, NodeKind, TreeHistory,
@@ -28,6 +28,8 @@ pub struct NamedStore {
     view: Option<View>,
     /// Names that are about to come and can be held, and whether each is that of a mailbox.
     expected: BTreeMap<MailboxName, bool>,
+    /// Mailboxes that are about to come, whether their names can be held or not.
+    awaited: BTreeSet<MailboxName>,
     /// What nobody has been told yet.
     news: Vec<ReplacedName>,
 }
@@ -50,6 +52,7 @@ impl NamedStore {
             displaced: Vec::new(),
             view: None,
             expected: BTreeMap::new(),
+            awaited: BTreeSet::new(),
             news: Vec::new(),
         }
     }
@@ -253,6 +256,8 @@ impl MailStore for NamedStore {
     fn expect(&mut self, wanted: &MailboxTree) {
         let held = wanted.iter().filter(|(name, _)| self.mapping.rules.holds(name));
         self.expected = held.map(|(name, node)| (name.clone(), node.is_mailbox())).collect();
+        let mailboxes = wanted.iter().filter(|(_, node)| node.is_mailbox());
+        self.awaited = mailboxes.map(|(name, _)| name.clone()).collect();
         self.inner.expect(wanted);
     }
 
@@ -389,6 +394,10 @@ impl MailStore for NamedStore {
             return Ok(());
         }
         let stored = self.place(name, Purpose::Directory)?;
+        if stored != *name && self.awaited.iter().any(|mailbox| mailbox.is_below(name)) {
+            // It is shown for what will be below it, which may lie elsewhere.
+            return Ok(());
+        }
         self.remember(&[Entry { guid: None, stored: stored.clone(), original: name.clone() }])?;
         self.inner.create_directory(&stored)?;
         self.change_view(|tree| {

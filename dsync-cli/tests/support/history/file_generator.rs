@@ -54,6 +54,11 @@ fn choose(random: &mut Random, side: &Side, kind: Kind, new_id: &str) -> Option<
     })
 }
 
+/// All that programs do to an mbox: they append a message.
+pub fn plain_delivery(random: &mut Random, side: &Side, new_id: &str) -> FileOperation {
+    FileOperation::Deliver { mailbox: any_mailbox(random, side), message_id: new_id.to_owned(), flags: Vec::new() }
+}
+
 fn deliver(random: &mut Random, side: &Side, new_id: &str) -> FileOperation {
     let count = random.weighted(&[(4, 0), (1, 1), (1, 2)]);
     let flags = flags(random, count);

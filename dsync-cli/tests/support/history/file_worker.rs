@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use crate::support::Store;
+use crate::support::{Store, mbox};
 
 use super::file_generator;
 use super::file_operation::{FileOperation, letter};
@@ -13,14 +13,20 @@ use super::random::Random;
 use super::side::Side;
 use super::worker::message;
 
-/// Gives the directory of a mailbox, from the root of the store.
-pub type Directory = fn(&str) -> String;
+/// What programs find when they work on a store without Dovecot.
+#[derive(Clone, Copy, Debug)]
+pub enum Files {
+    /// Maildirs; the function gives the directory of a mailbox, from the root of the store.
+    Maildir(fn(&str) -> String),
+    /// Files to which they can append.
+    Mbox,
+}
 
 /// A program at one side. It works only while Dovecot does not.
 pub struct FileWorker<'a> {
     pub name: &'a str,
     pub store: &'a Store,
-    pub directory: Directory,
+    pub files: Files,
 }
 
 /// A message as a file.
@@ -36,7 +42,10 @@ impl FileWorker<'_> {
     pub fn work(&self, random: &mut Random, count: usize, side: &mut Side, journal: &mut Journal) {
         for number in 1..=count {
             let new_id = format!("<{}.file.{number}@example.org>", self.name);
-            let operation = file_generator::next(random, side, &new_id);
+            let operation = match self.files {
+                Files::Maildir(_) => file_generator::next(random, side, &new_id),
+                Files::Mbox => file_generator::plain_delivery(random, side, &new_id),
+            };
             journal.note(format_args!("{}, files: {operation}", self.name));
             self.perform(&operation);
             side.apply_in_files(&operation);
@@ -46,6 +55,9 @@ impl FileWorker<'_> {
 
     fn perform(&self, operation: &FileOperation) {
         match operation {
+            FileOperation::Deliver { mailbox, message_id, .. } if matches!(self.files, Files::Mbox) => {
+                mbox::deliver(self.store, mailbox, &message(message_id));
+            }
             FileOperation::Deliver { mailbox, message_id, flags } => {
                 let mailbox = self.mailbox(mailbox);
                 // Such agents write the lines of their own system.
@@ -80,7 +92,8 @@ impl FileWorker<'_> {
     }
 
     fn mailbox(&self, name: &str) -> PathBuf {
-        let directory = (self.directory)(name);
+        let Files::Maildir(directory) = self.files else { panic!("{name} is a file") };
+        let directory = directory(name);
         self.store.make_maildir(&directory);
         self.store.path().join(directory)
     }

@@ -5,7 +5,7 @@ use super::random::Random;
 use super::side::{Mailbox, Side};
 
 /// So few names that the two sides often mean the same one.
-const NAMES: [&str; 6] = ["INBOX", "a", "a/b", "b", "c/d", "Entw&APw-rfe"];
+pub(super) const NAMES: [&str; 6] = ["INBOX", "a", "a/b", "b", "c/d", "Entw&APw-rfe"];
 const FLAGS: [&str; 9] =
     ["\\Seen", "\\Answered", "\\Flagged", "\\Draft", "\\Deleted", "red", "Green", "$Label1", "$Forwarded"];
 

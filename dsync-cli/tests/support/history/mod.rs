@@ -3,7 +3,7 @@
 //! A [`History`] goes like this: a [`Random`] from a seed chooses [`Operation`]s ([`generator`]), a [`Worker`] carries
 //! them out at one side through IMAP, and [`Side`] keeps account of what that side holds and what was touched since the
 //! sides were last equal. After that, a [`FileWorker`] plays the deliveries and programs that work on the files of a
-//! Maildir without Dovecot ([`FileOperation`]). From the accounts of both sides follow the [`Promises`] that the [`Tool`] has to keep when it
+//! Maildir or an mbox without Dovecot ([`FileOperation`]). From the accounts of both sides follow the [`Promises`] that the [`Tool`] has to keep when it
 //! makes them equal again; whether it did, a [`View`] of the outcome tells. [`runs`] says which histories are tried,
 //! [`Findings`] what Dovecot's own program does with them.
 
@@ -15,6 +15,7 @@ pub mod file_worker;
 pub mod findings;
 pub mod generator;
 pub mod journal;
+pub mod naming;
 pub mod operation;
 pub mod outcome;
 pub mod promises;
@@ -27,7 +28,7 @@ pub mod view;
 pub mod worker;
 
 pub use file_operation::FileOperation;
-pub use file_worker::FileWorker;
+pub use file_worker::{FileWorker, Files};
 pub use findings::{Findings, RealOutcome};
 pub use generator::Phase;
 pub use journal::Journal;

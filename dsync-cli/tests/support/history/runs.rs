@@ -7,15 +7,15 @@ use std::thread;
 
 use crate::support::{Dovecot, Store};
 
-use super::file_worker::Directory;
+use super::file_worker::Files;
 use super::two_sides::History;
 
 /// A format of stores, and how to make one of a given name.
 pub struct Format {
     pub name: &'static str,
     pub store: fn(&Dovecot, &str) -> Store,
-    /// If its mailboxes are Maildirs, on which all kinds of programs work: where they are.
-    pub maildir: Option<Directory>,
+    /// If other programs work on its files: what they find there.
+    pub files: Option<Files>,
 }
 
 /// Runs histories on all processors, and returns the seeds of those that failed.
@@ -48,7 +48,10 @@ pub fn assert_none(failed: &[u64]) {
 
 /// Seeds, each with the formats of the two sides. The pairs of formats take turns, unless one seed is asked for.
 fn histories(formats: &[Format], count: u64) -> Vec<(u64, [&Format; 2])> {
-    let pairs: Vec<_> = formats.iter().flat_map(|left| formats.iter().map(move |right| [left, right])).collect();
+    let wanted = std::env::var("DSYNC_FORMAT").ok();
+    let is_wanted = |pair: &[&Format; 2]| wanted.as_ref().is_none_or(|name| pair.iter().any(|it| it.name == name));
+    let pairs = formats.iter().flat_map(|left| formats.iter().map(move |right| [left, right]));
+    let pairs: Vec<_> = pairs.filter(is_wanted).collect();
     if let Some(seed) = number("DSYNC_SEED") {
         return pairs.into_iter().map(|pair| (seed, pair)).collect();
     }

@@ -7,9 +7,10 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use crate::support::dbox::assert_sound;
 use crate::support::{Dovecot, Driver, Fingerprint, Snapshot, Store, assert_equal};
 
-use super::file_worker::{Directory, FileWorker};
+use super::file_worker::{FileWorker, Files};
 use super::generator::Phase;
 use super::journal::Journal;
+use super::naming;
 use super::promises::Promises;
 use super::random::Random;
 use super::runs::Format;
@@ -31,9 +32,11 @@ pub struct History {
     pub dovecot: Dovecot,
     pub left: Store,
     pub right: Store,
-    /// Of those sides that are Maildirs.
-    maildirs: [Option<Directory>; 2],
-    /// What both sides hold when they are equal.
+    /// Of those sides on whose files other programs work.
+    files: [Option<Files>; 2],
+    /// What both sides hold when they are equal, under the names that each of them shows.
+    shown: [View; 2],
+    /// The same under the names that mailboxes have where every name can be held.
     pub base: View,
     journal: Journal,
     /// What Dovecot found fault with in its own work.
@@ -53,7 +56,7 @@ impl History {
         let mut journal = Journal::default();
         let title = format!("DSYNC_SEED={seed}, {} and {}", left.name, right.name);
         journal.note(&title);
-        let maildirs = formats.map(|format| format.maildir);
+        let files = formats.map(|format| format.files);
         let (left, right) = ((left.store)(&dovecot, "left"), (right.store)(&dovecot, "right"));
         Self {
             title,
@@ -61,7 +64,8 @@ impl History {
             dovecot,
             left,
             right,
-            maildirs,
+            files,
+            shown: Default::default(),
             base: View::default(),
             journal,
             own_faults: BTreeSet::new(),
@@ -74,8 +78,8 @@ impl History {
         let worker = Worker { name: "base", store: &self.left };
         let random = &mut self.random;
         worker.work(random, Phase::Building, OPERATIONS_BEFORE, &mut side, &mut self.journal);
-        if let Some(directory) = self.maildirs[0] {
-            let worker = FileWorker { name: "base", store: &self.left, directory };
+        if let Some(files) = self.files[0] {
+            let worker = FileWorker { name: "base", store: &self.left, files };
             worker.work(random, FILE_OPERATIONS, &mut side, &mut self.journal);
         }
         check_account(&self.left, &side, &mut self.own_faults);
@@ -87,24 +91,27 @@ impl History {
     pub fn work(&mut self, round: usize) -> Worked {
         // Renames and subscriptions have times of whole seconds. Those of this round shall be later ones.
         wait_for_the_next_second();
-        let mut sides = [Side::settled(&self.base), Side::settled(&self.base)];
+        let mut sides = self.shown.each_ref().map(Side::settled);
         let stores = [("left", &self.left), ("right", &self.right)];
-        for (((name, store), directory), side) in stores.into_iter().zip(self.maildirs).zip(&mut sides) {
+        for (((name, store), files), side) in stores.into_iter().zip(self.files).zip(&mut sides) {
             let (random, name) = (&mut self.random, &format!("{name}-{round}"));
-            let [through_imap, in_files] = amounts(random, directory.is_some());
+            let [through_imap, in_files] = amounts(random, files.is_some());
             if through_imap > 0 {
                 let worker = Worker { name, store };
                 worker.work(random, Phase::Living, through_imap, side, &mut self.journal);
             }
             // Only now, since the UIDs of what comes into being here are not known.
-            if let Some(directory) = directory {
-                FileWorker { name, store, directory }.work(random, in_files, side, &mut self.journal);
+            if let Some(files) = files {
+                FileWorker { name, store, files }.work(random, in_files, side, &mut self.journal);
             }
             if store.driver() == Driver::Mdbox && random.one_in(3) {
                 self.journal.note(format_args!("{name}: purge"));
                 store.doveadm(&["purge"]);
             }
             check_account(store, side, &mut self.own_faults);
+        }
+        for (side, shown) in sides.iter_mut().zip(&self.shown) {
+            naming::use_original_names(side, &naming::originals(shown, &self.base));
         }
         Worked { base: self.base.clone(), sides }
     }
@@ -120,12 +127,19 @@ impl History {
             }
             Tool::Doveadm => assert_eq!(run.code, Some(0), "{run:?}"),
         }
-        let seen = |store| Snapshot::of(store).without(tool.leaves_open());
-        assert_equal(&seen(&self.left), &seen(&self.right));
+        if naming::is_mapped(&self.left, &self.right) {
+            naming::assert_same(&self.left, &self.right);
+        } else {
+            let seen = |store| Snapshot::of(store).without(tool.leaves_open());
+            assert_equal(&seen(&self.left), &seen(&self.right));
+        }
         if tool == Tool::Dsync {
             self.assert_no_new_complaints();
         }
-        self.base = View::of(&self.left);
+        self.shown = [&self.left, &self.right].map(View::of);
+        // An mbox cannot hold every name.
+        let is_original = if self.left.driver() == Driver::Mbox { 1 } else { 0 };
+        self.base = self.shown[is_original].clone();
         if tool == Tool::Dsync {
             [&self.left, &self.right].into_iter().for_each(assert_sound);
         }

@@ -401,6 +401,13 @@ impl Session for MirrorSession<'_> {
                 transfer.receiving.take(name, &mut **mailbox, body, &mut self.reporter, self.store)?;
                 self.conclude(transfer)?
             }
+            // It has the last body before this side was asked for more.
+            (State::Transfer(transfer), Message::Outcome(other)) if transfer.is_complete() => {
+                match self.conclude(transfer)? {
+                    State::AwaitOutcome(open, own) => self.finish_mailbox(open, own, other)?,
+                    state => state,
+                }
+            }
             (State::AwaitOutcome(open, own), Message::Outcome(other)) => self.finish_mailbox(open, own, other)?,
             (State::AwaitOffer, Message::Finish(_)) => {
                 self.outbox.push_back(Message::Finish(Vec::new()));
@@ -437,9 +444,13 @@ impl Session for MirrorSession<'_> {
             State::Transfer(mut transfer) => match transfer.wanted.as_mut().and_then(VecDeque::pop_front) {
                 Some(key) => {
                     let body = Message::Body(transfer.open.mailbox.body(key).map_err(|error| error.to_string()));
-                    (self.conclude(transfer)?, Some(body))
+                    (State::Transfer(transfer), Some(body))
                 }
-                None => (State::Transfer(transfer), None),
+                // Not before the last body was taken: it may keep the mailbox locked.
+                None => {
+                    let state = self.conclude(transfer)?;
+                    (state, self.outbox.pop_front())
+                }
             },
             waiting => (waiting, None),
         };
