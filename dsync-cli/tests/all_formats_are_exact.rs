@@ -9,7 +9,10 @@ mod support;
 use std::thread::sleep;
 use std::time::Duration;
 
-use support::{Driver, Fingerprint, Pair, Snapshot, assert_equal, assert_same, build, for_each_pair, for_each_pair_of, mail, mbox};
+use support::{
+    Driver, Fingerprint, Pair, Snapshot, assert_equal, assert_same, build, for_each_pair, for_each_pair_of, mail,
+    mbox,
+};
 
 /// Runs a backup, which must not touch the source, and another one, which must find nothing to do. Then clients must see
 /// no difference, and Dovecot nothing to complain about.

@@ -17,7 +17,11 @@ use support::{Dovecot, Driver, Store};
 /// All are tried with all.
 const FORMATS: [Format; 5] = [
     Format { name: "mbox", store: |dovecot, name| dovecot.store_of(name, Driver::Mbox), files: Some(Files::Mbox) },
-    Format { name: "Maildir", store: |dovecot, name| dovecot.store(name), files: Some(Files::Maildir(maildir_directory)) },
+    Format {
+        name: "Maildir",
+        store: |dovecot, name| dovecot.store(name),
+        files: Some(Files::Maildir(maildir_directory)),
+    },
     Format {
         name: "Maildir of nested directories",
         store: nested_maildir,

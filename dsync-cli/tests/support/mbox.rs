@@ -75,7 +75,7 @@ pub fn deliver(store: &Store, mailbox: &str, message: &[u8]) {
     }
     store.adopt();
     let file = File::options().append(true).open(&path).unwrap();
-    let all = flock { l_type: F_WRLCK as i16, l_whence: 0, l_start: 0, l_len: 0, l_pid: 0 };
+    let all = flock { l_type: i16::try_from(F_WRLCK).unwrap(), l_whence: 0, l_start: 0, l_len: 0, l_pid: 0 };
     fcntl(&file, FcntlArg::F_SETLKW(&all)).unwrap();
     let mut bytes = b"From sender@example.org  Mon Mar 04 05:06:07 2024\n".to_vec();
     for line in message.split_inclusive(|byte| *byte == b'\n') {
@@ -129,7 +129,8 @@ pub fn as_shown_by_an_mbox(seen: Snapshot, shown_name: &dyn Fn(&str) -> String) 
     let validity: u32 = shown.mailbox("INBOX", "uidvalidity").unwrap().parse().unwrap();
     for (place, uid) in shown.uids("INBOX").into_iter().enumerate() {
         let size = shown.message("INBOX", uid, "size.virtual").unwrap();
-        let facts = [("UIDL".to_owned(), format!("{uid:08x}{validity:08x}").into()), ("LIST".to_owned(), size.into())];
+        let facts =
+            [("UIDL".to_owned(), format!("{uid:08x}{validity:08x}").into()), ("LIST".to_owned(), size.into())];
         shown.put(Subject::Pop3(place + 1), facts.into());
     }
     shown
@@ -145,7 +146,8 @@ fn tree(facts: &Facts, mailboxes: &BTreeSet<String>, shown_name: &dyn Fn(&str) -
     for (field, attributes) in facts {
         let (kind, name) = field.split_once(' ').unwrap();
         if kind == "LSUB" || mailboxes.contains(name) {
-            let attributes = if kind == "LIST" && name != "INBOX" { b"\\NoInferiors".to_vec() } else { attributes.clone() };
+            let attributes =
+                if kind == "LIST" && name != "INBOX" { b"\\NoInferiors".to_vec() } else { attributes.clone() };
             tree.insert(format!("{kind} {}", shown_name(name)), attributes);
         } else if !is_below_mailbox(name) {
             tree.insert(field.clone(), attributes.clone());

@@ -29,9 +29,12 @@ pub fn use_original_names(side: &mut Side, originals: &BTreeMap<String, String>)
         _ if own.contains(name) => name.clone(),
         Some(original) => original.clone(),
         // There is no mailbox, so it can only be a subscription.
-        None => NAMES.iter().find(|known| plain(known) == plain(name)).map_or(name.clone(), |known| (*known).to_owned()),
+        None => {
+            NAMES.iter().find(|known| plain(known) == plain(name)).map_or(name.clone(), |known| (*known).to_owned())
+        }
     };
-    side.mailboxes = std::mem::take(&mut side.mailboxes).into_iter().map(|(name, it)| (original(&name), it)).collect();
+    side.mailboxes =
+        std::mem::take(&mut side.mailboxes).into_iter().map(|(name, it)| (original(&name), it)).collect();
     side.subscriptions = side.subscriptions.iter().map(original).collect();
     side.subscription_touched = side.subscription_touched.iter().map(original).collect();
     // What was renamed or deleted had the one name and the other.
@@ -58,7 +61,8 @@ pub fn assert_same(left: &Store, right: &Store) {
         assert!(plain(&there) == plain(&name), "{name} is called {there}");
         names.insert(name, there);
     }
-    let expected = mbox::as_shown_by_an_mbox(original.clone(), &|name| names.get(name).map_or(name, |it| it).to_owned());
+    let expected =
+        mbox::as_shown_by_an_mbox(original.clone(), &|name| names.get(name).map_or(name, |it| it).to_owned());
     // Which levels there are depends on where each mailbox was put when it came.
     let compared = |seen: Snapshot| mbox::without_excused(seen).without_levels_and_subscriptions();
     assert_equal(&compared(expected), &compared(shown.clone()));
