@@ -9,7 +9,7 @@ use support::Dovecot;
 use support::history::operation::How;
 use support::history::view::{Flags, SeenMailbox, SeenMessage};
 use support::history::{
-    FileOperation, FileWorker, Journal, Kind, Operation, Phase, Promises, Random, Side, Target, View, Worker,
+    FileOperation, FileWorker, Files, Journal, Kind, Operation, Phase, Promises, Random, Side, Target, View, Worker,
 };
 
 /// Mailboxes with the Message-IDs in them. Each has its name as its GUID.
@@ -278,7 +278,12 @@ fn a_seed_always_gives_the_same_history() {
             side.assert_is(&View::of(&store));
             let directory =
                 |name: &str| if name == "INBOX" { String::new() } else { format!(".{}", name.replace('/', ".")) };
-            FileWorker { name: "third", store: &store, directory }.work(&mut random, 25, &mut side, &mut journal);
+            FileWorker { name: "third", store: &store, files: Files::Maildir(directory) }.work(
+                &mut random,
+                25,
+                &mut side,
+                &mut journal,
+            );
             side.assert_is(&View::of(&store));
             journal.text()
         })

@@ -94,7 +94,7 @@ fn what_the_destination_does_not_keep_stays_as_it_is() {
     let destination = MessageList::new(vec![there]).unwrap();
     let (_, list) = recognised((&source, &[1], ALL), (&destination, &[1], NONE), None);
     let target = list.at(0).unwrap();
-    assert_eq!((target.saved, target.pop3_uidl), (None, None));
+    assert_eq!((target.saved, target.pop3_uidl), (Some(Timestamp(1)), None), "but for a date that is said");
 }
 
 #[test]
