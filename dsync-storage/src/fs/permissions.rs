@@ -8,6 +8,8 @@ use std::fs;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::Path;
 
+use super::FsError;
+
 /// Modes and group for new files.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Permissions {
@@ -38,6 +40,22 @@ impl Permissions {
             }
         }
         Self::PRIVATE
+    }
+
+    /// What files look like that hold the same as this one: nobody else may read them either.
+    ///
+    /// # Errors
+    /// As the system.
+    pub fn of_file(path: &Path) -> Result<Self, FsError> {
+        let metadata = fs::metadata(path).map_err(|error| FsError::new("look at", path, error))?;
+        let own = nix::unistd::getegid().as_raw() == metadata.gid();
+        let readable = metadata.mode() & 0o444;
+        Ok(Self {
+            file_mode: metadata.mode() & 0o666 | 0o600,
+            // Who may read a file may enter its directory.
+            directory_mode: metadata.mode() & 0o666 | 0o700 | readable >> 2,
+            group: (!own && metadata.mode() & 0o060 != 0).then(|| metadata.gid()),
+        })
     }
 
     fn from_directory(mode: u32, group: u32) -> Self {

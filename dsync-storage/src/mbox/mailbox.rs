@@ -52,15 +52,16 @@ enum Place {
 impl MboxMailbox {
     /// Opens a mailbox that exists.
     pub(super) fn open(shared: Arc<Shared>, name: MailboxName, paths: MailboxPaths) -> Result<Self, StoreError> {
-        let permissions = Permissions::like(&paths.mails, &shared.context.roots.mails);
-        if !shared.context.read_only
-            && let Some(index) = &paths.index
-            && journal::path_in(index).exists()
-        {
-            let lock = MboxLock::take(&paths.mails, shared.settings.mbox_locks, &permissions)?;
-            journal::recover(lock.file(), &paths.mails, index, &permissions)?;
-        }
-        let snapshot = snapshot::look(&shared, &paths)?;
+        let permissions = Permissions::of_file(&paths.mails)?;
+        let told = match &paths.index {
+            Some(index) if !shared.context.read_only && journal::path_in(index).exists() => {
+                let lock = MboxLock::take(&paths.mails, shared.settings.mbox_locks, &permissions)?;
+                journal::recover(lock.file(), &paths.mails, index, &permissions)?
+            }
+            _ => None,
+        };
+        let mut snapshot = snapshot::look(&shared, &paths)?;
+        snapshot.problems.extend(told);
         Ok(Self { shared, name, paths, permissions, snapshot, staging: None, place: Place::Visible })
     }
 

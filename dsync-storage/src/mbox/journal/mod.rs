@@ -1,0 +1,565 @@
+//! Changing an mbox in its place so that a crash at any moment can be made good.
+//!
+//! A server that waits for the lock has the file open already, so it must not be replaced by another one. All bytes that will
+//! change are first written to a journal beside the index, with those that are there, and that is made durable. Whoever opens the
+//! mailbox to change it and finds a journal, finishes the work, or sees that it was finished or not begun.
+//!
+//! Others may come first after the crash. What they have appended behind all that is to change stays. If they have changed
+//! anything else, the journal does not fit the file any more: it is put aside, and the file is as they left it.
+#![deny(clippy::indexing_slicing, clippy::unwrap_used)]
+
+mod plan;
+
+use std::fs::File;
+use std::io::{self, Read};
+use std::os::unix::fs::FileExt;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use crc32fast::Hasher;
+use dsync_core::store::{FileRange, StoreError};
+
+use crate::fs::permissions::Permissions;
+use crate::fs::{FsError, mutation, read};
+use crate::text::lossy;
+use plan::{HEAD, Place, Plan};
+
+/// The name of a journal in the directory of an index.
+const FILE_NAME: &str = "dsync-rewrite";
+const BUFFER: usize = 256 << 10;
+
+/// Where the journal of a mailbox is, given the directory of its index.
+pub(super) fn path_in(index: &Path) -> PathBuf {
+    index.join(FILE_NAME)
+}
+
+/// New bytes for a place in the file.
+pub(super) struct Write<'a> {
+    pub(super) offset: u64,
+    pub(super) length: u64,
+    pub(super) bytes: Box<dyn Read + 'a>,
+}
+
+/// A journal that was written.
+struct Journal<'a> {
+    plan: Plan,
+    file: Arc<File>,
+    path: &'a Path,
+}
+
+/// Changes `mbox`, which is locked, so that it has these bytes and this length. `journal` is durable before anything is
+/// changed, and gone afterwards.
+///
+/// # Errors
+/// As the system. Before the change began nothing has happened; later the journal stays, and the next who opens the mailbox to
+/// change it finishes the work.
+pub(super) fn rewrite(
+    mbox: &File,
+    path: &Path,
+    journal: &Path,
+    writes: Vec<Write<'_>>,
+    new_length: u64,
+    permissions: &Permissions,
+) -> Result<(), StoreError> {
+    let old_length = length_of(mbox, path)?;
+    let ready = write_journal(mbox, path, journal, writes, (old_length, new_length), permissions)
+        .and_then(|written| grow(mbox, path, (old_length, new_length)).map(|()| written));
+    match ready {
+        Ok(written) => {
+            written.apply(mbox, path)?;
+            remove(journal)
+        }
+        Err(error) => {
+            // Nothing is changed yet, and there may be no room.
+            let _ = mutation::remove_file(journal);
+            Err(error)
+        }
+    }
+}
+
+/// The room for what comes, before anything else changes.
+fn grow(mbox: &File, path: &Path, (old_length, new_length): (u64, u64)) -> Result<(), StoreError> {
+    if new_length <= old_length {
+        return Ok(());
+    }
+    let grown = mutation::extend(mbox, path, old_length, new_length);
+    if grown.is_err() {
+        mutation::truncate(mbox, path, old_length)?;
+    }
+    Ok(grown?)
+}
+
+fn remove(journal: &Path) -> Result<(), StoreError> {
+    mutation::remove_file(journal)?;
+    // If it came back with a power cut, it would be about another file.
+    if let Some(directory) = journal.parent() {
+        mutation::sync_directory(directory)?;
+    }
+    Ok(())
+}
+
+fn write_journal<'a>(
+    mbox: &File,
+    path: &Path,
+    journal: &'a Path,
+    writes: Vec<Write<'_>>,
+    (old_length, new_length): (u64, u64),
+    permissions: &Permissions,
+) -> Result<Journal<'a>, StoreError> {
+    mutation::remove_file(journal)?;
+    let file = Arc::new(mutation::create(journal, permissions)?);
+    let mut output =
+        Output { file: &file, path: journal, place: Plan::size(writes.len() as u64), sum: Hasher::new() };
+    let mut places = Vec::with_capacity(writes.len());
+    for mut write in writes {
+        let place = Place { offset: write.offset, length: write.length };
+        output.copy(&mut write.bytes, write.length, path)?;
+        let before = place.before(old_length);
+        output.copy(&mut part(mbox, path, write.offset, before)?, before, path)?;
+        places.push(place);
+    }
+    let data = output.sum.finalize();
+    let tail = checksum(mbox, path, new_length, old_length.saturating_sub(new_length))?;
+    let plan = Plan { old_length, new_length, tail, data, writes: places };
+    mutation::write_at(&file, journal, &plan.encode(), 0)?;
+    mutation::sync_file(&file, journal)?;
+    if let Some(directory) = journal.parent() {
+        mutation::sync_directory(directory)?;
+    }
+    Ok(Journal { plan, file, path: journal })
+}
+
+/// The bytes of a journal on their way.
+struct Output<'a> {
+    file: &'a File,
+    path: &'a Path,
+    place: u64,
+    sum: Hasher,
+}
+
+impl Output<'_> {
+    /// Takes so many bytes. `source` is what they are of, for messages.
+    fn copy(&mut self, bytes: &mut dyn Read, length: u64, source: &Path) -> Result<(), FsError> {
+        let mut buffer = vec![0; usize::try_from(length).unwrap_or(BUFFER).min(BUFFER)];
+        let mut left = length;
+        while left > 0 {
+            let most = usize::try_from(left).unwrap_or(BUFFER).min(buffer.len());
+            let part = buffer.get_mut(..most).unwrap_or_default();
+            bytes.read_exact(part).map_err(|error| FsError::new("read", source, error))?;
+            self.sum.update(part);
+            mutation::write_at(self.file, self.path, part, self.place)?;
+            self.place = self.place.saturating_add(part.len() as u64);
+            left = left.saturating_sub(part.len() as u64);
+        }
+        Ok(())
+    }
+}
+
+/// Whether a rewriting of the mailbox with this index was begun and not finished, so that the file cannot be read as it is.
+///
+/// # Errors
+/// As the system.
+pub(super) fn is_unfinished(mbox: &File, path: &Path, index: &Path) -> Result<bool, StoreError> {
+    match Journal::open(&path_in(index))? {
+        Some(journal) => Ok(journal.progress(mbox, path)? == Progress::Begun),
+        None => Ok(false),
+    }
+}
+
+/// Finishes what a crash has interrupted, if anything. `mbox` is locked. Gives what to tell people if that cannot be done any more.
+///
+/// # Errors
+/// As the system.
+pub(super) fn recover(
+    mbox: &File,
+    path: &Path,
+    index: &Path,
+    permissions: &Permissions,
+) -> Result<Option<String>, StoreError> {
+    let journal_path = path_in(index);
+    if !journal_path.exists() {
+        return Ok(None);
+    }
+    if let Some(mut journal) = Journal::open(&journal_path)? {
+        match journal.progress(mbox, path)? {
+            Progress::None => {}
+            Progress::Begun => {
+                journal.keep_appended(mbox, path, permissions)?;
+                journal.apply(mbox, path)?;
+            }
+            Progress::Foreign => {
+                let aside = journal_path.with_file_name(format!("{FILE_NAME}.aside"));
+                mutation::rename(&journal_path, &aside)?;
+                return Ok(Some(format!(
+                    "a change of {} was cut off by a crash, and somebody else has changed the file since; what was to be \
+                     done is in {}",
+                    lossy(path),
+                    lossy(&aside)
+                )));
+            }
+        }
+    }
+    remove(&journal_path)?;
+    Ok(None)
+}
+
+/// How far a rewriting got.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Progress {
+    /// Nothing is changed, or everything.
+    None,
+    /// Some of it was done.
+    Begun,
+    /// Somebody else has changed the file.
+    Foreign,
+}
+
+/// What is in the places that are to change.
+#[derive(Clone, Copy, Debug)]
+struct Found {
+    /// Nothing but what was there.
+    all_before: bool,
+    /// Nothing but what comes.
+    all_after: bool,
+    /// Nothing else than the one or the other.
+    only_ours: bool,
+    /// Beyond the old length there is nothing else than what comes, or the zeros with which a file grows.
+    grown_by_us: bool,
+}
+
+impl<'a> Journal<'a> {
+    /// Opens a journal; `None` if there is none, or it was not completed before the crash: then nothing was begun.
+    fn open(path: &'a Path) -> Result<Option<Self>, StoreError> {
+        let (file, metadata) = match read::open(path) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+            result => result?,
+        };
+        let failed = |error| FsError::new("read", path, error);
+        let mut head = [0; HEAD];
+        if metadata.len() < HEAD as u64 {
+            return Ok(None);
+        }
+        file.read_exact_at(&mut head, 0).map_err(failed)?;
+        let Some(size) = Plan::announced_size(&head).filter(|size| *size <= metadata.len()) else { return Ok(None) };
+        let mut listed = vec![0; usize::try_from(size).unwrap_or(0)];
+        file.read_exact_at(&mut listed, 0).map_err(failed)?;
+        let Some(plan) = Plan::decode(&listed) else { return Ok(None) };
+        let length = plan.data_length();
+        if size.checked_add(length) != Some(metadata.len()) || checksum(&file, path, size, length)? != plan.data {
+            return Ok(None);
+        }
+        Ok(Some(Self { plan, file: Arc::new(file), path }))
+    }
+
+    fn progress(&self, mbox: &File, path: &Path) -> Result<Progress, StoreError> {
+        let Plan { old_length, new_length, tail, .. } = self.plan;
+        let length = length_of(mbox, path)?;
+        let found = self.found(mbox, path)?;
+        let grows = new_length > old_length;
+        let cut_off = old_length.saturating_sub(new_length);
+        // Not yet cut off.
+        let is_uncut = length >= old_length && checksum(mbox, path, new_length, cut_off)? == tail;
+        Ok(match () {
+            // A file that grows gets its new length first; what is behind the old one otherwise, somebody has appended.
+            () if found.all_before && grows && (length < new_length || !found.grown_by_us) => Progress::None,
+            () if found.all_before && !grows && is_uncut => Progress::None,
+            () if found.all_after && length >= new_length && (grows || cut_off == 0 || !is_uncut) => Progress::None,
+            () if found.only_ours && if grows { length >= new_length } else { is_uncut } => Progress::Begun,
+            () => Progress::Foreign,
+        })
+    }
+
+    /// Compares the file with what was there and with what comes.
+    fn found(&self, mbox: &File, path: &Path) -> Result<Found, StoreError> {
+        let mut found = Found { all_before: true, all_after: true, only_ours: true, grown_by_us: true };
+        for (write, start) in self.plan.placed() {
+            let before = write.before(self.plan.old_length);
+            let mut there = part(mbox, path, write.offset, write.length)?;
+            let mut new = FileRange::new(Arc::clone(&self.file), start, write.length);
+            let old = FileRange::new(Arc::clone(&self.file), start.saturating_add(write.length), before);
+            let mut old = old.chain(io::repeat(0));
+            let mut left = write.length;
+            let mut place = 0;
+            let mut buffers = [vec![0; BUFFER], vec![0; BUFFER], vec![0; BUFFER]];
+            while left > 0 {
+                let most = usize::try_from(left).unwrap_or(BUFFER).min(BUFFER);
+                let [have, next, past] = buffers.each_mut().map(|buffer| buffer.get_mut(..most).unwrap_or_default());
+                let count = read_full(&mut there, have).map_err(|error| FsError::new("read", path, error))?;
+                let failed = |error| FsError::new("read", self.path, error);
+                new.read_exact(next).map_err(failed)?;
+                old.read_exact(past).map_err(failed)?;
+                for (index, ((have, next), past)) in have.iter().zip(&*next).zip(&*past).enumerate() {
+                    let is_beyond = place + index as u64 >= before;
+                    if index >= count {
+                        // Nothing is there yet.
+                        found.all_after = false;
+                        found.all_before &= is_beyond;
+                        found.only_ours &= is_beyond;
+                        continue;
+                    }
+                    let (is_new, is_old) = (have == next, have == past);
+                    found.all_after &= is_new;
+                    found.only_ours &= is_new || is_old;
+                    match is_beyond {
+                        true => found.grown_by_us &= is_new || is_old,
+                        false => found.all_before &= is_old,
+                    }
+                }
+                place += most as u64;
+                left = left.saturating_sub(most as u64);
+            }
+        }
+        Ok(found)
+    }
+
+    /// Carries the plan out.
+    fn apply(&self, mbox: &File, path: &Path) -> Result<(), StoreError> {
+        let Plan { old_length, new_length, .. } = self.plan;
+        for (write, start) in self.plan.placed() {
+            let mut bytes = FileRange::new(Arc::clone(&self.file), start, write.length);
+            self.put(&mut bytes, (mbox, path), write)?;
+        }
+        if new_length < old_length {
+            // All that is to stay has to be there before the rest goes.
+            mutation::sync_file(mbox, path)?;
+            mutation::truncate(mbox, path, new_length)?;
+        }
+        mutation::sync_file(mbox, path)?;
+        Ok(())
+    }
+
+    fn put(&self, bytes: &mut dyn Read, (mbox, path): (&File, &Path), write: Place) -> Result<(), FsError> {
+        let mut buffer = vec![0; usize::try_from(write.length).unwrap_or(BUFFER).min(BUFFER)];
+        let mut done = 0;
+        while done < write.length {
+            let left = write.length.saturating_sub(done);
+            let most = usize::try_from(left).unwrap_or(BUFFER).min(buffer.len());
+            let part = buffer.get_mut(..most).unwrap_or_default();
+            bytes.read_exact(part).map_err(|error| FsError::new("read", self.path, error))?;
+            mutation::write_at(mbox, path, part, write.offset.saturating_add(done))?;
+            done = done.saturating_add(most as u64);
+        }
+        Ok(())
+    }
+
+    /// Adds what somebody has appended to a file that was half changed: the plan then ends with it.
+    fn keep_appended(&mut self, mbox: &File, path: &Path, permissions: &Permissions) -> Result<(), StoreError> {
+        let length = length_of(mbox, path)?;
+        let end = self.plan.old_length.max(self.plan.new_length);
+        let Some(appended) = length.checked_sub(end).filter(|appended| *appended > 0) else { return Ok(()) };
+        let mut again: Vec<Write<'_>> = Vec::with_capacity(self.plan.writes.len().saturating_add(1));
+        for (write, start) in self.plan.placed() {
+            let bytes = Box::new(FileRange::new(Arc::clone(&self.file), start, write.length));
+            again.push(Write { offset: write.offset, length: write.length, bytes });
+        }
+        let new_length = self.plan.new_length.saturating_add(appended);
+        let bytes = Box::new(part(mbox, path, end, appended)?);
+        again.push(Write { offset: self.plan.new_length, length: appended, bytes });
+        // Under another name first: the old journal is needed until this one is complete.
+        let longer = self.path.with_file_name(format!("{FILE_NAME}.longer"));
+        let written = write_journal(mbox, path, &longer, again, (length, new_length), permissions)?;
+        mutation::rename(&longer, self.path)?;
+        if let Some(directory) = self.path.parent() {
+            mutation::sync_directory(directory)?;
+        }
+        (self.plan, self.file) = (written.plan, written.file);
+        Ok(())
+    }
+}
+
+/// Reads until the buffer is full or there is no more; how much that was.
+fn read_full(input: &mut impl Read, buffer: &mut [u8]) -> io::Result<usize> {
+    let mut count = 0;
+    while let Some(rest) = buffer.get_mut(count..).filter(|rest| !rest.is_empty()) {
+        match input.read(rest)? {
+            0 => break,
+            read => count += read,
+        }
+    }
+    Ok(count)
+}
+
+/// A part of a file to read, with a handle of its own.
+fn part(file: &File, path: &Path, offset: u64, length: u64) -> Result<FileRange, FsError> {
+    let handle = file.try_clone().map_err(|error| FsError::new("open", path, error))?;
+    Ok(FileRange::new(Arc::new(handle), offset, length))
+}
+
+fn length_of(file: &File, path: &Path) -> Result<u64, FsError> {
+    file.metadata().map(|metadata| metadata.len()).map_err(|error| FsError::new("look at", path, error))
+}
+
+/// Over what is there of a part of a file.
+fn checksum(file: &File, path: &Path, offset: u64, length: u64) -> Result<u32, StoreError> {
+    let mut hasher = Hasher::new();
+    let mut range = part(file, path, offset, length)?;
+    let mut buffer = vec![0; BUFFER];
+    loop {
+        let count = range.read(&mut buffer).map_err(|error| FsError::new("read", path, error))?;
+        if count == 0 {
+            return Ok(hasher.finalize());
+        }
+        hasher.update(buffer.get(..count).unwrap_or_default());
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    struct Case {
+        dir: tempfile::TempDir,
+        mbox: File,
+    }
+
+    impl Case {
+        fn new(bytes: &[u8]) -> Self {
+            let dir = tempfile::tempdir().unwrap();
+            std::fs::write(dir.path().join("mbox"), bytes).unwrap();
+            let mbox = File::options().read(true).write(true).open(dir.path().join("mbox")).unwrap();
+            Self { dir, mbox }
+        }
+
+        fn path(&self) -> PathBuf {
+            self.dir.path().join("mbox")
+        }
+
+        fn write(&self, offset: usize, new: &[u8]) {
+            self.mbox.write_all_at(new, offset as u64).unwrap();
+        }
+
+        fn bytes(&self) -> Vec<u8> {
+            std::fs::read(self.path()).unwrap()
+        }
+
+        fn journal(&self, writes: &[(usize, Vec<u8>)], new_length: usize) {
+            let old = self.bytes().len() as u64;
+            let journal = path_in(self.dir.path());
+            write_journal(
+                &self.mbox,
+                &self.path(),
+                &journal,
+                of(writes),
+                (old, new_length as u64),
+                &Permissions::PRIVATE,
+            )
+            .map(drop)
+            .unwrap();
+        }
+
+        fn recover(&self) {
+            let told = recover(&self.mbox, &self.path(), self.dir.path(), &Permissions::PRIVATE).unwrap();
+            assert_eq!(told, None);
+            assert!(!path_in(self.dir.path()).exists());
+        }
+    }
+
+    fn of(writes: &[(usize, Vec<u8>)]) -> Vec<Write<'_>> {
+        let write = |(offset, bytes): &'_ (usize, Vec<u8>)| Write {
+            offset: *offset as u64,
+            length: bytes.len() as u64,
+            bytes: Box::new(io::Cursor::new(bytes.clone())),
+        };
+        writes.iter().map(write).collect()
+    }
+
+    fn changed(old: &[u8], writes: &[(usize, Vec<u8>)], new_length: usize) -> Vec<u8> {
+        let mut new = old.to_vec();
+        new.resize(new_length.max(old.len()), 0);
+        for (offset, bytes) in writes {
+            new[*offset..*offset + bytes.len()].copy_from_slice(bytes);
+        }
+        new.truncate(new_length);
+        new
+    }
+
+    #[test]
+    fn bytes_change_in_place() {
+        let case = Case::new(b"0123456789");
+        let writes = [(2, b"xy".to_vec()), (8, b"abcd".to_vec())];
+        let journal = path_in(case.dir.path());
+        rewrite(&case.mbox, &case.path(), &journal, of(&writes), 12, &Permissions::PRIVATE).unwrap();
+        assert_eq!(case.bytes(), b"01xy4567abcd");
+        assert!(!journal.exists());
+    }
+
+    #[test]
+    fn an_incomplete_journal_means_that_nothing_was_begun() {
+        let case = Case::new(b"0123456789");
+        case.journal(&[(0, b"xxxx".to_vec())], 10);
+        let journal = path_in(case.dir.path());
+        let whole = std::fs::read(&journal).unwrap();
+        for length in 0..whole.len() {
+            std::fs::write(&journal, &whole[..length]).unwrap();
+            case.recover();
+            assert_eq!(case.bytes(), b"0123456789");
+        }
+    }
+
+    /// Somebody appends at the old end, and a server gives the message a UID.
+    #[test]
+    fn what_others_have_changed_stays_as_they_left_it() {
+        let old = b"uid 01 message.";
+        let case = Case::new(old);
+        case.journal(&[(4, b"02".to_vec()), (15, b"another one".to_vec())], 26);
+        case.write(15, b"a delivery that is longer");
+        case.write(4, b"07");
+        let before = case.bytes();
+        let told = recover(&case.mbox, &case.path(), case.dir.path(), &Permissions::PRIVATE).unwrap();
+        assert!(told.is_some_and(|told| told.contains("dsync-rewrite.aside")));
+        assert_eq!(case.bytes(), before);
+        assert!(!path_in(case.dir.path()).exists());
+    }
+
+    proptest! {
+        /// The writes of a rewriting reach the file in their order, one after the other, each perhaps in part.
+        #[test]
+        fn a_rewriting_that_was_cut_off_anywhere_is_finished_and_what_was_appended_stays(
+            old in prop::collection::vec(any::<u8>(), 1..40),
+            pieces in prop::collection::vec((0usize..40, prop::collection::vec(any::<u8>(), 1..12)), 1..4),
+            new_length in 1usize..60,
+            stop in 0usize..70,
+            appended in prop::collection::vec(1u8.., 0..8),
+        ) {
+            let mut writes: Vec<(usize, Vec<u8>)> = Vec::new();
+            let mut place = 0;
+            for (gap, bytes) in pieces {
+                let offset = (place + gap).min(old.len());
+                if offset + bytes.len() <= new_length && offset >= place {
+                    place = offset + bytes.len();
+                    writes.push((offset, bytes));
+                }
+            }
+            // A file that grows grows by what is written.
+            let new_length = if new_length > old.len() { place.max(old.len()) } else { new_length };
+            let new = changed(&old, &writes, new_length);
+            let case = Case::new(&old);
+            case.journal(&writes, new_length);
+            let mut steps = stop;
+            if steps > 0 && new_length > old.len() {
+                case.mbox.set_len(new_length as u64).unwrap();
+                steps -= 1;
+            }
+            let total: usize = writes.iter().map(|(_, bytes)| bytes.len()).sum();
+            let finished = steps > total;
+            for (offset, bytes) in &writes {
+                let count = steps.min(bytes.len());
+                case.write(*offset, &bytes[..count]);
+                steps -= count;
+            }
+            if finished && new_length < old.len() {
+                case.mbox.set_len(new_length as u64).unwrap();
+            }
+            let end = case.bytes().len();
+            case.write(end, &appended);
+            let before = case.bytes();
+            case.recover();
+            let result = case.bytes();
+            let with = |mut bytes: Vec<u8>| { bytes.extend(&appended); bytes };
+            let acceptable = [with(old.clone()), with(new.clone())];
+            prop_assert!(acceptable.contains(&result), "{before:?} -> {result:?}, not {acceptable:?}");
+        }
+    }
+}
