@@ -7,7 +7,7 @@ use std::collections::{HashMap, HashSet, VecDeque};
 
 use super::MailboxView;
 use super::own_guid::own_guid;
-use crate::model::{KeptFields, MessageGuid, MessageKey, MessageList, MessageRecord, Uid};
+use crate::model::{KeptFields, MessageGuid, MessageKey, MessageList, MessageRecord, Timestamp, Uid};
 
 /// What is in the messages of a list, by their places; `None` for those that need not be compared, or cannot be read: they are
 /// like no other.
@@ -55,7 +55,11 @@ pub fn recognise(
             None => {
                 if !source.keeps.guids && (is_of_nothing(&record) || taken.contains(&record.guid)) {
                     let content = source.contents.get(&place);
-                    record.guid = own_guid(source.view.status.identity, record.uid, content);
+                    let guids = (0..).map(|copy| own_guid(source.view.status.identity, record.uid, content, copy));
+                    // There are more of them than messages.
+                    if let Some(guid) = guids.into_iter().find(|guid| !taken.contains(guid)) {
+                        record.guid = guid;
+                    }
                 }
                 taken.insert(record.guid.clone());
             }
@@ -79,7 +83,8 @@ fn matches(source: RecogniseSide<'_>, destination: RecogniseSide<'_>, proven: Op
         let content = source.contents.get(&place);
         let is_same = |there: usize| content.is_some() && content == destination.contents.get(&there);
         match there {
-            Some(there) if is_proven(uid) || is_same(there) => {
+            // A store that was put back from an older copy gives its UIDs again.
+            Some(there) if is_proven(uid) && received(from, place) == received(to, there) || is_same(there) => {
                 same.insert(place, there);
                 by_uid.insert(there);
             }
@@ -96,6 +101,10 @@ fn matches(source: RecogniseSide<'_>, destination: RecogniseSide<'_>, proven: Op
         same.extend(there.map(|there| (place, there)));
     }
     same
+}
+
+fn received(messages: &MessageList, place: usize) -> Option<Timestamp> {
+    messages.at(place).map(|record| record.received)
 }
 
 /// A GUID that means nothing beyond the two lists.

@@ -5,7 +5,10 @@ use std::collections::{HashSet, VecDeque};
 use super::content::content;
 use super::receiving::{Receiving, Tries};
 use super::reporting::Reporter;
-use super::{Difference, Greeting, MailboxSummary, Message, Session, SessionError, SyncOptions, tree_changes};
+use super::{
+    Difference, Greeting, ListedContent, ListedMessage, MailboxSummary, Message, Session, SessionError, SyncOptions,
+    tree_changes,
+};
 use crate::merge::{self, Contents, MailboxPlan, MailboxView, RecogniseSide};
 use crate::model::{
     KeptFields, MailboxIdentity, MailboxName, MailboxNode, MailboxStatus, MailboxTree, MessageKey, MessageList, Uid,
@@ -65,6 +68,8 @@ enum Comparison {
         own: Contents,
         /// What is in those of the source.
         source: Contents,
+        /// Some message could not be read, on either side: what it is like is not known.
+        is_partial: bool,
         /// What the sides keep of a message, the source first.
         keeps: [KeptFields; 2],
     },
@@ -85,12 +90,14 @@ impl Transfer {
         let own = MailboxView { status: self.mailbox.status(), messages: self.mailbox.messages() };
         let mut plan = match &self.comparison {
             Comparison::Guids => merge::one_way(source, own, unavailable, self.complete),
-            Comparison::Contents { proven, own: contents, source: source_contents, keeps } => {
+            Comparison::Contents { proven, own: contents, source: source_contents, is_partial, keeps } => {
                 let there = RecogniseSide { view: source, contents: source_contents, keeps: keeps[0] };
                 let here = RecogniseSide { view: own, contents, keeps: keeps[1] };
                 let (there, here) = merge::recognise(there, here, *proven);
                 let source = MailboxView { messages: &there, ..source };
-                merge::one_way(source, MailboxView { messages: &here, ..own }, unavailable, self.complete)
+                // A message that could not be compared may be the one that would go.
+                let complete = self.complete && !is_partial;
+                merge::one_way(source, MailboxView { messages: &here, ..own }, unavailable, complete)
             }
         };
         plan.needed |= self.created;
@@ -99,41 +106,65 @@ impl Transfer {
 }
 
 impl Comparison {
-    /// How the messages of a mailbox are recognised that is `status` at the source, whose messages up to the last common moment
-    /// are known to be the same, unless that is not to be believed.
+    /// How the messages of a mailbox are recognised that is `summary` at the source, whose messages up to the last moment that
+    /// is common with this `peer` are known to be the same. Without a peer no moment is believed.
     fn start(
         mailbox: &mut dyn Mailbox,
-        status: &MailboxStatus,
+        summary: &MailboxSummary,
         keeps: [KeptFields; 2],
-        believe_points: bool,
+        peer: Option<[u8; 8]>,
     ) -> Self {
         if keeps[0].common(keeps[1]).guids {
             return Self::Guids;
         }
-        let same_mailbox =
-            status.identity.guid.is_none_or(|guid| Some(guid) == mailbox.status().identity.guid) && believe_points;
-        let points = mailbox
-            .sync_points()
-            .iter()
-            .filter(|point| same_mailbox && point.can_precede(status) && point.can_precede(mailbox.status()));
+        let status = &summary.status;
+        let same_mailbox = status.identity.guid.is_none_or(|guid| Some(guid) == mailbox.status().identity.guid);
+        let points = mailbox.sync_points().iter().filter(|point| {
+            // Other stores may have had other messages under these UIDs.
+            let is_common = Some(point.peer) == peer;
+            same_mailbox && is_common && point.can_precede(status) && point.can_precede(mailbox.status())
+        });
         let proven = points.map(|point| point.uid_next).max();
         let is_proven = |uid: Option<Uid>| uid.is_some_and(|uid| proven.is_some_and(|proven| uid < proven));
         let open: Vec<_> = (0..mailbox.messages().len())
             .filter(|place| !is_proven(mailbox.messages().uid_at(*place)))
             .filter_map(|place| Some((place, mailbox.messages().key_of(place)?)))
             .collect();
-        let contents = open.into_iter().filter_map(|(place, key)| {
-            // What cannot be read is like no other message.
-            let body = mailbox.body(key).ok()?;
-            Some((place, content(body)?))
-        });
-        Self::Contents { proven, own: contents.collect(), source: Contents::new(), keeps }
+        let mut own = Contents::new();
+        let mut is_partial = false;
+        for (place, key) in open {
+            match mailbox.body(key) {
+                Ok(body) => match content(body) {
+                    Some(content) => drop(own.insert(place, content)),
+                    None => is_partial = true,
+                },
+                // It is like no other message.
+                Err(error) if error.kind() == ErrorKind::NotFound => {}
+                Err(_) => is_partial = true,
+            }
+        }
+        Self::Contents { proven, own, source: Contents::new(), is_partial, keeps }
+    }
+
+    /// Takes what is in a message of the source.
+    fn note(&mut self, place: usize, message: &ListedMessage) {
+        if let Self::Contents { source, is_partial, .. } = self {
+            match message.content {
+                ListedContent::Unasked => {}
+                ListedContent::Unreadable => *is_partial = true,
+                ListedContent::Is(content) => drop(source.insert(place, content)),
+            }
+        }
     }
 
     /// From which UID on the source has to say what is in its messages.
-    fn contents_from(&self) -> Option<Uid> {
+    fn contents_from(&self, source: &MailboxStatus) -> Option<Uid> {
+        // A message without a number, of a store that keeps no GUIDs, is nothing but what is in it.
+        let is_undecided = source.identity.uid_validity.is_none();
         match self {
-            Self::Contents { proven, own, .. } if !own.is_empty() => Some(proven.unwrap_or(Uid::FIRST)),
+            Self::Contents { proven, own, keeps, .. } if !own.is_empty() || !keeps[0].guids && is_undecided => {
+                Some(proven.unwrap_or(Uid::FIRST))
+            }
             _ => None,
         }
     }
@@ -244,8 +275,9 @@ impl<'a> DestinationSession<'a> {
             return Ok(State::AwaitOffer);
         }
         let keeps = [self.source_keeps(), self.store.capabilities().keeps];
-        let comparison = Comparison::start(&mut *mailbox, status, keeps, !self.options.full);
-        let contents_from = comparison.contents_from();
+        let peer = super::peer_label(self.source.as_ref().map_or("", |source| &source.id));
+        let comparison = Comparison::start(&mut *mailbox, &summary, keeps, Some(peer).filter(|_| !self.options.full));
+        let contents_from = comparison.contents_from(status);
         self.outbox.push_back(Message::Answer(Difference::Different { contents_from }));
         let announced = usize::try_from(status.message_count).unwrap_or(usize::MAX);
         Ok(State::AwaitRecords(
@@ -376,6 +408,8 @@ pub(super) fn is_about_one_mailbox(kind: ErrorKind) -> bool {
             | ErrorKind::InvalidName
             | ErrorKind::Impossible
             | ErrorKind::Corrupt
+            | ErrorKind::Permission
+            | ErrorKind::Source
             | ErrorKind::Locked
     )
 }
@@ -416,11 +450,7 @@ impl Session for DestinationSession<'_> {
                     messages.push(&message.record).map_err(|_| {
                         SessionError::InvalidData(format!("the messages of mailbox {name} in a wrong order"))
                     })?;
-                    if let (Comparison::Contents { source, .. }, Some(content)) =
-                        (&mut transfer.comparison, message.content)
-                    {
-                        source.insert(messages.len().saturating_sub(1), content);
-                    }
+                    transfer.comparison.note(messages.len().saturating_sub(1), message);
                 }
                 State::AwaitRecords(transfer, messages)
             }

@@ -38,8 +38,19 @@ pub enum Difference {
 pub struct ListedMessage {
     /// What it is.
     pub record: MessageRecord,
-    /// What is in it, whatever its line ends are, if that was asked for and it could be read.
-    pub content: Option<[u8; 16]>,
+    /// What is in it.
+    pub content: ListedContent,
+}
+
+/// What is in a message, whatever its line ends are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ListedContent {
+    /// Nobody wanted to know.
+    Unasked,
+    /// It could not be read now, or is gone.
+    Unreadable,
+    /// A checksum over it.
+    Is([u8; 16]),
 }
 
 /// How a side introduces itself.

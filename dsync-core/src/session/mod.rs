@@ -53,7 +53,7 @@ use crate::model::{MailboxStatus, SyncPoint};
 
 pub use destination::DestinationSession;
 pub use error::SessionError;
-pub use message::{Amendments, Difference, Greeting, ListedMessage, MailboxSummary, Message, Outcome};
+pub use message::{Amendments, Difference, Greeting, ListedContent, ListedMessage, MailboxSummary, Message, Outcome};
 pub use mirror::MirrorSession;
 pub use options::SyncOptions;
 

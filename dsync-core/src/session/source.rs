@@ -3,7 +3,9 @@
 use std::collections::VecDeque;
 
 use super::content::content;
-use super::{Difference, Greeting, ListedMessage, MailboxSummary, Message, Session, SessionError, SyncOptions};
+use super::{
+    Difference, Greeting, ListedContent, ListedMessage, MailboxSummary, Message, Session, SessionError, SyncOptions,
+};
 use crate::model::{KeptFields, MailboxName, MailboxNode, MailboxTree, MessageKey, NodeKind, Uid};
 use crate::report::Problem;
 use crate::store::{MailStore, Mailbox, StoreError};
@@ -47,19 +49,19 @@ struct Listing {
 impl Listing {
     /// The next messages.
     fn next(&mut self, mailbox: &mut dyn Mailbox) -> Vec<ListedMessage> {
-        let records: Vec<_> = mailbox.messages().keyed().skip(self.sent).take(RECORDS_PER_MESSAGE).collect();
-        self.sent = self.sent.saturating_add(records.len());
-        let wants_content =
-            |uid: Option<Uid>| self.contents_from.is_some_and(|from| uid.is_none_or(|uid| uid >= from));
-        let mut list = Vec::with_capacity(records.len());
-        for (key, record) in records {
-            let content = match wants_content(record.uid) {
-                // What is gone by now is like no other message.
-                true => mailbox.body(key).ok().and_then(content),
-                false => None,
+        let end = mailbox.messages().len().min(self.sent.saturating_add(RECORDS_PER_MESSAGE));
+        let mut list = Vec::with_capacity(end.saturating_sub(self.sent));
+        for place in self.sent..end {
+            let messages = mailbox.messages();
+            let (Some(key), Some(record)) = (messages.key_of(place), messages.at(place)) else { continue };
+            let is_asked = self.contents_from.is_some_and(|from| record.uid.is_none_or(|uid| uid >= from));
+            let content = match is_asked {
+                true => mailbox.body(key).ok().and_then(content).map_or(ListedContent::Unreadable, ListedContent::Is),
+                false => ListedContent::Unasked,
             };
             list.push(ListedMessage { record, content });
         }
+        self.sent = end;
         list
     }
 }

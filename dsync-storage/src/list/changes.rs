@@ -13,7 +13,7 @@ use dsync_core::store::{ErrorKind, StoreError};
 
 use super::context::{Context, invalid_name};
 use super::files::{allocate_uid_validity, log_changes, set_subscribed as write_subscription};
-use super::layout::{Layout, index_beside};
+use super::layout::{Layout, MBOX_INDEXES, index_beside};
 use super::list_index::{self, Stale};
 use super::lock::ListLock;
 use crate::fs::permissions::Permissions;
@@ -67,11 +67,19 @@ pub(crate) fn rename(
         if let Some(parent) = to.parent() {
             mutation::create_directories(parent, &permissions)?;
         }
-        if context.naming.layout == Layout::Mbox && to.exists() {
-            // The index of a mailbox that is gone.
-            mutation::remove_tree(to)?;
+        match context.naming.layout {
+            Layout::Mbox if from.is_file() => {
+                // A delivery may just have made one, which must not be lost.
+                mutation::link(from, to)?;
+                mutation::remove_file(from)?;
+            }
+            Layout::Mbox if to.exists() && is_index_place(to) => {
+                // The index of a mailbox that is gone.
+                mutation::remove_tree(to)?;
+                mutation::rename(from, to)?;
+            }
+            _ => mutation::rename(from, to)?,
         }
-        mutation::rename(from, to)?;
     }
     for directory in moves.iter().flat_map(|(from, to)| [from.parent(), to.parent()]).flatten() {
         mutation::sync_directory(directory)?;
@@ -79,6 +87,11 @@ pub(crate) fn rename(
     note(context, &named(context, to, TreeChange::Renamed), &stale_names(context, to, tree)?)?;
     drop(lock);
     Ok(())
+}
+
+/// Whether the index of an mbox is at this path.
+fn is_index_place(path: &Path) -> bool {
+    path.parent().and_then(Path::file_name).is_some_and(|name| name == MBOX_INDEXES)
 }
 
 /// What a server's list index still shows under the old names, after something was renamed to `to`. It would go on listing

@@ -177,9 +177,9 @@ impl Assembly<'_> {
         let line = BaseLine { keywords: &keywords, ..line };
         match &self.before.file.pseudo {
             Some(pseudo) => match self.patched_base(base) {
-                Some((digits, bytes)) => {
+                Some((digits, piece)) => {
                     contents.push(Piece::Old(pseudo.from..digits));
-                    contents.push(Piece::New(bytes));
+                    contents.push(piece);
                     contents.push(Piece::Old(digits.saturating_add(LAST_UID_DIGITS as u64)..pseudo.next));
                 }
                 None => contents.push(Piece::New(pseudo_message(line, self.now))),
@@ -189,13 +189,17 @@ impl Assembly<'_> {
         }
     }
 
-    /// Where the last UID stands and what it is to be, if all else that is said about the mailbox stays.
-    fn patched_base(&self, base: &Base) -> Option<(u64, Vec<u8>)> {
+    /// Where the last UID stands and what is to be there, if all else that is said about the mailbox stays.
+    fn patched_base(&self, base: &Base) -> Option<(u64, Piece)> {
         let old = self.before.file.base.as_ref()?;
         let digits = old.last_uid_digits?;
         let same_keywords = old.keywords.iter().map(Vec::as_slice).eq(base.keywords.iter().map(String::as_bytes));
         let same = old.uid_validity == base.uid_validity && same_keywords;
-        same.then(|| (digits, format!("{:0LAST_UID_DIGITS$}", base.last_uid).into_bytes()))
+        let piece = match old.last_uid == base.last_uid {
+            true => Piece::Old(digits..digits.saturating_add(LAST_UID_DIGITS as u64)),
+            false => Piece::New(format!("{:0LAST_UID_DIGITS$}", base.last_uid).into_bytes()),
+        };
+        same.then_some((digits, piece))
     }
 
     fn put_kept(
@@ -224,9 +228,9 @@ impl Assembly<'_> {
                 return Ok(());
             }
             (true, Some(base)) if had_base => {
-                if let Some((digits, bytes)) = self.patched_base(base) {
+                if let Some((digits, piece)) = self.patched_base(base) {
                     contents.push(Piece::Old(found.from..digits));
-                    contents.push(Piece::New(bytes));
+                    contents.push(piece);
                     tail(contents, digits.saturating_add(LAST_UID_DIGITS as u64));
                     return Ok(());
                 }
@@ -318,7 +322,7 @@ fn padding(base: Option<&Base>) -> usize {
 const LONGEST_KEYWORD: usize = 50;
 
 /// Whether servers take the keyword from a file. Others live in the index alone.
-fn can_be_declared(name: &str) -> bool {
+pub(super) fn can_be_declared(name: &str) -> bool {
     name.len() <= LONGEST_KEYWORD && is_keyword_name(name.as_bytes())
 }
 

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::fs;
+use std::io::ErrorKind;
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
@@ -14,6 +15,7 @@ use super::snapshot;
 use crate::fs::read::{self, Entry, EntryKind};
 use crate::list::layout::{DOTLOCK_SUFFIX, MBOX_INBOX, MBOX_INDEXES, MailboxPaths};
 use crate::list::listing::{self, DEEPEST, is_directory, put};
+use crate::text::lossy;
 
 /// All names of the store.
 pub(super) fn tree(shared: &Shared) -> Result<MailboxTree, StoreError> {
@@ -60,9 +62,25 @@ struct Walk<'a> {
 impl Walk<'_> {
     fn directory(&mut self, path: &Path, parts: &mut Vec<Vec<u8>>) -> Result<(), StoreError> {
         let context = &self.shared.context;
-        let Ok(metadata) = fs::metadata(path) else { return Ok(()) };
+        let unreadable = |tree: &mut MailboxTree, reason: String| {
+            if let Ok(name) = context.naming.name_of_directory(parts.as_slice()) {
+                put(tree, name, NodeKind::Unreadable(reason));
+            }
+        };
+        let metadata = match fs::metadata(path) {
+            Ok(metadata) => metadata,
+            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(()),
+            Err(error) => {
+                unreadable(self.tree, format!("{} cannot be reached: {error}", lossy(path)));
+                return Ok(());
+            }
+        };
         let identity = (metadata.dev(), metadata.ino());
-        if parts.len() > DEEPEST || !self.parents.insert(identity) {
+        if parts.len() > DEEPEST {
+            unreadable(self.tree, format!("{} is nested too deep", lossy(path)));
+            return Ok(());
+        }
+        if !self.parents.insert(identity) {
             return Ok(());
         }
         for entry in read::directory(path)?.unwrap_or_default() {

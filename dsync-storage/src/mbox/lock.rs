@@ -142,6 +142,7 @@ impl ReadLock {
     /// # Errors
     /// As the system; [`io::ErrorKind::TimedOut`] if somebody was changing it for five minutes.
     pub(super) fn take(path: &Path, locks: MboxLocks) -> Result<Self, FsError> {
+        let give_up = Instant::now() + WAIT;
         loop {
             let (file, _) = read::open(path)?;
             let lock = match locks.fcntl {
@@ -155,6 +156,11 @@ impl ReadLock {
                 return Ok(Self { _lock: lock, file });
             }
             drop(lock);
+            if Instant::now() >= give_up {
+                let text = format!("it was replaced again and again for {} seconds", WAIT.as_secs());
+                return Err(FsError::new("lock", path, io::Error::new(io::ErrorKind::TimedOut, text)));
+            }
+            std::thread::sleep(Duration::from_millis(PAUSES.0));
         }
     }
 
@@ -174,7 +180,13 @@ mod tests {
 
     fn is_free(path: &Path, locks: MboxLocks) -> bool {
         let taken = MboxLock::take_at_once(path, locks, &Permissions::PRIVATE, Duration::ZERO);
-        taken.is_ok_and(|taken| taken.is_some())
+        match taken {
+            Ok(taken) => taken.is_some(),
+            Err(error) => {
+                assert_eq!(error.kind(), io::ErrorKind::TimedOut, "{error}");
+                false
+            }
+        }
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! An open mailbox in an mbox file.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use dsync_core::model::{
@@ -12,7 +13,7 @@ use super::commit::{Target, Work};
 use super::lock::{MboxLock, ReadLock};
 use super::scan::ScannedMessage;
 use super::shared::Shared;
-use super::snapshot::{self, IndexHealth, Snapshot, index_files};
+use super::snapshot::{self, FileMark, IndexHealth, Snapshot, index_files};
 use super::staging::Staging;
 use super::visible::VisibleMessage;
 use super::{journal, listing};
@@ -118,11 +119,10 @@ impl MboxMailbox {
             return Ok((found, lock));
         }
         let uid = self.snapshot.messages.uid_at(place).ok_or_else(gone)?;
-        let now = snapshot::look(&self.shared, &self.paths)?;
+        let now = snapshot::look_under(&self.shared, &self.paths, &lock)?;
         let same_numbers = now.status.identity.uid_validity == self.snapshot.status.identity.uid_validity;
         let there = now.messages.index_of(MessageKey::Uid(uid)).filter(|_| same_numbers).ok_or_else(gone)?;
         let moved = now.found(there).filter(|moved| moved.md5 == found.md5).ok_or_else(gone)?;
-        // The lock was held all the time.
         Ok((moved, lock))
     }
 }
@@ -180,7 +180,12 @@ impl Mailbox for MboxMailbox {
             .ok_or_else(|| StoreError::new(ErrorKind::NotFound, format!("mailbox {} has no {message}", self.name)))?;
         let (found, lock) = self.locate(place)?;
         let file = lock.file().try_clone().map_err(|error| FsError::new("open", &self.paths.mails, error))?;
-        let bytes = LockedBody { bytes: VisibleMessage::new(Arc::new(file), &found), _lock: lock };
+        let bytes = LockedBody {
+            bytes: VisibleMessage::new(Arc::new(file), &found),
+            mark: snapshot::file_mark(lock.file(), &self.paths.mails)?,
+            path: self.paths.mails.clone(),
+            lock,
+        };
         Ok(MessageBody { size: Some(found.visible_size), source: BodySource::Stream(Box::new(bytes)) })
     }
 
@@ -227,11 +232,18 @@ impl Mailbox for MboxMailbox {
 /// The bytes of a message, which nobody moves while they are read.
 struct LockedBody {
     bytes: VisibleMessage,
-    _lock: ReadLock,
+    path: PathBuf,
+    mark: FileMark,
+    lock: ReadLock,
 }
 
 impl std::io::Read for LockedBody {
     fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
-        self.bytes.read(buffer)
+        let count = self.bytes.read(buffer)?;
+        // Not everybody takes the locks that keep others away from who reads.
+        if count == 0 && snapshot::file_mark(self.lock.file(), &self.path).ok() != Some(self.mark) {
+            return Err(std::io::Error::other("the mbox was changed while the message was read"));
+        }
+        Ok(count)
     }
 }

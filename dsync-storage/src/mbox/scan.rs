@@ -197,7 +197,6 @@ impl<'a> Scan<'a> {
     /// What there is beside the messages, when all were read.
     pub(super) fn finish(self) -> Scanned {
         let mut file = self.file;
-        file.problems = self.keywords.problems();
         if let Some(nuls) = self.scanner.ignored_nuls {
             file.problems.push(format!(
                 "the last {nuls} bytes are NULs, left by a program that was interrupted; they are ignored"

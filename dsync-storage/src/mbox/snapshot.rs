@@ -21,6 +21,7 @@ use dsync_core::model::{
 };
 use dsync_core::store::{ErrorKind, StoreError};
 
+use super::contents::can_be_declared;
 use super::found::FoundMessages;
 use super::indexed::{MboxHeader, header_md5};
 use super::journal;
@@ -217,7 +218,11 @@ pub(super) fn look(shared: &Shared, paths: &MailboxPaths) -> Result<Snapshot, St
     }
 }
 
-fn look_under(shared: &Shared, paths: &MailboxPaths, lock: &ReadLock) -> Result<Snapshot, StoreError> {
+/// Looks at a mailbox once, with this handle of its file.
+///
+/// # Errors
+/// As [`look`].
+pub(super) fn look_under(shared: &Shared, paths: &MailboxPaths, lock: &ReadLock) -> Result<Snapshot, StoreError> {
     if let Some(index) = &paths.index
         && journal::is_unfinished(lock.file(), &paths.mails, index)?
     {
@@ -343,6 +348,15 @@ fn read_index_of(paths: &MailboxPaths, problems: &mut Vec<String>) -> (Option<In
     }
 }
 
+/// Keywords of the file, with those that are in the index alone because no file can hold them.
+fn with_undeclarable(file: &Keywords, index: &Keywords) -> Keywords {
+    if index.iter().all(|keyword| can_be_declared(keyword.as_str())) {
+        return file.clone();
+    }
+    let only_index = index.iter().filter(|keyword| !can_be_declared(keyword.as_str()));
+    file.iter().chain(only_index).cloned().collect()
+}
+
 /// The messages of the file with what the index knows of them.
 #[derive(Debug)]
 struct Joined {
@@ -417,7 +431,8 @@ impl<'a> Joiner<'a> {
         let pending = |uid: Uid| self.view.is_some_and(|view| view.pending_changes().contains(&uid.get()));
         let (flags, keywords): (Flags, Keywords) = match (&indexed, uid) {
             (Some(indexed), Some(uid)) if indexed.dirty || pending(uid) => (indexed.flags, indexed.keywords.clone()),
-            _ => (message.flags, message.keywords.clone()),
+            (Some(indexed), _) => (message.flags, with_undeclarable(&message.keywords, &indexed.keywords)),
+            (None, _) => (message.flags, message.keywords.clone()),
         };
         let agreed = indexed.as_ref().filter(|indexed| indexed.flags == flags && indexed.keywords == keywords);
         MessageRecord {

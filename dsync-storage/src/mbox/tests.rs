@@ -445,7 +445,7 @@ fn marks_that_cannot_be_true_change_nothing() {
 }
 
 #[test]
-fn keywords_that_are_not_declared_are_kept_and_told() {
+fn keywords_that_are_not_declared_are_kept() {
     let file = format!(
         "{FROM}\nX-Keywords: FOO new New\nX-IMAPbase: 1 0000000009 Foo B\u{e4}r\n\nx\n\n\
          {FROM}\nX-UID: 3\nX-UID: 4\nX-Keywords: foo NEW (x) B\u{e4}r\n\ny\n"
@@ -456,7 +456,7 @@ fn keywords_that_are_not_declared_are_kept_and_told() {
         names.collect::<Vec<_>>()
     };
     assert_eq!((names(0), names(1)), (vec!["Foo".to_owned(), "new".into()], vec!["Foo".to_owned(), "new".into()]));
-    assert_eq!(scanned.problems.len(), 3, "{:?}", scanned.problems);
+    assert_eq!(scanned.problems, Vec::<String>::new(), "nothing is missing");
     assert_eq!((scanned.messages[1].uid, scanned.further_uids), (Some(3), vec![(1, 4)]));
 }
 

@@ -51,7 +51,7 @@ impl<'a> Merger<'a> {
         if side.keeps.guids {
             return message.record.guid.clone();
         }
-        own_guid(side.status.identity, message.record.uid, message.content.as_ref())
+        own_guid(side.status.identity, message.record.uid, message.content.as_ref(), 0)
     }
 
     fn both(&self, master: &SideMessage, slave: &SideMessage) -> MessageRecord {
