@@ -56,8 +56,8 @@ fn a_missing_source_does_not_empty_the_destination() {
 }
 
 #[test]
-fn a_dbox_that_is_missing_or_empty_is_no_source() {
-    for driver in [Driver::Mdbox, Driver::Sdbox] {
+fn a_store_that_is_missing_or_empty_is_no_source() {
+    for driver in [Driver::Mdbox, Driver::Sdbox, Driver::Mbox] {
         let dovecot = Dovecot::new();
         let (_, destination) = backed_up(&dovecot);
         let before = Fingerprint::of(destination.path());
@@ -214,6 +214,32 @@ fn an_index_log_of_garbage_is_not_believed() {
         bytes[40..middle].fill(0xa5);
         fs::write(path, bytes).unwrap();
     });
+}
+
+#[test]
+fn a_file_that_is_no_mbox_is_not_believed() {
+    for spoil in [
+        |bytes: &mut Vec<u8>| bytes.insert(0, b'\n'),
+        |bytes: &mut Vec<u8>| bytes[..40].fill(0),
+        |bytes: &mut Vec<u8>| *bytes = b"From somebody without a date\nSubject: x\n\nbody\n".to_vec(),
+    ] {
+        let dovecot = Dovecot::new();
+        let (source, destination) = (dovecot.store_of("source", Driver::Mbox), dovecot.store("destination"));
+        build::small(&source);
+        dovecot.backup(&source, &destination).assert_done();
+        let path = source.path().join("inbox");
+        let mut bytes = fs::read(&path).unwrap();
+        spoil(&mut bytes);
+        fs::write(&path, bytes).unwrap();
+        let before = (Fingerprint::of(source.path()), Fingerprint::of(destination.path()));
+        dovecot.backup(&source, &destination).assert_done_but(&["source/inbox"]);
+        before.0.assert_unchanged(source.path());
+        before.1.assert_unchanged(destination.path());
+        let spoiled = fs::read(&path).unwrap();
+        dovecot.backup(&destination, &source).assert_done_but(&["source/inbox"]);
+        dovecot.mirror(&source, &destination).assert_done_but(&["source/inbox"]);
+        assert_eq!(fs::read(&path).unwrap(), spoiled);
+    }
 }
 
 #[test]

@@ -9,7 +9,7 @@ mod support;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use support::{Dovecot, Driver, Snapshot, Store, differences, mail};
+use support::{Dovecot, Driver, Snapshot, Store, assert_same, differences, mail};
 
 /// All messages below a directory, in the order of their paths.
 fn messages(directory: &Path) -> Vec<Vec<u8>> {
@@ -96,15 +96,9 @@ fn work(store: &Store, messages: &[Vec<u8>], number: usize) {
 
 /// Says how many messages there are.
 fn assert_no_differences(source: &Store, destination: &Store) -> usize {
-    let (left, right) = (Snapshot::of(source), Snapshot::of(destination));
-    let found = differences(&left, &right);
-    for difference in found.iter().take(40) {
-        eprintln!("{difference}");
-    }
-    eprintln!("{} messages, {} differences", left.message_count(), found.len());
+    assert_same(source, destination);
     destination.assert_no_complaints();
-    assert!(found.is_empty());
-    left.message_count()
+    Snapshot::of(source).message_count()
 }
 
 #[test]

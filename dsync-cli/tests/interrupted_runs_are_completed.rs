@@ -8,7 +8,7 @@ mod support;
 use std::time::Duration;
 
 use support::dbox::{self, assert_sound};
-use support::{Dovecot, Driver, Pair, Snapshot, Store, assert_equal, build, mail};
+use support::{Dovecot, Driver, Pair, Snapshot, Store, assert_equal, assert_same, build, mail};
 
 /// Starts runs and kills them after longer and longer times, then lets one finish.
 fn interrupt_and_finish(dovecot: &Dovecot, source: &Store, destination: &Store) {
@@ -16,7 +16,7 @@ fn interrupt_and_finish(dovecot: &Dovecot, source: &Store, destination: &Store) 
         dovecot.run_and_kill("backup", source, destination, Duration::from_millis(milliseconds));
     }
     dovecot.backup(source, destination).assert_done();
-    assert_equal(&Snapshot::of(source), &Snapshot::of(destination));
+    assert_same(source, destination);
     destination.assert_no_complaints();
     // What was left in mailboxes is removed when one is looked into.
     dovecot.run_on(&["backup", "-f"], source, destination).assert_done();
@@ -37,6 +37,11 @@ fn backups_into_an_mdbox() {
 #[test]
 fn backups_into_an_sdbox() {
     interrupt_backups(Driver::Sdbox);
+}
+
+#[test]
+fn backups_into_an_mbox() {
+    interrupt_backups(Driver::Mbox);
 }
 
 fn interrupt_backups(driver: Driver) {
@@ -224,8 +229,7 @@ fn interrupt_mirrors_and_finish(dovecot: &Dovecot, stores: [&Store; 2], count: u
     }
     dovecot.mirror(first, second).assert_done();
     dovecot.run_on(&["mirror", "-f"], first, second).assert_done();
-    let (seen, others) = (Snapshot::of(first), Snapshot::of(second));
-    assert_equal(&seen, &others);
+    assert_same(first, second);
     for store in stores {
         let messages = store.doveadm(&["-f", "flow", "fetch", "mailbox uid guid hdr.subject", "mailbox", "*"]);
         assert_eq!(messages.lines().count(), count, "{messages}");
@@ -244,6 +248,12 @@ fn a_first_mirror_and_those_after_it() {
 fn mirrors_of_other_formats() {
     interrupt_mirrors([Driver::Mdbox, Driver::Sdbox]);
     interrupt_mirrors([Driver::Maildir, Driver::Mdbox]);
+}
+
+#[test]
+fn mirrors_of_an_mbox() {
+    interrupt_mirrors([Driver::Mbox, Driver::Maildir]);
+    interrupt_mirrors([Driver::Mbox, Driver::Mbox]);
 }
 
 fn interrupt_mirrors([first, second]: [Driver; 2]) {

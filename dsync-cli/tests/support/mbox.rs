@@ -26,11 +26,12 @@ pub const EXCUSES: [Excuse; 1] = [Excuse {
 }];
 
 /// The names of mailboxes that an mbox cannot hold, because one above them is a mailbox, and what they are called there.
-const NAMES: [(&str, &str); 5] = [
+const NAMES: [(&str, &str); 6] = [
     ("Archive/2023/Winter", "Archive/2023_Winter"),
     ("INBOX/Child/Grandchild", "INBOX/Child_Grandchild"),
     ("Work/Projects", "Work_Projects"),
     ("Work/Projects/Deep/Deeper/Deepest", "Work_Projects_Deep_Deeper_Deepest"),
+    ("Play/Projects", "Play_Projects"),
     // There is already something below it.
     ("Gone", "Gone_"),
 ];

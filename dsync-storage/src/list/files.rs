@@ -18,6 +18,9 @@ use crate::fs::{FsError, mutation, read, replace};
 /// No list of this kind is larger.
 const LARGEST: u64 = 64 << 20;
 
+/// How the names of files end that are about to replace others.
+pub(super) const TEMPORARY_SUFFIX: &str = ".dsync.lock";
+
 /// The subscriptions in `path`; those of a new file if there is none.
 ///
 /// # Errors
@@ -43,10 +46,15 @@ pub fn set_subscribed(
     if !file.set(parts, subscribed) {
         return Ok(false);
     }
-    let temporary = path.with_file_name(format!("{}.dsync.lock", crate::fs::unique::file_name()));
+    let temporary = path.with_file_name(temporary_name());
     replace::replace(path, &temporary, &file.encode(), permissions, Durability::Now)?;
     drop(lock);
     Ok(true)
+}
+
+/// The name of a file that is about to replace another one. It is none that servers take for a mailbox.
+fn temporary_name() -> String {
+    format!("{}{TEMPORARY_SUFFIX}", crate::fs::unique::file_name())
 }
 
 /// The lock file that belongs to a file.
@@ -128,7 +136,7 @@ pub fn allocate_uid_validity(control_root: &Path, permissions: &Permissions) -> 
 }
 
 fn finish_uid_validity(main: &Path, value: u32, permissions: &Permissions) -> Result<UidValidity, FsError> {
-    let temporary = main.with_file_name(format!("{}.dsync", crate::fs::unique::file_name()));
+    let temporary = main.with_file_name(temporary_name());
     let text = uidvalidity::encode(value);
     replace::replace(main, &temporary, text.as_bytes(), permissions, Durability::Now)?;
     UidValidity::new(value).ok_or_else(|| {

@@ -11,6 +11,7 @@ use nix::sys::signal::kill;
 use nix::unistd::Pid;
 
 use super::context::Context;
+use super::files::TEMPORARY_SUFFIX;
 use super::layout::MBOX_INDEXES;
 use crate::fs::permissions::Permissions;
 use crate::fs::read::EntryKind;
@@ -51,21 +52,30 @@ pub(crate) fn remove_abandoned(context: &Context) -> Result<(), FsError> {
     for root in all.into_iter().flatten() {
         remove_abandoned_in(&root.join(context.hidden.directory), context.hidden.prefix)?;
     }
+    let lists = [Some(roots.control.as_path()), context.subscriptions.parent()];
+    for directory in lists.into_iter().flatten() {
+        remove_abandoned_between(directory, "", TEMPORARY_SUFFIX)?;
+    }
     Ok(())
 }
 
 /// Removes what crashed runs left in a directory under names that begin with `prefix`.
 pub(crate) fn remove_abandoned_in(directory: &Path, prefix: &str) -> Result<(), FsError> {
+    remove_abandoned_between(directory, prefix, "")
+}
+
+fn remove_abandoned_between(directory: &Path, prefix: &str, suffix: &str) -> Result<(), FsError> {
     let mut candidates = Vec::new();
     read::for_each_entry(directory, &mut |name, kind, _| {
-        if name.starts_with(prefix.as_bytes()) {
+        if name.starts_with(prefix.as_bytes()) && name.ends_with(suffix.as_bytes()) {
             candidates.push((OsStr::from_bytes(name).to_owned(), kind));
         }
     })?;
     for (name, kind) in candidates {
         let path = directory.join(&name);
         let name = name.to_string_lossy();
-        if !name.strip_prefix(prefix).is_some_and(|rest| is_abandoned(rest, &path)) {
+        let unique_name = name.strip_prefix(prefix).and_then(|name| name.strip_suffix(suffix));
+        if !unique_name.is_some_and(|name| is_abandoned(name, &path)) {
             continue;
         }
         if kind == EntryKind::Directory {

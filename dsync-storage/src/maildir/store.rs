@@ -15,7 +15,7 @@ use crate::list::build::Build;
 use crate::list::context::{Context, invalid_name, refuse_inbox};
 use crate::list::files::{allocate_uid_validity, read_changes};
 use crate::list::hidden::HiddenPlaces;
-use crate::list::layout::{Layout, MailboxPaths};
+use crate::list::layout::{Layout, MBOX_INDEXES, MailboxPaths};
 use crate::list::{changes, hidden};
 use crate::location::{IndexPlace, Location};
 
@@ -26,29 +26,41 @@ pub struct MaildirStore {
     cleaned: bool,
 }
 
+/// The directory with the indexes of mboxes would be a mailbox, if only an empty one.
+fn refuse_mbox(location: &Location) -> Result<(), StoreError> {
+    let root = &location.root;
+    if root.join("cur").is_dir() || !root.join(MBOX_INDEXES).join("INBOX").is_dir() {
+        return Ok(());
+    }
+    let text = format!("{} is a tree of mbox files, not a Maildir", root.display());
+    Err(StoreError::new(ErrorKind::Impossible, text))
+}
+
 impl MaildirStore {
     /// Opens a store to read it. Nothing in it will be changed: no file is made, no time moved.
     ///
     /// # Errors
-    /// [`ErrorKind::NotFound`] if there is nothing at the location.
+    /// [`ErrorKind::NotFound`] if there is nothing at the location, [`ErrorKind::Impossible`] if it is no Maildir.
     pub fn open_read_only(location: &Location) -> Result<Self, StoreError> {
         if !location.root.is_dir() {
             let text = format!("there is no Maildir at {}: no such directory", location.root.display());
             return Err(StoreError::new(ErrorKind::NotFound, text));
         }
+        refuse_mbox(location)?;
         Ok(Self::new(location, true))
     }
 
     /// Opens a store to change it. It need not exist yet.
     ///
     /// # Errors
-    /// [`ErrorKind::Impossible`] if its indexes would be in memory only: modseqs have no other place.
+    /// [`ErrorKind::Impossible`] if it is no Maildir, or its indexes would be in memory only: modseqs have no other place.
     pub fn open(location: &Location) -> Result<Self, StoreError> {
         if location.index == Some(IndexPlace::Memory) {
             let text = "INDEX=MEMORY cannot be used for a store that is to be changed: modification sequences and \
                         further keywords would be lost";
             return Err(StoreError::new(ErrorKind::Impossible, text));
         }
+        refuse_mbox(location)?;
         Ok(Self::new(location, false))
     }
 

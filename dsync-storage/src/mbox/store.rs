@@ -1,6 +1,6 @@
 //! A tree of mbox files as a mail store.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use dsync_core::model::{
@@ -60,6 +60,11 @@ impl MboxStore {
     fn new(location: &Location, settings: Settings, read_only: bool) -> Result<Self, StoreError> {
         if location.driver != Driver::Mbox {
             return Err(StoreError::new(ErrorKind::Impossible, format!("{location} is no tree of mbox files")));
+        }
+        // Any file would be a mailbox, if only an empty one.
+        if let Some(other) = other_format(&location.root) {
+            let text = format!("{} is {other}, not a tree of mbox files", location.root.display());
+            return Err(StoreError::new(ErrorKind::Impossible, text));
         }
         let context = Context {
             location: location.to_string(),
@@ -127,6 +132,15 @@ impl MboxStore {
         self.cleaned = true;
         Ok(())
     }
+}
+
+/// The format that a directory has for sure, if it is another one.
+fn other_format(root: &Path) -> Option<&'static str> {
+    if ["cur", "new", "tmp"].iter().all(|part| root.join(part).is_dir()) {
+        return Some("a Maildir");
+    }
+    let parts = ["mailboxes/INBOX/dbox-Mails", "storage/dovecot.map.index.log"];
+    parts.iter().any(|part| root.join(part).exists()).then_some("an mdbox or sdbox")
 }
 
 impl MailStore for MboxStore {
