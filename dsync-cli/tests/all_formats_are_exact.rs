@@ -42,6 +42,9 @@ fn backed_up(pair: &Pair) {
 fn the_first_backup() {
     for_each_pair(|pair| {
         backed_up(pair);
+        if pair.source.driver() == Driver::Mbox && pair.destination.driver() != Driver::Mbox {
+            mbox::assert_guids_differ(&Snapshot::of(&pair.destination));
+        }
         // What Dovecot wrote down while it looked changes nothing.
         back_up_and_compare(pair);
     });

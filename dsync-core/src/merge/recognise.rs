@@ -41,7 +41,9 @@ pub fn recognise(
             // Several may show the same.
             record.guid = place_guid(place);
         }
-        taken.insert(record.guid.clone());
+        if !source.keeps.guids {
+            taken.insert(record.guid.clone());
+        }
         // What was in order stays so.
         let _ = here.push(&record);
     }
@@ -52,17 +54,17 @@ pub fn recognise(
                 record.guid = here.guid.clone();
                 record = destination.keeps.applied(record, &here);
             }
-            None => {
-                if !source.keeps.guids && (is_of_nothing(&record) || taken.contains(&record.guid)) {
-                    let content = source.contents.get(&place);
-                    let guids = (0..).map(|copy| own_guid(source.view.status.identity, record.uid, content, copy));
-                    // There are more of them than messages.
-                    if let Some(guid) = guids.into_iter().find(|guid| !taken.contains(guid)) {
-                        record.guid = guid;
-                    }
+            // What is shown may be shown for other messages too, also in other mailboxes.
+            None if !source.keeps.guids => {
+                let content = source.contents.get(&place);
+                let guids = (0..).map(|copy| own_guid(source.view.status.identity, record.uid, content, copy));
+                // There are more of them than messages.
+                if let Some(guid) = guids.into_iter().find(|guid| !taken.contains(guid)) {
+                    record.guid = guid;
                 }
                 taken.insert(record.guid.clone());
             }
+            None => {}
         }
         let _ = list.push(&record);
     }
@@ -112,13 +114,6 @@ fn place_guid(place: usize) -> MessageGuid {
     let mut bytes = [0xff; 16];
     bytes[..8].copy_from_slice(&(place as u64).to_le_bytes());
     MessageGuid::from_128(bytes)
-}
-
-/// The checksum over no header at all is shown for every message that has none of those that count.
-fn is_of_nothing(record: &MessageRecord) -> bool {
-    const OF_NOTHING: [u8; 16] =
-        [0xd4, 0x1d, 0x8c, 0xd9, 0x8f, 0x00, 0xb2, 0x04, 0xe9, 0x80, 0x09, 0x98, 0xec, 0xf8, 0x42, 0x7e];
-    record.guid == MessageGuid::from_128(OF_NOTHING)
 }
 
 #[cfg(test)]

@@ -66,7 +66,8 @@ fn equal_guids_of_a_store_that_keeps_none_prove_nothing() {
     let source = list(&[(1, 7), (2, 7)]);
     let (places, list) = recognised((&source, &[1, 2], NONE), (&self::list(&[]), &[], ALL), None);
     assert_eq!(places, [None, None]);
-    assert_eq!(list.at(0).unwrap().guid, MessageGuid::from_128([7; 16]), "the first that shows a GUID may have it");
+    let shown = MessageGuid::from_128([7; 16]);
+    assert!(list.records().all(|record| record.guid != shown), "another mailbox may show it for another message");
 }
 
 #[test]
@@ -94,15 +95,5 @@ fn what_the_destination_does_not_keep_stays_as_it_is() {
     let destination = MessageList::new(vec![there]).unwrap();
     let (_, list) = recognised((&source, &[1], ALL), (&destination, &[1], NONE), None);
     let target = list.at(0).unwrap();
-    assert_eq!((target.saved, target.pop3_uidl), (Some(Timestamp(1)), None), "but for a date that is said");
-}
-
-#[test]
-fn the_checksum_over_nothing_is_no_identity() {
-    let nothing = MessageList::new(vec![record(
-        1,
-        [0xd4, 0x1d, 0x8c, 0xd9, 0x8f, 0, 0xb2, 4, 0xe9, 0x80, 9, 0x98, 0xec, 0xf8, 0x42, 0x7e],
-    )]);
-    let (_, list) = recognised((&nothing.unwrap(), &[1], NONE), (&list(&[]), &[], ALL), None);
-    assert!(!is_of_nothing(&list.at(0).unwrap()));
+    assert_eq!((target.saved, target.pop3_uidl), (Some(Timestamp(1)), None), "a date that is known can be told");
 }
