@@ -7,7 +7,7 @@ use std::fs;
 use support::history::Tool;
 use support::{
     Difference, Dovecot, Driver, Fingerprint, Setup, Snapshot, Store, assert_equal, build, dbox, differences,
-    for_each_pair,
+    for_each_pair, mbox,
 };
 
 fn built(dovecot: &Dovecot) -> Store {
@@ -60,13 +60,17 @@ fn the_long_lived_store_has_what_it_promises_as(driver: Driver) {
     let snapshot = Snapshot::of(&store);
     let every_flag = "\\Answered \\Deleted \\Draft \\Flagged \\Seen";
     assert_eq!(snapshot.message("INBOX", 11, "flags").as_deref(), Some(every_flag));
-    assert_eq!(snapshot.message("INBOX", 2, "pop3.uidl").as_deref(), Some("old-server-2"));
-    assert_eq!(snapshot.message("INBOX", 2, "pop3.order").as_deref(), Some("48"));
+    // An mbox has no place for them.
+    let [uidl, order] = if driver == Driver::Mbox { ["", ""] } else { ["old-server-2", "48"] };
+    assert_eq!(snapshot.message("INBOX", 2, "pop3.uidl").as_deref(), Some(uidl));
+    assert_eq!(snapshot.message("INBOX", 2, "pop3.order").as_deref(), Some(order));
     assert_eq!(snapshot.message("Labels", 35, "keywords").as_deref(), Some("Keyword0 Keyword1 Keyword34"));
     assert_eq!(snapshot.mailbox("INBOX", "recent").as_deref(), Some("6"));
     assert_eq!(snapshot.uids("日本/台北").len(), 15);
-    assert!(snapshot.uids("Archive/2023/Winter").is_empty());
-    assert_eq!(snapshot.mailbox("Archive/2023/Winter", "uidnext").as_deref(), Some("16"));
+    let winter = "Archive/2023/Winter";
+    let winter = if driver == Driver::Mbox { mbox::shown_name(winter) } else { winter.to_owned() };
+    assert!(snapshot.uids(&winter).is_empty());
+    assert_eq!(snapshot.mailbox(&winter, "uidnext").as_deref(), Some("16"));
     let uids = snapshot.uids("INBOX");
     assert_eq!(snapshot.message("INBOX", 2, "guid"), snapshot.message("INBOX", 301, "guid"));
     assert!(!uids.contains(&1) && !uids.contains(&105));
@@ -190,8 +194,10 @@ fn the_work_of_the_tests_is_no_cause_for_complaint() {
 #[test]
 fn a_copy_by_dovecot_shows_no_difference_but_what_that_does_not_keep() {
     for_each_pair(|pair| {
-        // There it makes mailboxes of mere levels, and gives copies the POP3 data of their originals.
-        if pair.destination.driver() == Driver::Maildir {
+        let drivers = [pair.source.driver(), pair.destination.driver()];
+        // There it makes mailboxes of mere levels, and gives copies the POP3 data of their originals. With an mbox it mixes up
+        // messages, and fails for names.
+        if drivers[1] == Driver::Maildir || drivers.contains(&Driver::Mbox) {
             return;
         }
         build::long_lived(&pair.source);
