@@ -159,9 +159,10 @@ fn tree(facts: &Facts, mailboxes: &BTreeSet<String>, shown_name: &dyn Fn(&str) -
 fn message(facts: &Facts) -> Facts {
     let mut facts = facts.clone();
     let body = body(&facts["BODY[]"]);
-    // In the file they are LF, unless there is another CR.
+    // In the file they are LF, unless there is another CR, or the LF is the one that was added.
+    let is_added = facts["BODY[]"].ends_with(b"\r");
     let is_line_end = |at: usize| body[at..].starts_with(b"\r\n") && (at == 0 || body[at - 1] != b'\r');
-    let line_ends = (0..body.len()).filter(|at| is_line_end(*at)).count();
+    let line_ends = (0..body.len()).filter(|at| is_line_end(*at)).count() - usize::from(is_added);
     for (field, value) in [
         // An mbox has no place for POP3 data.
         ("pop3.uidl", String::new()),

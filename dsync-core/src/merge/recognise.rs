@@ -7,7 +7,7 @@ use std::collections::{HashMap, HashSet, VecDeque};
 
 use super::MailboxView;
 use super::own_guid::own_guid;
-use crate::model::{KeptFields, MessageGuid, MessageKey, MessageList, MessageRecord, Timestamp, Uid};
+use crate::model::{KeptFields, MessageGuid, MessageKey, MessageList, Timestamp, Uid};
 
 /// What is in the messages of a list, by their places; `None` for those that need not be compared, or cannot be read: they are
 /// like no other.
