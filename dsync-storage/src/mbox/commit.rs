@@ -73,14 +73,15 @@ impl Target<'_> {
             plan.write_anew(&staged);
         }
         let staging = &*staging;
-        let contents = self.assembly(before, &plan, changes, identity, Some(lock.file()), staging).contents()?;
+        let assembly = self.assembly(before, &plan, changes, identity, Some(lock.file()), staging);
+        let contents = assembly.contents()?;
         let writes: Vec<Write<'_>> = contents
             .changes()
             .into_iter()
             .map(|(offset, pieces)| Write {
                 offset,
                 length: pieces.iter().map(super::contents::Piece::length).sum(),
-                bytes: Box::new(PieceReader::new(pieces, Some(lock.file()), staging)),
+                bytes: Box::new(PieceReader::new(pieces, &assembly)),
             })
             .collect();
         let is_changed = !writes.is_empty() || contents.length != before.file.length;
@@ -99,10 +100,11 @@ impl Target<'_> {
         let Work { before, changes, staging, identity } = work;
         let plan = commit_plan::plan(before, changes, now())?;
         let staging = &*staging;
-        let contents = self.assembly(before, &plan, changes, identity, None, staging).contents()?;
+        let assembly = self.assembly(before, &plan, changes, identity, None, staging);
+        let contents = assembly.contents()?;
         let path = &self.paths.mails;
         let file = mutation::create(path, self.permissions)?;
-        write_all(&file, path, &contents, staging)?;
+        write_all(&file, path, &contents, &assembly)?;
         let header = self.header(&file, before, identity, false)?;
         self.write_index(None, (changes, &plan), &contents, header, identity)?;
         build.sync()?;
@@ -247,8 +249,8 @@ fn has_crlf(file: &File, path: &Path, before: &Snapshot) -> Result<bool, StoreEr
     Ok(bytes == *b"\r\n")
 }
 
-fn write_all(file: &File, path: &Path, contents: &Contents, staging: &Staging) -> Result<(), StoreError> {
-    let mut reader = PieceReader::new(&contents.pieces, None, staging);
+fn write_all(file: &File, path: &Path, contents: &Contents, assembly: &Assembly<'_>) -> Result<(), StoreError> {
+    let mut reader = PieceReader::new(&contents.pieces, assembly);
     let mut buffer = vec![0; 256 << 10];
     loop {
         let count =
