@@ -72,7 +72,6 @@ impl Target<'_> {
             let staged = self.stage_again(before, lock.file(), staging)?;
             plan.write_anew(&staged);
         }
-        let staging = &*staging;
         let assembly = self.assembly(before, &plan, changes, identity, Some(lock.file()), staging);
         let contents = assembly.contents()?;
         let writes: Vec<Write<'_>> = contents
@@ -89,9 +88,14 @@ impl Target<'_> {
             let journal = journal::path_in(index_path);
             let path = &self.paths.mails;
             journal::rewrite(lock.file(), path, &journal, writes, contents.length, self.permissions)?;
+        } else {
+            drop(writes);
         }
         let header = self.header(lock.file(), before, identity, is_changed)?;
-        self.write_index(index, (changes, &plan), &contents, header, identity)?;
+        let places = contents.places;
+        staging.forget_messages();
+        self.write_index(index, (changes, plan), &places, header, identity)?;
+        drop(places);
         snapshot::look_locked(self.shared, self.paths, &lock)
     }
 
@@ -99,14 +103,15 @@ impl Target<'_> {
     pub(super) fn build(&self, work: Work<'_>, build: Build) -> Result<MailboxPaths, StoreError> {
         let Work { before, changes, staging, identity } = work;
         let plan = commit_plan::plan(before, changes, now())?;
-        let staging = &*staging;
         let assembly = self.assembly(before, &plan, changes, identity, None, staging);
         let contents = assembly.contents()?;
         let path = &self.paths.mails;
         let file = mutation::create(path, self.permissions)?;
         write_all(&file, path, &contents, &assembly)?;
         let header = self.header(&file, before, identity, false)?;
-        self.write_index(None, (changes, &plan), &contents, header, identity)?;
+        let places = contents.places;
+        staging.forget_messages();
+        self.write_index(None, (changes, plan), &places, header, identity)?;
         build.sync()?;
         let lock = list_changes::lock(&self.shared.context)?;
         let paths =
@@ -210,25 +215,26 @@ impl Target<'_> {
     fn write_index(
         &self,
         locked: Option<LockedIndex>,
-        (changes, plan): (&MailboxChanges, &CommitPlan),
-        contents: &Contents,
+        (changes, plan): (&MailboxChanges, CommitPlan),
+        places: &[u64],
         header: MboxHeader,
         identity: MailboxIdentity,
     ) -> Result<(), StoreError> {
         let highest_modseq = changes.highest_modseq.max(ModSeq::FIRST);
         let target = IndexTarget {
             mirrored: changes.origin == Origin::Mirrored,
-            removed: plan.removed.clone(),
+            removed: plan.removed,
             uid_validity: identity.uid_validity.map_or(0, UidValidity::get),
             next_uid: plan.uid_next.get(),
             first_recent_uid: changes.first_recent_uid.get(),
             highest_modseq: highest_modseq.get(),
             reuses_uids: plan.reuses_uids,
-            stale_in_cache: plan.stale.clone(),
-            extensions: vec![header.extension(contents.places.iter().copied())],
+            stale_in_cache: plan.stale,
+            extensions: vec![header.extension(places.iter().copied())],
             messages: plan.messages.records().filter_map(|record| target_message(&record, highest_modseq)).collect(),
         };
         let dates = save_dates(plan.messages.records());
+        drop(plan.messages);
         let files = index_files(self.paths).ok_or_else(|| self.gone())?;
         match locked {
             Some(locked) => Ok(locked.change_to(&target, &dates)?),

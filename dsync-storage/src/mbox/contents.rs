@@ -277,11 +277,11 @@ impl Assembly<'_> {
 
     fn saved(&self, number: usize, record: &MessageRecord, base: Option<&Base>) -> Result<Vec<Piece>, StoreError> {
         let staged = self.staging.get(number)?;
-        let header_end = staged.offset.saturating_add(staged.encoded.header_length);
+        let header_end = staged.offset.saturating_add(staged.header_length);
         let mut pieces =
             vec![Piece::New(from_line::encode(record.received)), Piece::Staged(staged.offset..header_end)];
-        let body_length = staged.encoded.body_length;
-        let mut metadata = self.metadata(record, base, body_length, staged.encoded.marks, padding(base));
+        let body_length = staged.body_length;
+        let mut metadata = self.metadata(record, base, body_length, staged.marks, padding(base));
         if let Some(length) = body_length {
             metadata.push(b'\n');
             pieces.push(Piece::New(metadata));
