@@ -72,15 +72,15 @@ impl Target<'_> {
             let staged = self.stage_again(before, lock.file(), staging)?;
             plan.write_anew(&staged);
         }
-        let staging = &*staging;
-        let contents = self.assembly(before, &plan, changes, identity, Some(lock.file()), staging).contents()?;
+        let assembly = self.assembly(before, &plan, changes, identity, Some(lock.file()), staging);
+        let contents = assembly.contents()?;
         let writes: Vec<Write<'_>> = contents
             .changes()
             .into_iter()
             .map(|(offset, pieces)| Write {
                 offset,
                 length: pieces.iter().map(super::contents::Piece::length).sum(),
-                bytes: Box::new(PieceReader::new(pieces, Some(lock.file()), staging)),
+                bytes: Box::new(PieceReader::new(pieces, &assembly)),
             })
             .collect();
         let is_changed = !writes.is_empty() || contents.length != before.file.length;
@@ -88,9 +88,14 @@ impl Target<'_> {
             let journal = journal::path_in(index_path);
             let path = &self.paths.mails;
             journal::rewrite(lock.file(), path, &journal, writes, contents.length, self.permissions)?;
+        } else {
+            drop(writes);
         }
         let header = self.header(lock.file(), before, identity, is_changed)?;
-        self.write_index(index, (changes, &plan), &contents, header, identity)?;
+        let places = contents.places;
+        staging.forget_messages();
+        self.write_index(index, (changes, plan), &places, header, identity)?;
+        drop(places);
         snapshot::look_locked(self.shared, self.paths, &lock)
     }
 
@@ -98,13 +103,15 @@ impl Target<'_> {
     pub(super) fn build(&self, work: Work<'_>, build: Build) -> Result<MailboxPaths, StoreError> {
         let Work { before, changes, staging, identity } = work;
         let plan = commit_plan::plan(before, changes, now())?;
-        let staging = &*staging;
-        let contents = self.assembly(before, &plan, changes, identity, None, staging).contents()?;
+        let assembly = self.assembly(before, &plan, changes, identity, None, staging);
+        let contents = assembly.contents()?;
         let path = &self.paths.mails;
         let file = mutation::create(path, self.permissions)?;
-        write_all(&file, path, &contents, staging)?;
+        write_all(&file, path, &contents, &assembly)?;
         let header = self.header(&file, before, identity, false)?;
-        self.write_index(None, (changes, &plan), &contents, header, identity)?;
+        let places = contents.places;
+        staging.forget_messages();
+        self.write_index(None, (changes, plan), &places, header, identity)?;
         build.sync()?;
         let lock = list_changes::lock(&self.shared.context)?;
         let paths =
@@ -215,25 +222,26 @@ impl Target<'_> {
     fn write_index(
         &self,
         locked: Option<LockedIndex>,
-        (changes, plan): (&MailboxChanges, &CommitPlan),
-        contents: &Contents,
+        (changes, plan): (&MailboxChanges, CommitPlan),
+        places: &[u64],
         header: MboxHeader,
         identity: MailboxIdentity,
     ) -> Result<(), StoreError> {
         let highest_modseq = changes.highest_modseq.max(ModSeq::FIRST);
         let target = IndexTarget {
             mirrored: changes.origin == Origin::Mirrored,
-            removed: plan.removed.clone(),
+            removed: plan.removed,
             uid_validity: identity.uid_validity.map_or(0, UidValidity::get),
             next_uid: plan.uid_next.get(),
             first_recent_uid: changes.first_recent_uid.get(),
             highest_modseq: highest_modseq.get(),
             reuses_uids: plan.reuses_uids,
-            stale_in_cache: plan.stale.clone(),
-            extensions: vec![header.extension(contents.places.iter().copied())],
+            stale_in_cache: plan.stale,
+            extensions: vec![header.extension(places.iter().copied())],
             messages: plan.messages.records().filter_map(|record| target_message(&record, highest_modseq)).collect(),
         };
         let dates = save_dates(plan.messages.records());
+        drop(plan.messages);
         let files = index_files(self.paths).ok_or_else(|| self.gone())?;
         match locked {
             Some(locked) => Ok(locked.change_to(&target, &dates)?),
@@ -254,8 +262,8 @@ fn has_crlf(file: &File, path: &Path, before: &Snapshot) -> Result<bool, StoreEr
     Ok(bytes == *b"\r\n")
 }
 
-fn write_all(file: &File, path: &Path, contents: &Contents, staging: &Staging) -> Result<(), StoreError> {
-    let mut reader = PieceReader::new(&contents.pieces, None, staging);
+fn write_all(file: &File, path: &Path, contents: &Contents, assembly: &Assembly<'_>) -> Result<(), StoreError> {
+    let mut reader = PieceReader::new(&contents.pieces, assembly);
     let mut buffer = vec![0; 256 << 10];
     loop {
         let count =

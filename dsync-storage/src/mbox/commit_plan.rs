@@ -3,7 +3,7 @@
 use std::collections::{HashMap, HashSet};
 
 use dsync_core::model::{MessageKey, MessageList, MessageRecord, Timestamp, Uid};
-use dsync_core::store::{ErrorKind, MailboxChanges, NewMessages, SavedBody, StoreError};
+use dsync_core::store::{ErrorKind, MailboxChanges, NewMessages, StoreError};
 
 use super::snapshot::Snapshot;
 
@@ -51,19 +51,26 @@ pub(super) fn plan(
         reuses_uids: false,
         uid_next: changes.uid_next,
     };
-    let mut placed = plan.existing(before, changes)?;
-    for (SavedBody(number), record) in std::mem::take::<NewMessages>(&mut changes.add).iter() {
-        placed.push((record, Source::Saved(number)));
-    }
+    let (bodies, new) = std::mem::take::<NewMessages>(&mut changes.add).into_parts();
+    let targets = targets(changes);
+    // There may be millions, so records are put together one at a time.
+    let mut order = plan.existing(before, changes, &targets)?;
+    order.extend((0..new.len()).map(|place| (new.uid_at(place), Origin::New(place))));
     // Every message behind one without a UID would get a new one.
-    for (record, _) in placed.iter_mut().filter(|(record, _)| record.uid.is_none()) {
-        record.uid = Some(plan.uid_next);
+    for (uid, _) in order.iter_mut().filter(|(uid, _)| uid.is_none()) {
+        *uid = Some(plan.uid_next);
         plan.uid_next = plan.uid_next.next();
     }
-    placed.sort_by_key(|(record, _)| record.uid);
-    plan.messages = MessageList::with_capacity(placed.len());
-    plan.sources.reserve_exact(placed.len());
-    for (mut record, source) in placed {
+    order.sort_by_key(|(uid, _)| *uid);
+    plan.messages = MessageList::with_capacity(order.len());
+    plan.sources.reserve_exact(order.len());
+    for (uid, origin) in order {
+        let found = match origin {
+            Origin::Found(place) => kept(before, place, &targets).map(|record| (record, Source::Kept(place))),
+            Origin::New(place) => new.at(place).zip(bodies.get(place).map(|body| Source::Saved(body.0))),
+        };
+        let Some((mut record, source)) = found else { continue };
+        record.uid = uid;
         record.saved.get_or_insert(now);
         plan.note_differences(before, &record, source);
         plan.messages
@@ -73,6 +80,33 @@ pub(super) fn plan(
     }
     plan.removed.sort_unstable();
     Ok(plan)
+}
+
+/// Where a record comes from.
+#[derive(Clone, Copy)]
+enum Origin {
+    /// The message at this place of the mailbox.
+    Found(usize),
+    /// The new message at this place.
+    New(usize),
+}
+
+/// What messages that are there become, if they change.
+type Targets<'a> = HashMap<MessageKey, &'a MessageRecord>;
+
+fn targets(changes: &MailboxChanges) -> Targets<'_> {
+    let renumbered = changes.renumber.iter().map(|(key, record)| (*key, record));
+    let updated = changes.update.iter().filter_map(|record| Some((MessageKey::Uid(record.uid?), record)));
+    renumbered.chain(updated).collect()
+}
+
+/// What the message at a place of the mailbox becomes.
+fn kept(before: &Snapshot, place: usize, targets: &Targets<'_>) -> Option<MessageRecord> {
+    let old = before.messages.at(place)?;
+    Some(match before.messages.key_of(place).and_then(|key| targets.get(&key)) {
+        Some(record) => MessageRecord { guid: old.guid, ..(*record).clone() },
+        None => old,
+    })
 }
 
 impl CommitPlan {
@@ -91,26 +125,22 @@ impl CommitPlan {
         &mut self,
         before: &Snapshot,
         changes: &MailboxChanges,
-    ) -> Result<Vec<(MessageRecord, Source)>, StoreError> {
+        targets: &Targets<'_>,
+    ) -> Result<Vec<(Option<Uid>, Origin)>, StoreError> {
         let mut remove: HashSet<MessageKey> = changes.remove.iter().copied().collect();
-        let mut target: HashMap<MessageKey, &MessageRecord> =
-            changes.renumber.iter().map(|(key, record)| (*key, record)).collect();
-        target.extend(changes.update.iter().filter_map(|record| Some((MessageKey::Uid(record.uid?), record))));
-        let mut placed = Vec::with_capacity(before.messages.len().saturating_add(changes.add.len()));
+        let mut change: HashSet<MessageKey> = targets.keys().copied().collect();
+        let mut order = Vec::with_capacity(before.messages.len());
         for (place, (key, old)) in before.messages.keyed().enumerate() {
             if remove.remove(&key) {
                 self.removed.extend(old.uid.map(|uid| (uid.get(), old.guid.to_128())));
                 continue;
             }
-            let record = match target.remove(&key) {
-                Some(record) => MessageRecord { guid: old.guid, ..record.clone() },
-                None => old,
-            };
-            placed.push((record, Source::Kept(place)));
+            change.remove(&key);
+            order.push((targets.get(&key).map_or(old.uid, |target| target.uid), Origin::Found(place)));
         }
-        match remove.into_iter().next().or(target.keys().next().copied()) {
+        match remove.into_iter().chain(change).next() {
             Some(key) => Err(StoreError::new(ErrorKind::NotFound, format!("there is no {key}"))),
-            None => Ok(placed),
+            None => Ok(order),
         }
     }
 

@@ -38,6 +38,9 @@ pub(super) enum Piece {
     Staged(Range<u64>),
     /// These bytes.
     New(Vec<u8>),
+    /// The new message at this place of the plan, which takes so many bytes. There may be millions, so what it is made of is
+    /// found out when it is written.
+    Added(usize, u64),
 }
 
 impl Piece {
@@ -45,6 +48,7 @@ impl Piece {
         match self {
             Self::Old(range) | Self::Staged(range) => range.end.saturating_sub(range.start),
             Self::New(bytes) => bytes.len() as u64,
+            Self::Added(_, length) => *length,
         }
     }
 }
@@ -137,10 +141,25 @@ impl Assembly<'_> {
                         self.put_kept(&found, &record, base, &mut contents)?;
                     }
                 }
-                Source::Saved(number) => self.put_saved(number, &record, base, &mut contents)?,
+                Source::Saved(saved) => {
+                    let pieces = self.saved(saved, &record, base)?;
+                    if base.is_some() {
+                        pieces.into_iter().for_each(|piece| contents.push(piece));
+                    } else {
+                        contents.push(Piece::Added(number, pieces.iter().map(Piece::length).sum()));
+                    }
+                }
             }
         }
         Ok(contents)
+    }
+
+    /// What the new message at a place of the plan is made of. It is not the first of the file.
+    fn added(&self, place: usize) -> Result<Vec<Piece>, StoreError> {
+        match (self.plan.messages.at(place), self.plan.sources.get(place)) {
+            (Some(record), Some(Source::Saved(saved))) => self.saved(*saved, &record, None),
+            _ => Ok(Vec::new()),
+        }
     }
 
     /// What the file is to say about the mailbox. Keywords that are declared stay so.
@@ -261,28 +280,22 @@ impl Assembly<'_> {
         Ok(())
     }
 
-    fn put_saved(
-        &self,
-        number: usize,
-        record: &MessageRecord,
-        base: Option<&Base>,
-        contents: &mut Contents,
-    ) -> Result<(), StoreError> {
+    fn saved(&self, number: usize, record: &MessageRecord, base: Option<&Base>) -> Result<Vec<Piece>, StoreError> {
         let staged = self.staging.get(number)?;
-        let header_end = staged.offset.saturating_add(staged.encoded.header_length);
-        contents.push(Piece::New(from_line::encode(record.received)));
-        contents.push(Piece::Staged(staged.offset..header_end));
-        let body_length = staged.encoded.body_length;
-        let mut metadata = self.metadata(record, base, body_length, staged.encoded.marks, padding(base));
+        let header_end = staged.offset.saturating_add(staged.header_length);
+        let mut pieces =
+            vec![Piece::New(from_line::encode(record.received)), Piece::Staged(staged.offset..header_end)];
+        let body_length = staged.body_length;
+        let mut metadata = self.metadata(record, base, body_length, staged.marks, padding(base));
         if let Some(length) = body_length {
             metadata.push(b'\n');
-            contents.push(Piece::New(metadata));
-            contents.push(Piece::Staged(header_end..header_end.saturating_add(length)));
+            pieces.push(Piece::New(metadata));
+            pieces.push(Piece::Staged(header_end..header_end.saturating_add(length)));
         } else {
-            contents.push(Piece::New(metadata));
+            pieces.push(Piece::New(metadata));
         }
-        contents.push(Piece::New(b"\n".to_vec()));
-        Ok(())
+        pieces.push(Piece::New(b"\n".to_vec()));
+        Ok(pieces)
     }
 
     fn is_recent(&self, record: &MessageRecord) -> bool {
@@ -329,41 +342,59 @@ pub(super) fn can_be_declared(name: &str) -> bool {
 /// Reads pieces one after the other.
 pub(super) struct PieceReader<'a> {
     pieces: &'a [Piece],
-    /// How much of the first was read.
+    /// What the first of them is made of, as far as it is still to be read, if it is a new message.
+    parts: Vec<Piece>,
+    /// How much of the first part, or else of the first piece, was read.
     done: u64,
-    old: Option<&'a File>,
-    staged: &'a File,
+    assembly: &'a Assembly<'a>,
 }
 
 impl<'a> PieceReader<'a> {
-    pub(super) fn new(pieces: &'a [Piece], old: Option<&'a File>, staging: &'a Staging) -> Self {
-        Self { pieces, done: 0, old, staged: staging.file() }
+    pub(super) fn new(pieces: &'a [Piece], assembly: &'a Assembly<'a>) -> Self {
+        Self { pieces, parts: Vec::new(), done: 0, assembly }
+    }
+
+    /// Fills a part of the buffer from behind what was read of a piece.
+    fn read_piece(&self, piece: &Piece, buffer: &mut [u8]) -> io::Result<usize> {
+        let read_at = |file: Option<&File>, buffer: &mut [u8], start: u64| match file {
+            Some(file) => file.read_at(buffer, start.saturating_add(self.done)),
+            None => Ok(0),
+        };
+        match piece {
+            Piece::Old(range) => read_at(self.assembly.file, buffer, range.start),
+            Piece::Staged(range) => read_at(Some(self.assembly.staging.file()), buffer, range.start),
+            Piece::New(bytes) => {
+                let start = usize::try_from(self.done).unwrap_or(usize::MAX);
+                bytes.get(start..).unwrap_or_default().read(buffer)
+            }
+            // It was taken apart.
+            Piece::Added(..) => Ok(0),
+        }
     }
 }
 
 impl Read for PieceReader<'_> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         loop {
-            let Some((piece, rest)) = self.pieces.split_first() else { return Ok(0) };
+            let Some((first, rest)) = self.pieces.split_first() else { return Ok(0) };
+            if let (Piece::Added(place, _), true) = (first, self.parts.is_empty()) {
+                self.parts = self.assembly.added(*place).map_err(io::Error::other)?;
+            }
+            let piece = self.parts.first().unwrap_or(first);
             let left = piece.length().saturating_sub(self.done);
             if left == 0 {
-                (self.pieces, self.done) = (rest, 0);
+                self.done = 0;
+                if !self.parts.is_empty() {
+                    self.parts.remove(0);
+                }
+                if self.parts.is_empty() {
+                    self.pieces = rest;
+                }
                 continue;
             }
             let most = usize::try_from(left).unwrap_or(usize::MAX).min(buffer.len());
             let buffer = buffer.get_mut(..most).unwrap_or_default();
-            let read_at = |file: Option<&File>, buffer: &mut [u8], start: u64| match file {
-                Some(file) => file.read_at(buffer, start.saturating_add(self.done)),
-                None => Ok(0),
-            };
-            let count = match piece {
-                Piece::Old(range) => read_at(self.old, buffer, range.start)?,
-                Piece::Staged(range) => read_at(Some(self.staged), buffer, range.start)?,
-                Piece::New(bytes) => {
-                    let start = usize::try_from(self.done).unwrap_or(usize::MAX);
-                    bytes.get(start..).unwrap_or_default().read(buffer)?
-                }
-            };
+            let count = self.read_piece(piece, buffer)?;
             if count == 0 && !buffer.is_empty() {
                 return Err(io::ErrorKind::UnexpectedEof.into());
             }

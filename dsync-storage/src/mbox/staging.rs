@@ -8,6 +8,7 @@ use dsync_core::store::{ErrorKind, MessageBody, StoreError};
 
 use super::encode::{Encoded, encode_message};
 use super::header::HeaderDigest;
+use super::marks::Marks;
 use crate::fs::permissions::Permissions;
 use crate::fs::{FsError, mutation};
 
@@ -26,8 +27,11 @@ pub(super) struct Staging {
 pub(super) struct StagedMessage {
     /// Where its header begins; the body follows.
     pub(super) offset: u64,
-    /// How it is written.
-    pub(super) encoded: Encoded,
+    pub(super) header_length: u64,
+    /// None: it has no end-of-header line.
+    pub(super) body_length: Option<u64>,
+    /// What was changed.
+    pub(super) marks: Marks,
 }
 
 const BUFFER: usize = 128 << 10;
@@ -55,9 +59,10 @@ impl Staging {
         let _ = output.into_parts();
         match (flushed, input.finish(), output_error) {
             (Ok(encoded), Ok(()), None) => {
-                let length = encoded.header_length.saturating_add(encoded.body_length.unwrap_or(0));
+                let Encoded { header_length, body_length, marks, .. } = encoded;
+                let length = header_length.saturating_add(body_length.unwrap_or(0));
                 self.length = offset.saturating_add(length);
-                self.messages.push(StagedMessage { offset, encoded });
+                self.messages.push(StagedMessage { offset, header_length, body_length, marks });
                 Ok(self.messages.len().saturating_sub(1))
             }
             (encoded, input, output) => {
@@ -76,6 +81,11 @@ impl Staging {
     pub(super) fn get(&self, number: usize) -> Result<StagedMessage, StoreError> {
         let message = self.messages.get(number).copied();
         message.ok_or_else(|| StoreError::new(ErrorKind::Impossible, "a message is added whose bytes were not saved"))
+    }
+
+    /// Forgets where the messages are, once they are in the mailbox. There may be millions.
+    pub(super) fn forget_messages(&mut self) {
+        self.messages = Vec::new();
     }
 
     /// The file with the bytes of all.

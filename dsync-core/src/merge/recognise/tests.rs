@@ -1,5 +1,7 @@
 use super::*;
-use crate::model::{Flags, Keywords, MailboxGuid, MailboxIdentity, MailboxStatus, ModSeq, Timestamp, UidValidity};
+use crate::model::{
+    Flags, Keywords, MailboxGuid, MailboxIdentity, MailboxStatus, MessageRecord, ModSeq, Timestamp, UidValidity,
+};
 
 fn record(uid: u32, guid: [u8; 16]) -> MessageRecord {
     MessageRecord {

@@ -33,6 +33,8 @@ impl CommonPart {
         let known_to_both = base.map(|base| base.uid_next);
         let last = last_common_uid(sides, known_to_both);
         let mut part = Self::default();
+        let [masters, slaves] = sides.map(|side| side.messages.assigned());
+        part.kept.reserve_exact(masters.min(slaves));
         for (uid, knowledge) in all_uids(sides) {
             let proven = known_to_both.is_some_and(|next| uid < next);
             if !(proven || last.is_some_and(|last| uid <= last)) {

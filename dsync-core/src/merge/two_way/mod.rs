@@ -129,6 +129,7 @@ pub fn merge(master: &MergeSide<'_>, slave: &MergeSide<'_>, base: Option<&SyncPo
     let sequence = sequence::place(sides, &part.new);
     let merger = message::Merger::new(sides, base);
     let mut placed: Vec<Placed> = part.kept;
+    placed.reserve_exact(sequence.placed.len());
     placed.extend(sequence.placed);
     placed.sort_by_key(|placed| placed.uid);
     Counting::new(sides).finish(&placed, &merger, sequence.uid_next)

@@ -49,6 +49,12 @@ impl<'a> SideMessages<'a> {
         Self { records: Cow::Borrowed(records), notes: Cow::Borrowed(notes) }
     }
 
+    /// None yet, and room for so many.
+    #[must_use]
+    pub fn with_capacity(messages: usize) -> Self {
+        Self { records: Cow::Owned(MessageList::with_capacity(messages)), ..Self::default() }
+    }
+
     /// Adds a message at the end.
     ///
     /// # Errors
@@ -124,7 +130,7 @@ impl TryFrom<Vec<SideMessage>> for SideMessages<'_> {
     type Error = OutOfOrder;
 
     fn try_from(messages: Vec<SideMessage>) -> Result<Self, OutOfOrder> {
-        let mut list = Self::default();
+        let mut list = Self::with_capacity(messages.len());
         messages.into_iter().try_for_each(|message| list.push(message))?;
         Ok(list)
     }

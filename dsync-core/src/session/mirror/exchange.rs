@@ -74,6 +74,9 @@ impl Abilities {
     }
 }
 
+/// For so many messages room is made because the other side says that they will come; for more when they do.
+const MOST_ROOM: usize = 1 << 20;
+
 impl Comparison {
     pub(super) fn start(mut open: Open, other: MailboxSummary, abilities: Abilities) -> Result<Self, StoreError> {
         let base = common_point(&open.summary, &other);
@@ -82,10 +85,11 @@ impl Comparison {
         let range = HistoryRange { since: base.map(|point| point.highest_modseq), mirrored_until: agreed };
         let history = open.mailbox.history(range)?;
         let own = OwnSide::of(&mut open, history, base, abilities)?;
+        let announced = usize::try_from(other.status.message_count).unwrap_or(MOST_ROOM);
         let other = MergeSide {
             complete: other.complete,
             status: other.status,
-            messages: SideMessages::default(),
+            messages: SideMessages::with_capacity(announced.min(MOST_ROOM)),
             expunged: BTreeMap::new(),
             history_complete: false,
             keeps: abilities.other_keeps,
