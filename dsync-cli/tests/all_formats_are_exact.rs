@@ -115,12 +115,15 @@ fn stores_whose_parts_are_in_many_places() {
 fn a_source_that_may_not_be_written() {
     for_each_pair(|pair| {
         build::small(&pair.source);
+        mbox::decide_saved_dates(&pair.source);
         pair.source.allow_writing(false);
         let before = Fingerprint::of(pair.source.path());
         let run = pair.dovecot.backup(&pair.source, &pair.destination);
         before.assert_unchanged(pair.source.path());
         pair.source.allow_writing(true);
         run.assert_done();
+        // The ctimes of the files are other ones now, and what is known of saved dates alone makes no difference to an mbox.
+        pair.dovecot.run_on(&["backup", "-f"], &pair.source, &pair.destination).assert_done();
         back_up_and_compare(pair);
     });
 }
