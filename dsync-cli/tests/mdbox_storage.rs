@@ -17,6 +17,8 @@ use std::thread;
 use support::dbox::{self, assert_map_is_right, assert_sound};
 use support::{Driver, Fingerprint, Pair, Snapshot, Store, assert_equal, build, mail};
 
+/// Without GUIDs nobody knows which messages are the same in several mailboxes.
+const WITH_GUIDS: [Driver; 3] = [Driver::Maildir, Driver::Mdbox, Driver::Sdbox];
 const BOTH: [Driver; 2] = [Driver::Mdbox, Driver::Sdbox];
 
 /// INBOX with messages 1 to 6, `A` with copies of 1 to 3, `B` with a copy of 1 and one of the copy of 2; 1 is twice in
@@ -65,7 +67,7 @@ fn references(store: &Store) -> BTreeMap<u32, u32> {
 
 #[test]
 fn a_message_in_several_mailboxes_is_stored_once() {
-    for source in Driver::ALL {
+    for source in WITH_GUIDS {
         for destination in BOTH {
             let pair = Pair::of(source, destination);
             fill(&pair.source);
@@ -79,7 +81,7 @@ fn a_message_in_several_mailboxes_is_stored_once() {
 
 #[test]
 fn a_copy_that_is_made_later_is_stored_once_too() {
-    for source in Driver::ALL {
+    for source in WITH_GUIDS {
         for destination in BOTH {
             let pair = Pair::of(source, destination);
             fill(&pair.source);
@@ -105,7 +107,7 @@ fn a_copy_that_is_made_later_is_stored_once_too() {
 
 #[test]
 fn a_mirror_stores_once_what_is_copied_on_either_side() {
-    for first in Driver::ALL {
+    for first in WITH_GUIDS {
         for second in BOTH {
             let pair = Pair::of(first, second);
             fill(&pair.source);
@@ -130,7 +132,7 @@ fn a_mirror_stores_once_what_is_copied_on_either_side() {
 
 #[test]
 fn what_is_expunged_is_not_counted_any_more() {
-    for source in Driver::ALL {
+    for source in WITH_GUIDS {
         let pair = Pair::of(source, Driver::Mdbox);
         fill(&pair.source);
         back_up(&pair);
@@ -153,7 +155,7 @@ fn what_is_expunged_is_not_counted_any_more() {
 
 #[test]
 fn what_is_expunged_loses_its_file() {
-    for source in Driver::ALL {
+    for source in WITH_GUIDS {
         let pair = Pair::of(source, Driver::Sdbox);
         fill(&pair.source);
         back_up(&pair);
@@ -300,7 +302,7 @@ fn files_are_as_big_as_the_setting_says() {
 #[test]
 fn messages_in_the_alternative_storage_are_read() {
     for source in BOTH {
-        for destination in Driver::ALL {
+        for destination in WITH_GUIDS {
             let pair = Pair::of(source.spread(), destination);
             build::small(&pair.source);
             pair.source.move_to_alternative("uid 2:8");
