@@ -102,6 +102,20 @@ impl Dovecot {
     }
 }
 
+impl Drop for Dovecot {
+    /// A server that crashed says why only in its log, which goes away.
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            let logs = files_below(self.directory.path())
+                .into_iter()
+                .filter(|path| path.extension().is_some_and(|it| it == "log"));
+            let text: String = logs.filter_map(|path| fs::read_to_string(path).ok()).collect();
+            let lines: Vec<_> = text.lines().filter(|line| !line.contains("Info:")).collect();
+            eprintln!("what Dovecot said last:\n{}", lines[lines.len().saturating_sub(10)..].join("\n"));
+        }
+    }
+}
+
 impl Store {
     /// The directory with all that belongs to it.
     pub fn path(&self) -> &Path {
