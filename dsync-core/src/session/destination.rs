@@ -20,6 +20,9 @@ use crate::tree;
 /// For how many messages memory is reserved on the word of the source alone.
 const MOST_RESERVED: usize = 1 << 20;
 
+/// So many messages below the last common moment are compared nevertheless.
+const SAMPLES: usize = 4;
+
 /// Makes a store equal to the one that a [`SourceSession`](super::SourceSession) sends.
 pub struct DestinationSession<'a> {
     store: &'a mut dyn MailStore,
@@ -30,6 +33,8 @@ pub struct DestinationSession<'a> {
     outbox: VecDeque<Message>,
     state: State,
     tries: Tries,
+    /// The mailbox of which no common moment is to be believed.
+    disproved: Option<MailboxName>,
 }
 
 enum State {
@@ -126,8 +131,12 @@ impl Comparison {
         });
         let proven = points.map(|point| point.uid_next).max();
         let is_proven = |uid: Option<Uid>| uid.is_some_and(|uid| proven.is_some_and(|proven| uid < proven));
-        let open: Vec<_> = (0..mailbox.messages().len())
-            .filter(|place| !is_proven(mailbox.messages().uid_at(*place)))
+        let count = mailbox.messages().len();
+        let known: Vec<_> = (0..count).filter(|place| is_proven(mailbox.messages().uid_at(*place))).collect();
+        // A source that was restored from an old copy may have given UIDs again since; if so, then also the last ones.
+        let samples = known.get(known.len().saturating_sub(SAMPLES)..).unwrap_or_default().iter().copied();
+        let open: Vec<_> = samples
+            .chain((0..count).filter(|place| !is_proven(mailbox.messages().uid_at(*place))))
             .filter_map(|place| Some((place, mailbox.messages().key_of(place)?)))
             .collect();
         let mut own = Contents::new();
@@ -158,15 +167,26 @@ impl Comparison {
     }
 
     /// From which UID on the source has to say what is in its messages.
-    fn contents_from(&self, source: &MailboxStatus) -> Option<Uid> {
+    fn contents_from(&self, messages: &MessageList, source: &MailboxStatus) -> Option<Uid> {
         // A message without a number, of a store that keeps no GUIDs, is nothing but what is in it.
         let is_undecided = source.identity.uid_validity.is_none();
         match self {
             Self::Contents { proven, own, keeps, .. } if !own.is_empty() || !keeps[0].guids && is_undecided => {
-                Some(proven.unwrap_or(Uid::FIRST))
+                let first = own.keys().filter_map(|place| messages.uid_at(*place)).min();
+                Some(proven.unwrap_or(Uid::FIRST).min(first.unwrap_or(Uid::MAX)))
             }
             _ => None,
         }
+    }
+
+    /// Whether a UID from before the common moment names another message at the source.
+    fn is_disproved(&self, messages: &MessageList, there: &MessageList) -> bool {
+        let Self::Contents { proven: Some(proven), own, source, .. } = self else { return false };
+        own.iter().any(|(place, content)| {
+            let uid = messages.uid_at(*place).filter(|uid| uid < proven);
+            let there = uid.and_then(|uid| there.index_of(MessageKey::Uid(uid)));
+            there.and_then(|there| source.get(&there)).is_some_and(|other| other != content)
+        })
     }
 }
 
@@ -196,6 +216,7 @@ impl<'a> DestinationSession<'a> {
             outbox: VecDeque::new(),
             state: State::AwaitHello,
             tries: Tries::default(),
+            disproved: None,
         }
     }
 
@@ -247,7 +268,7 @@ impl<'a> DestinationSession<'a> {
 
     fn accept_offer(&mut self, name: MailboxName, summary: MailboxSummary) -> Result<State, SessionError> {
         let MailboxSummary { status, complete, .. } = &summary;
-        if self.tries.of(&name) == 0 {
+        if self.tries.of(&name) == 0 && self.disproved.as_ref() != Some(&name) {
             self.reporter.report.counts.mailboxes += 1;
         }
         let opened = open_or_create(self.store, &name, status.identity);
@@ -276,8 +297,9 @@ impl<'a> DestinationSession<'a> {
         }
         let keeps = [self.source_keeps(), self.store.capabilities().keeps];
         let peer = super::peer_label(self.source.as_ref().map_or("", |source| &source.id));
-        let comparison = Comparison::start(&mut *mailbox, &summary, keeps, Some(peer).filter(|_| !self.options.full));
-        let contents_from = comparison.contents_from(status);
+        let is_believed = !self.options.full && self.disproved.as_ref() != Some(&name);
+        let comparison = Comparison::start(&mut *mailbox, &summary, keeps, Some(peer).filter(|_| is_believed));
+        let contents_from = comparison.contents_from(mailbox.messages(), status);
         self.outbox.push_back(Message::Answer(Difference::Different { contents_from }));
         let announced = usize::try_from(status.message_count).unwrap_or(usize::MAX);
         Ok(State::AwaitRecords(
@@ -317,6 +339,11 @@ impl<'a> DestinationSession<'a> {
 
     fn plan(&mut self, transfer: Box<Transfer>, messages: MessageList) -> Result<State, SessionError> {
         let name = transfer.name.clone();
+        if transfer.comparison.is_disproved(transfer.mailbox.messages(), &messages) {
+            self.disproved = Some(name);
+            self.outbox.extend([Message::Request(Vec::new()), Message::Retry]);
+            return Ok(State::AwaitOffer);
+        }
         let mut plan = transfer.plan(&messages, &HashSet::new());
         self.reporter.event(if plan.needed {
             Event::MailboxPlanned(&name, &plan)
