@@ -342,10 +342,21 @@ impl<'a> Journal<'a> {
         Ok(())
     }
 
+    /// Whoever appends to a file that is filled up with zeros has to end its last line first; the plan has a line end there. How
+    /// many bytes that is.
+    fn added_line_end(&self, mbox: &File, path: &Path, end: u64) -> Result<u64, StoreError> {
+        let mut around = Vec::new();
+        part(mbox, path, end.saturating_sub(1), 2)?
+            .read_to_end(&mut around)
+            .map_err(|error| FsError::new("read", path, error))?;
+        Ok(u64::from(self.plan.new_length > self.plan.old_length && around == *b"\0\n"))
+    }
+
     /// Adds what somebody has appended to a file that was half changed: the plan then ends with it.
     fn keep_appended(&mut self, mbox: &File, path: &Path, permissions: &Permissions) -> Result<(), StoreError> {
         let length = length_of(mbox, path)?;
         let end = self.plan.old_length.max(self.plan.new_length);
+        let end = end.saturating_add(self.added_line_end(mbox, path, end)?);
         let Some(appended) = length.checked_sub(end).filter(|appended| *appended > 0) else { return Ok(()) };
         let mut again: Vec<Write<'_>> = Vec::with_capacity(self.plan.writes.len().saturating_add(1));
         for (write, start) in self.plan.placed() {
@@ -496,6 +507,16 @@ mod tests {
             case.recover();
             assert_eq!(case.bytes(), b"0123456789");
         }
+    }
+
+    #[test]
+    fn a_line_end_that_was_added_behind_zeros_is_no_part_of_the_message_before() {
+        let case = Case::new(b"one\n");
+        case.journal(&[(0, b"ONE".to_vec()), (4, b"two\n".to_vec())], 8);
+        case.mbox.set_len(8).unwrap();
+        case.write(8, b"\nFrom x\n");
+        case.recover();
+        assert_eq!(case.bytes(), b"ONE\ntwo\nFrom x\n");
     }
 
     /// Somebody appends at the old end, and a server gives the message a UID.
