@@ -6,6 +6,7 @@
 
 mod arguments;
 mod exit;
+mod messages;
 mod progress;
 mod stores;
 
@@ -27,7 +28,7 @@ fn main() -> ExitCode {
     match run(&arguments) {
         Ok(status) => ExitCode::from(status),
         Err(failure) => {
-            eprintln!("dsync: Error: {failure}");
+            messages::error(&failure);
             ExitCode::from(failure.exit_status())
         }
     }

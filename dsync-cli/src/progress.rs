@@ -6,7 +6,7 @@ use dsync_core::store::ReplacedName;
 use dsync_core::tree::TreeAction;
 use dsync_storage::dbox::PurgeReport;
 
-use crate::exit;
+use crate::{exit, messages};
 
 /// How much to say.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -37,8 +37,8 @@ impl Progress {
             return;
         }
         let counts = &report.counts;
-        eprintln!(
-            "dsync: {} mailboxes looked at, {} changed; {} messages ({}) copied, {} changed, {} removed; {} mailboxes \
+        messages::say(format_args!(
+            "{} mailboxes looked at, {} changed; {} messages ({}) copied, {} changed, {} removed; {} mailboxes \
              renamed, {} deleted; {}",
             counts.mailboxes,
             counts.mailboxes_changed,
@@ -54,13 +54,13 @@ impl Progress {
                 1 => "1 problem".to_owned(),
                 many => format!("{many} problems"),
             }
-        );
+        ));
     }
 
     /// What a purge did, for those who asked, and what it could not do. The exit status that it means.
     pub(crate) fn purged(&self, report: &PurgeReport) -> u8 {
         for problem in &report.problems {
-            eprintln!("dsync: Warning: {problem}");
+            messages::warning(problem);
         }
         self.say(Verbosity::Verbose, || {
             let freed = bytes(report.bytes);
@@ -71,7 +71,7 @@ impl Progress {
 
     fn say(&self, from: Verbosity, text: impl FnOnce() -> String) {
         if self.verbosity >= from {
-            eprintln!("dsync: {}", text());
+            messages::say(text());
         }
     }
 }
@@ -79,7 +79,7 @@ impl Progress {
 impl Observer for Progress {
     fn event(&mut self, store: &str, event: Event<'_>) {
         match event {
-            Event::Problem(problem) => eprintln!("dsync: Warning: {problem}"),
+            Event::Problem(problem) => messages::warning(problem),
             Event::TreeAction(action) => self.say(Verbosity::Verbose, || format!("{store}: {}", describe(action))),
             Event::NameReplaced(ReplacedName { original, stored }) => {
                 self.say(Verbosity::Verbose, || format!("{store}: {original}: is called {stored} there"));
@@ -114,21 +114,21 @@ fn describe_plan(plan: &dsync_core::merge::MailboxPlan) -> String {
 fn debug_plan(name: &MailboxName, plan: &dsync_core::merge::MailboxPlan) {
     let changes = &plan.changes;
     for (key, record) in plan.fetch.iter() {
-        eprintln!("dsync: Debug: {name}: copy {key} as {record:?}");
+        messages::debug(format_args!("{name}: copy {key} as {record:?}"));
     }
     for (key, record) in &changes.renumber {
-        eprintln!("dsync: Debug: {name}: renumber {key} to {record:?}");
+        messages::debug(format_args!("{name}: renumber {key} to {record:?}"));
     }
     for record in &changes.update {
-        eprintln!("dsync: Debug: {name}: change it to {record:?}");
+        messages::debug(format_args!("{name}: change it to {record:?}"));
     }
     for key in &changes.remove {
-        eprintln!("dsync: Debug: {name}: remove {key}");
+        messages::debug(format_args!("{name}: remove {key}"));
     }
-    eprintln!(
-        "dsync: Debug: {name}: {:?}, UIDNEXT {}, HIGHESTMODSEQ {}, first recent {}",
+    messages::debug(format_args!(
+        "{name}: {:?}, UIDNEXT {}, HIGHESTMODSEQ {}, first recent {}",
         changes.identity, changes.uid_next, changes.highest_modseq, changes.first_recent_uid
-    );
+    ));
 }
 
 fn describe(action: &TreeAction) -> String {

@@ -1,0 +1,60 @@
+//! Lines on stderr: one for each thing that is said, and whole.
+//!
+//! A line is written at once, so that those of several processes that share a terminal or a file do not run into each
+//! other. Names come from mail stores, from other hosts and from configuration; what they contain cannot begin a line of
+//! its own or control a terminal.
+
+use std::fmt::{Display, Write as _};
+use std::io::Write as _;
+
+/// Something went wrong, and the run or a part of it failed.
+pub(crate) fn error(text: impl Display) {
+    say(format_args!("Error: {text}"));
+}
+
+/// Something could not be done, or is not as it seems.
+pub(crate) fn warning(text: impl Display) {
+    say(format_args!("Warning: {text}"));
+}
+
+/// Says why; only for those who asked for every detail.
+pub(crate) fn debug(text: impl Display) {
+    say(format_args!("Debug: {text}"));
+}
+
+/// Says something to those who asked to hear more.
+pub(crate) fn say(text: impl Display) {
+    let line = line(text);
+    // If stderr is closed, nobody can be told.
+    let _ = std::io::stderr().write_all(line.as_bytes());
+}
+
+/// `dsync: text`, and a line end.
+fn line(text: impl Display) -> String {
+    let mut line = format!("dsync: {text}");
+    if line.contains(is_harmful) {
+        line = line.chars().fold(String::new(), |mut line, character| {
+            let _ = match is_harmful(character) {
+                true => write!(line, "{}", character.escape_default()),
+                false => line.write_char(character),
+            };
+            line
+        });
+    }
+    line.push('\n');
+    line
+}
+
+fn is_harmful(character: char) -> bool {
+    character.is_control() && character != '\t'
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nothing_in_it_makes_another_line() {
+        assert_eq!(line("a\n\u{1b}[2J\u{9b}ä\t"), "dsync: a\\n\\u{1b}[2J\\u{9b}ä\t\n");
+    }
+}
