@@ -3,9 +3,10 @@
 //! Options may stand before the command or after it, up to the first word of the location; they may be clustered
 //! (`-vD`) and glued to their value (`-oname=value`).
 
+use std::ffi::OsString;
 use std::process::ExitCode;
 
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, CommandFactory, Parser, ValueEnum};
 use dsync_core::model::MailboxSelection;
 use dsync_core::session::SyncOptions;
 use dsync_storage::names::AlternativeCharacter;
@@ -13,21 +14,54 @@ use dsync_storage::names::AlternativeCharacter;
 use crate::exit;
 use crate::progress::Verbosity;
 
+/// What the command line says.
+#[derive(Debug)]
+pub(crate) struct Arguments {
+    common: Common,
+    pub(crate) command: Command,
+}
+
 /// Makes two mail stores equal: back up, mirror and convert mailboxes so that no mail client notices a difference.
 ///
 /// The first location comes from the option "-o mail_location=..." or, without it, is looked for in the home
 /// directory. The second is given after the command, for example "maildir:/backup/user/Maildir".
+// One parser for all commands, so that options may stand before the command and behind it, and be given in both places.
 #[derive(Debug, Parser)]
-#[command(name = "dsync", version, disable_help_subcommand = true, after_help = AFTER_HELP)]
-pub(crate) struct Arguments {
+#[command(name = "dsync", version, args_override_self = true, after_help = AFTER_HELP)]
+struct Line {
     #[command(flatten)]
     common: Common,
 
-    #[command(subcommand)]
-    pub(crate) command: Command,
+    #[command(flatten)]
+    options: RunOptions,
+
+    /// What to do; see below
+    #[arg(value_name = "COMMAND", hide_possible_values = true)]
+    command: CommandName,
+
+    /// The other store: driver:path, for example maildir:/backup/user/Maildir
+    #[arg(trailing_var_arg = true, value_name = "LOCATION2")]
+    location: Vec<String>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum CommandName {
+    #[value(aliases = ["sync", "convert"])]
+    Mirror,
+    Backup,
+    Purge,
 }
 
 const AFTER_HELP: &str = "\
+Commands:
+  mirror  merge the changes of the default mail location and of LOCATION2; afterwards both are equal and nothing is lost
+          (also: sync, convert)
+  backup  make LOCATION2 an exact copy of the default mail location; changes made in LOCATION2 are discarded
+  purge   free the space of messages in the default mail location that were expunged from all mailboxes; only an mdbox
+          keeps them until then
+
+Options may stand before the command and behind it, up to the first word of LOCATION2.
+
 Exit status:
   0  everything was done, both sides are equal
   2  done, but for some things that are named on stderr; running again usually settles them
@@ -37,48 +71,52 @@ Exit status:
 struct Common {
     /// Override a setting; may be given several times. This version knows mail_location, mdbox_rotate_size,
     /// mail_attachment_dir, mbox_write_locks, mbox_md5 and dsync_alt_char.
-    #[arg(short = 'o', value_name = "SETTING=VALUE", global = true, value_parser = parse_setting)]
+    #[arg(short = 'o', value_name = "SETTING=VALUE", value_parser = parse_setting)]
     settings: Vec<(String, String)>,
 
     /// What takes the place of characters that the name of a mailbox cannot have in a store; _ if not given
-    #[arg(short = 'C', long = "alt-char", value_name = "CHARACTER", global = true)]
+    #[arg(short = 'C', long = "alt-char", value_name = "CHARACTER")]
     alternative: Option<AlternativeCharacter>,
 
     /// Say what is done, mailbox by mailbox, and how much it was at the end
-    #[arg(short = 'v', long = "verbose", global = true)]
+    #[arg(short = 'v', long = "verbose")]
     verbose: bool,
 
     /// Say also why: every decision about every message
-    #[arg(short = 'D', long = "debug", global = true)]
+    #[arg(short = 'D', long = "debug")]
     debug: bool,
 }
 
-#[derive(Debug, Subcommand)]
+/// What is to be done.
+#[derive(Debug)]
 pub(crate) enum Command {
-    /// Merge the changes of the default mail location and of location2; afterwards both are equal and nothing is lost
     Mirror(Mirror),
-    /// Make location2 an exact copy of the default mail location; changes made in location2 are discarded
     Backup(Run),
-    /// Free the space of messages in the default mail location that were expunged from all mailboxes; only an mdbox keeps
-    /// them until then
     Purge,
 }
 
-#[derive(Debug, Args)]
+#[derive(Debug)]
 pub(crate) struct Mirror {
-    /// Merge in one direction only: location2 takes over what was done in the default mail location and keeps its own
-    /// changes; nothing is changed in the default mail location
-    #[arg(short = '1', long = "one-way")]
     pub(crate) one_way: bool,
-
-    #[command(flatten)]
     pub(crate) run: Run,
 }
 
 /// What all commands between two stores know.
-#[derive(Debug, Args)]
+#[derive(Debug)]
 pub(crate) struct Run {
-    /// Reverse the direction: from location2 to the default mail location. (A mirror without -1 has none.)
+    pub(crate) options: RunOptions,
+    pub(crate) location: Vec<String>,
+}
+
+/// The options of commands between two stores.
+#[derive(Debug, Args)]
+pub(crate) struct RunOptions {
+    /// Merge in one direction only (mirror): LOCATION2 takes over what was done in the default mail location and keeps its
+    /// own changes; nothing is changed in the default mail location
+    #[arg(short = '1', long = "one-way", alias = "oneway-sync")]
+    one_way: bool,
+
+    /// Reverse the direction: from LOCATION2 to the default mail location. (A mirror without -1 has none.)
     #[arg(short = 'R', long = "reverse-sync")]
     pub(crate) reverse: bool,
 
@@ -89,31 +127,47 @@ pub(crate) struct Run {
     /// Only this mailbox; * and % stand for anything, % within one level. Levels are separated by /
     #[arg(short = 'm', long = "mailbox", value_name = "MAILBOX")]
     pub(crate) mailbox: Option<String>,
-
-    /// The other store: driver:path, for example maildir:/backup/user/Maildir
-    #[arg(required = true, trailing_var_arg = true, value_name = "LOCATION2")]
-    pub(crate) location: Vec<String>,
 }
 
 impl Run {
     pub(crate) fn options(&self) -> SyncOptions {
-        let mailboxes = match &self.mailbox {
+        let mailboxes = match &self.options.mailbox {
             Some(pattern) => MailboxSelection::matching(pattern),
             None => MailboxSelection::All,
         };
-        SyncOptions { full: self.full, mailboxes }
+        SyncOptions { full: self.options.full, mailboxes }
     }
 }
 
 impl Arguments {
     /// Reads the command line of the process. On `Err` everything has been said already.
     pub(crate) fn from_command_line() -> Result<Self, ExitCode> {
-        Self::try_parse().map_err(|error| {
+        Self::try_parse_from(std::env::args_os()).map_err(|error| {
             let status = if error.use_stderr() { exit::USAGE } else { exit::SUCCESS };
             // Nobody can be told if even that fails.
             let _ = error.print();
             ExitCode::from(status)
         })
+    }
+
+    fn try_parse_from(words: impl IntoIterator<Item = impl Into<OsString> + Clone>) -> Result<Self, clap::Error> {
+        let Line { common, options, command, location } = Line::try_parse_from(words)?;
+        let refuse = |text: &str| Err(Line::command().error(clap::error::ErrorKind::ArgumentConflict, text));
+        let command = match command {
+            CommandName::Purge if !location.is_empty() => return refuse("purge takes no location"),
+            CommandName::Purge => Command::Purge,
+            _ if location.is_empty() => {
+                return refuse("LOCATION2 is missing, for example maildir:/backup/user/Maildir");
+            }
+            CommandName::Backup if options.one_way => {
+                return refuse("-1 is of mirror; a backup has one direction anyway");
+            }
+            CommandName::Backup => Command::Backup(Run { options, location }),
+            CommandName::Mirror => {
+                Command::Mirror(Mirror { one_way: options.one_way, run: Run { options, location } })
+            }
+        };
+        Ok(Self { common, command })
     }
 
     /// The value of a setting given with `-o`; the last one counts.
@@ -145,8 +199,6 @@ fn parse_setting(text: &str) -> Result<(String, String), String> {
 
 #[cfg(test)]
 mod tests {
-    use clap::CommandFactory;
-
     use super::*;
 
     fn parse(words: &str) -> Result<Arguments, clap::Error> {
@@ -155,7 +207,7 @@ mod tests {
 
     #[test]
     fn the_definition_is_consistent() {
-        Arguments::command().debug_assert();
+        Line::command().debug_assert();
     }
 
     #[test]
@@ -164,6 +216,7 @@ mod tests {
             "dsync -v -o mail_location=maildir:/a backup maildir:/b",
             "dsync -vomail_location=maildir:/a backup maildir:/b",
             "dsync backup -v -o mail_location=maildir:/a maildir:/b",
+            "dsync -v -o mail_location=maildir:/c backup -o mail_location=maildir:/a -- maildir:/b",
         ] {
             let arguments = parse(words).unwrap();
             assert_eq!(arguments.setting("mail_location"), Some("maildir:/a"), "{words}");
@@ -177,8 +230,14 @@ mod tests {
     fn commands_take_options_of_their_own() {
         let arguments = parse("dsync mirror -1 -Rf -m a/% maildir:/b").unwrap();
         let Command::Mirror(Mirror { one_way: true, run }) = &arguments.command else { panic!("no mirror") };
-        assert!(run.reverse);
+        assert!(run.options.reverse);
         assert_eq!(run.options(), SyncOptions { full: true, mailboxes: MailboxSelection::matching("a/%") });
+        let reordered = parse("dsync -1 -Rfm a/% sync maildir:/b").unwrap();
+        let Command::Mirror(Mirror { one_way: true, run: other }) = &reordered.command else { panic!("no mirror") };
+        assert_eq!((other.options(), other.options.reverse), (run.options(), true));
+        let remote = parse("dsync mirror ssh -f host dsync").unwrap();
+        let Command::Mirror(Mirror { run, .. }) = &remote.command else { panic!("no mirror") };
+        assert_eq!((run.location.len(), run.options.full), (4, false), "what follows the location belongs to it");
         assert!(parse("dsync backup -1 maildir:/b").is_err(), "a backup has one direction only");
     }
 

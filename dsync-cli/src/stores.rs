@@ -16,7 +16,7 @@ pub(crate) type Pair = (Box<dyn MailStore>, Box<dyn MailStore>);
 /// Opens source and destination. Nothing is written yet.
 pub(crate) fn open_source_and_destination(arguments: &Arguments, run: &Run) -> Result<Pair, Failure> {
     let (first, second) = locations(arguments, run)?;
-    let (source, destination) = if run.reverse { (second, first) } else { (first, second) };
+    let (source, destination) = if run.options.reverse { (second, first) } else { (first, second) };
     let settings = settings(arguments)?;
     Ok((open_source(&source, &settings)?, dsync_storage::open(&destination, &settings)?))
 }
