@@ -58,19 +58,7 @@ fn small_mdbox(dovecot: &Dovecot, name: &str) -> Store {
 
 #[test]
 fn both_sides_become_equal_and_nothing_is_lost() {
-    // Without mbox, the first of them.
-    both_sides_become_equal(&FORMATS[1..]);
-}
-
-/// With seeds 16 and 21 a Dovecot session that works on the mbox after a run finds its index log out of step with the file.
-#[test]
-#[ignore = "a session of Dovecot ends in the middle of two of fifty histories; it is not known yet why"]
-fn both_sides_become_equal_also_with_mbox() {
-    both_sides_become_equal(&FORMATS);
-}
-
-fn both_sides_become_equal(formats: &[Format]) {
-    let failed = for_each_history(formats, HISTORIES, |history| {
+    let failed = for_each_history(&FORMATS, HISTORIES, |history| {
         let tool = Tool::under_test();
         history.begin(tool);
         for round in 1..=ROUNDS {

@@ -110,6 +110,14 @@ impl Operation {
         }
     }
 
+    /// Whether it puts copies of messages into the mailbox that they are in.
+    pub fn copies_onto_itself(&self) -> bool {
+        match self {
+            Self::Copy { mailbox, to, .. } | Self::Move { mailbox, to, .. } => mailbox == to,
+            _ => false,
+        }
+    }
+
     /// Whether it takes mailboxes away under their names.
     pub fn unnames(&self) -> bool {
         matches!(self, Self::Rename { .. } | Self::Delete { .. })

@@ -58,6 +58,9 @@ impl Session {
         if operation.unnames() && self.selected.take().is_some() {
             self.imap.command("UNSELECT");
         }
+        if operation.copies_onto_itself() {
+            self.learn_guids();
+        }
         match operation {
             Operation::Append { mailbox, message_id, flags, date } => {
                 let attributes = format!("({}) {date}", flags.join(" "));
@@ -76,6 +79,16 @@ impl Session {
                 Ok(untagged.chain([result.as_str()]).find_map(copied_uids).unwrap_or_default())
             }
         }
+    }
+
+    /// Lets Dovecot learn the GUIDs of all messages of the selected mailbox.
+    ///
+    /// In an mbox it knows them from when they were asked for. If one that it copies came later, it reads the file to learn
+    /// it, takes the copies that it has just written for a delivery, and breaks its index when it adds them itself
+    /// (Dovecot 2.3.19, without any other program: `UID FETCH 1:* X-GUID`, then in a new session `APPEND`, and `UID MOVE`
+    /// of an old message and this one into the same mailbox).
+    fn learn_guids(&mut self) {
+        self.imap.command("UID FETCH 1:* X-GUID");
     }
 
     fn select(&mut self, mailbox: &str) {
