@@ -75,7 +75,8 @@ pub fn deliver(store: &Store, mailbox: &str, message: &[u8]) {
         sleep(Duration::from_millis(5));
     }
     store.adopt();
-    let file = File::options().append(true).open(&path).unwrap();
+    // Only the INBOX may be missing: a server makes it when it is opened first.
+    let file = File::options().append(true).create(mailbox == "INBOX").open(&path).unwrap();
     let all = flock { l_type: i16::try_from(F_WRLCK).unwrap(), l_whence: 0, l_start: 0, l_len: 0, l_pid: 0 };
     fcntl(&file, FcntlArg::F_SETLKW(&all)).unwrap();
     let mut bytes = b"From sender@example.org  Mon Mar 04 05:06:07 2024\n".to_vec();

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use crate::support::snapshot::{Snapshot, assert_equal};
-use crate::support::{Driver, Store, mbox};
+use crate::support::{Driver, Store, mbox, mutf7};
 
 use super::generator::NAMES;
 use super::side::Side;
@@ -47,6 +47,11 @@ fn plain(name: &str) -> String {
     name.replace('/', "_").trim_end_matches('_').to_owned()
 }
 
+/// A name as the list of mailboxes has it.
+fn as_listed(seen: &Snapshot, name: &str) -> String {
+    seen.tree_names("LIST", |_| true).into_iter().find(|listed| mutf7::decode(listed) == name).expect("it is listed")
+}
+
 /// # Panics
 /// If clients see another difference between an mbox and another store than there has to be.
 pub fn assert_same(left: &Store, right: &Store) {
@@ -59,6 +64,8 @@ pub fn assert_same(left: &Store, right: &Store) {
         let guid = original.mailbox(&name, "guid").unwrap();
         let there = by_guid.get(&guid).unwrap_or_else(|| panic!("there is no mailbox {name} in the mbox")).clone();
         assert!(plain(&there) == plain(&name), "{name} is called {there}");
+        // Lists have the names as IMAP writes them.
+        names.insert(as_listed(&original, &name), as_listed(&shown, &there));
         names.insert(name, there);
     }
     let expected =
