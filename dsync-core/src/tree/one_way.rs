@@ -27,6 +27,7 @@ pub(super) fn plan(
     deletable: Option<&BTreeSet<MailboxGuid>>,
 ) -> Vec<TreeAction> {
     let mut planner = Planner::new(source, destination, deletable);
+    planner.delete_what_is_only_a_level();
     // A rename takes along what was put below its old name before, so one pass is not always enough. What a bounded
     // number of passes leaves misplaced is deleted and transferred again.
     for _ in 0..=planner.wanted.len() {
@@ -68,6 +69,23 @@ impl<'a> Planner<'a> {
             .map(|(name, _)| name.clone())
             .collect();
         Self { source, wanted, mailboxes, directories, deletable, actions: Vec::new() }
+    }
+
+    /// Deletes first what is a mailbox here and only a level at the source. As long as it is there, a store in which a mailbox
+    /// has none below it (mbox) would have to put what belongs there elsewhere.
+    fn delete_what_is_only_a_level(&mut self) {
+        let is_level = |name: &MailboxName| {
+            let has_below = || self.source.iter().any(|(other, node)| node.is_mailbox() && other.is_below(name));
+            !self.source.get(name).is_some_and(|node| node.is_mailbox()) && has_below()
+        };
+        let is_unwanted = |guid: MailboxGuid| !self.wanted.contains_key(&guid) && self.may_delete(Some(guid));
+        let in_the_way = self
+            .mailboxes
+            .iter()
+            .rev()
+            .filter(|(name, guid)| guid.is_some_and(is_unwanted) && self.may_change(name) && is_level(name));
+        let in_the_way: Vec<_> = in_the_way.map(|(name, _)| name.clone()).collect();
+        in_the_way.iter().for_each(|name| self.delete(name));
     }
 
     /// Parents first, so that children which move along are found at their new place. Whether anything was renamed.

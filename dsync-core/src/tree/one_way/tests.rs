@@ -56,6 +56,13 @@ fn guids(tree: &MailboxTree) -> BTreeMap<MailboxName, MailboxGuid> {
 }
 
 #[test]
+fn what_is_only_a_level_is_deleted_before_anything_goes_below_it() {
+    let actions = one_way(&tree(&[("a/b", 2)]), &tree(&[("a", 1), ("b", 2)]), true);
+    let rename = TreeAction::Rename { from: name("b"), to: name("a/b") };
+    assert_eq!(actions, [TreeAction::Delete(name("a")), rename]);
+}
+
+#[test]
 fn a_rename_at_the_source_is_a_rename_at_the_destination() {
     let actions = one_way(&tree(&[("b", 1), ("b/x", 2)]), &tree(&[("a", 1), ("a/x", 2)]), true);
     assert_eq!(actions, [TreeAction::Rename { from: name("a"), to: name("b") }]);
