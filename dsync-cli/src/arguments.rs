@@ -3,13 +3,16 @@
 //! Options may stand before the command or after it, up to the first word of the location; they may be clustered
 //! (`-vD`) and glued to their value (`-oname=value`).
 
+mod selecting;
+
 use std::ffi::OsString;
 use std::process::ExitCode;
 
 use clap::{Args, CommandFactory, Parser, ValueEnum};
-use dsync_core::model::MailboxSelection;
 use dsync_core::session::SyncOptions;
 use dsync_storage::names::AlternativeCharacter;
+
+pub(crate) use selecting::{MailboxOptions, SpecialUses, check_namespaces, special_uses};
 
 use crate::exit;
 use crate::progress::Verbosity;
@@ -124,18 +127,19 @@ pub(crate) struct RunOptions {
     #[arg(short = 'f', long = "full-sync")]
     pub(crate) full: bool,
 
-    /// Only this mailbox; * and % stand for anything, % within one level. Levels are separated by /
-    #[arg(short = 'm', long = "mailbox", value_name = "MAILBOX")]
-    pub(crate) mailbox: Option<String>,
+    #[command(flatten)]
+    pub(crate) mailboxes: MailboxOptions,
 }
 
-impl Run {
-    pub(crate) fn options(&self) -> SyncOptions {
-        let mailboxes = match &self.options.mailbox {
-            Some(pattern) => MailboxSelection::matching(pattern),
-            None => MailboxSelection::All,
-        };
-        SyncOptions { full: self.options.full, mailboxes }
+impl RunOptions {
+    /// What the run is asked to do. A special use that no mailbox has is given to `unknown`.
+    pub(crate) fn sync_options(&self, uses: &SpecialUses, unknown: &mut dyn FnMut(&str)) -> SyncOptions {
+        SyncOptions {
+            full: self.full,
+            mailboxes: self.mailboxes.selection(uses, unknown),
+            tree_only: self.mailboxes.tree_only(),
+            all_mailbox: self.mailboxes.all_mailbox.clone(),
+        }
     }
 }
 
@@ -174,6 +178,11 @@ impl Arguments {
     pub(crate) fn setting(&self, name: &str) -> Option<&str> {
         let given = self.common.settings.iter().rev().find(|(given, _)| given == name);
         given.map(|(_, value)| value.as_str())
+    }
+
+    /// All settings given with `-o`.
+    pub(crate) fn settings(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.common.settings.iter().map(|(name, value)| (name.as_str(), value.as_str()))
     }
 
     /// What `-C` says.
@@ -231,10 +240,10 @@ mod tests {
         let arguments = parse("dsync mirror -1 -Rf -m a/% maildir:/b").unwrap();
         let Command::Mirror(Mirror { one_way: true, run }) = &arguments.command else { panic!("no mirror") };
         assert!(run.options.reverse);
-        assert_eq!(run.options(), SyncOptions { full: true, mailboxes: MailboxSelection::matching("a/%") });
+        assert!(run.options.full && run.options.mailboxes.wanted().is_some());
         let reordered = parse("dsync -1 -Rfm a/% sync maildir:/b").unwrap();
         let Command::Mirror(Mirror { one_way: true, run: other }) = &reordered.command else { panic!("no mirror") };
-        assert_eq!((other.options(), other.options.reverse), (run.options(), true));
+        assert_eq!(format!("{other:?}"), format!("{run:?}"));
         let remote = parse("dsync mirror ssh -f host dsync").unwrap();
         let Command::Mirror(Mirror { run, .. }) = &remote.command else { panic!("no mirror") };
         assert_eq!((run.location.len(), run.options.full), (4, false), "what follows the location belongs to it");

@@ -30,6 +30,9 @@ pub(crate) enum Failure {
     /// The locations cannot be used as they are.
     #[error("{0}")]
     Configuration(String),
+    /// Something that was asked for does not exist.
+    #[error("{0}")]
+    NotFound(String),
     /// A store cannot be opened.
     #[error("{0}")]
     Store(#[from] StoreError),
@@ -42,6 +45,7 @@ impl Failure {
     pub(crate) fn exit_status(&self) -> u8 {
         match self {
             Self::Usage(_) => USAGE,
+            Self::NotFound(_) => NOT_FOUND,
             Self::Configuration(_) | Self::Session(SessionError::EmptySource { .. }) => CONFIGURATION,
             Self::Store(error) | Self::Session(SessionError::Store { error, .. }) => status_of(error.kind()),
             Self::Session(_) => TEMPORARY,

@@ -13,7 +13,6 @@ mod stores;
 use std::process::ExitCode;
 
 use arguments::{Arguments, Command, Run};
-use dsync_core::model::MailboxSelection;
 use dsync_core::report::{Observer, Report};
 use dsync_core::session::{SessionError, SyncOptions};
 use dsync_core::store::MailStore;
@@ -62,15 +61,35 @@ const ONE_WAY: Way = Way { run: sync::merge_one_way, both_ways: false, makes_equ
 
 fn synchronise(arguments: &Arguments, run: &Run, way: &Way) -> Result<u8, Failure> {
     let mut progress = progress::Progress::new(arguments.verbosity());
-    let options = run.options();
+    let options = options(arguments, run, way)?;
     let (mut first, mut second) = match way.both_ways {
         true => stores::open_both(arguments, run)?,
         false => stores::open_source_and_destination(arguments, run)?,
     };
     let report = (way.run)(&mut *first, &mut *second, &options, &mut progress)?;
-    let all = options.mailboxes == MailboxSelection::All;
-    progress.summary(&report, all && way.makes_equal);
-    Ok(report.exit_status())
+    progress.summary(&report, options.is_everything() && way.makes_equal);
+    match run.options.mailboxes.wanted().filter(|_| run.options.mailboxes.strict && report.found_nothing()) {
+        Some(wanted) => Err(Failure::NotFound(format!("there is no {wanted} on either side"))),
+        None => Ok(report.exit_status()),
+    }
+}
+
+/// What the run is asked to do.
+fn options(arguments: &Arguments, run: &Run, way: &Way) -> Result<SyncOptions, Failure> {
+    let mailboxes = &run.options.mailboxes;
+    if mailboxes.all_namespaces {
+        let reason = "on one machine namespaces with a location of their own are the same on both sides";
+        return Err(Failure::Usage(format!("-N cannot be used here: {reason}")));
+    }
+    arguments::check_namespaces(&mailboxes.namespaces, arguments.settings())
+        .map_err(|prefix| Failure::NotFound(format!("there is no namespace with the prefix {prefix:?}")))?;
+    if run.options.reverse && way.both_ways {
+        messages::warning("-R has no effect: a mirror without -1 goes in both directions");
+    }
+    let uses = arguments::special_uses(arguments.settings());
+    Ok(run.options.sync_options(&uses, &mut |special| {
+        messages::warning(format_args!("no mailbox is known to be {special}; no setting special_use says so"));
+    }))
 }
 
 fn purge(arguments: &Arguments) -> Result<u8, Failure> {

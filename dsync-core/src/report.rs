@@ -74,6 +74,13 @@ impl Report {
         self
     }
 
+    /// Whether no mailbox took part on either side.
+    #[must_use]
+    pub fn found_nothing(&self) -> bool {
+        let Counts { mailboxes, mailboxes_renamed, mailboxes_deleted, .. } = self.counts;
+        mailboxes == 0 && mailboxes_renamed == 0 && mailboxes_deleted == 0 && self.problems.is_empty()
+    }
+
     /// 0 if everything was done, 2 if not (dsync(1), EXIT STATUS).
     #[must_use]
     pub fn exit_status(&self) -> u8 {

@@ -2,6 +2,7 @@
 
 use std::collections::{HashSet, VecDeque};
 
+use super::all_mail::AllMail;
 use super::content::content;
 use super::receiving::{Receiving, Tries};
 use super::reporting::Reporter;
@@ -35,6 +36,7 @@ pub struct DestinationSession<'a> {
     tries: Tries,
     /// The mailbox of which no common moment is to be believed.
     disproved: Option<MailboxName>,
+    all_mail: Option<AllMail>,
 }
 
 enum State {
@@ -217,6 +219,7 @@ impl<'a> DestinationSession<'a> {
             state: State::AwaitHello,
             tries: Tries::default(),
             disproved: None,
+            all_mail: None,
         }
     }
 
@@ -260,6 +263,10 @@ impl<'a> DestinationSession<'a> {
             let own = tree_changes::taking_part(own, source, selection);
             Ok(tree::one_way(source, &own, directories))
         })?;
+        if self.options.tree_only {
+            let here = self.store.tree().map_err(|error| self.store_error(error))?;
+            tree_changes::create_missing(self.store, &mut self.reporter, &self.source_tree, &here)?;
+        }
         if !directories {
             tree_changes::report_lost_directories(&mut self.reporter, &self.source_tree);
         }
@@ -353,7 +360,11 @@ impl<'a> DestinationSession<'a> {
         for key in &plan.unplaced {
             self.problem(Some(&name), format!("{key} cannot be copied: all UIDs of the mailbox are used up"));
         }
-        let receiving = Receiving::of(&mut plan);
+        let mut receiving = Receiving::of(&mut plan);
+        let mut transfer = transfer;
+        if let Some(all_mail) = self.all_mail.as_mut().filter(|all_mail| all_mail.can_fill(&name, self.store)) {
+            receiving.take_own(&name, &mut *transfer.mailbox, all_mail, &mut self.reporter, self.store)?;
+        }
         self.outbox.push_back(Message::Request(receiving.request()));
         self.commit_if_complete(Box::new(Saving { transfer, messages, plan, receiving }))
     }
@@ -458,6 +469,7 @@ impl Session for DestinationSession<'_> {
                     holds_mailboxes: false,
                 };
                 self.options = greeting.options.clone();
+                self.all_mail = self.options.all_mailbox.clone().map(AllMail::new);
                 self.source = Some(greeting);
                 self.outbox.push_back(Message::Hello(own));
                 State::AwaitTree

@@ -36,6 +36,7 @@
 //! produced only when it is asked for (so a body is opened when it can be taken), [`Session::receive`] takes one.
 //! [`crate::sync`] does that for two stores in one process.
 
+mod all_mail;
 mod content;
 mod destination;
 mod error;
@@ -44,6 +45,7 @@ mod mirror;
 mod options;
 mod receiving;
 mod reporting;
+mod settle;
 mod source;
 mod tree_changes;
 

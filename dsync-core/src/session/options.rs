@@ -1,6 +1,6 @@
 //! What a run is asked to do.
 
-use crate::model::MailboxSelection;
+use crate::model::{MailboxName, MailboxSelection};
 
 /// What a run is asked to do. The default is everything there is, as fast as it can be done.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -9,4 +9,17 @@ pub struct SyncOptions {
     pub full: bool,
     /// Which mailboxes take part.
     pub mailboxes: MailboxSelection,
+    /// Only names and subscriptions are synchronised: mailboxes that are missing are made, and no messages are looked at.
+    pub tree_only: bool,
+    /// A mailbox that is likely to hold most messages. What a store has in it, by its GUID, is copied from there and does
+    /// not come from the other side.
+    pub all_mailbox: Option<MailboxName>,
+}
+
+impl SyncOptions {
+    /// Whether everything takes part, so that both sides are equal afterwards.
+    #[must_use]
+    pub fn is_everything(&self) -> bool {
+        self.mailboxes.is_all() && !self.tree_only
+    }
 }

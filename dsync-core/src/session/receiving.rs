@@ -1,11 +1,12 @@
 //! Bodies on their way into a mailbox, and the commit that they are for.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 use super::SessionError;
+use super::all_mail::AllMail;
 use super::reporting::Reporter;
 use crate::merge::{Fetch, MailboxPlan};
-use crate::model::{MailboxName, MessageKey, OutOfOrder};
+use crate::model::{MailboxName, MessageKey, MessageRecord, OutOfOrder};
 use crate::report::Event;
 use crate::store::{ErrorKind, MailStore, Mailbox, MailboxChanges, MessageBody, NewMessages, SavedBody, StoreError};
 
@@ -17,6 +18,8 @@ pub(super) struct Receiving {
     answered: usize,
     /// The bytes of those that have not failed.
     saved: Vec<SavedBody>,
+    /// Those that the own store had, by their places in `fetch`, as long as not everything before them is answered for.
+    early: BTreeMap<usize, SavedBody>,
     /// Messages whose bytes could not be had.
     failed: HashSet<MessageKey>,
     bytes: u64,
@@ -28,9 +31,44 @@ impl Receiving {
         Self { fetch: std::mem::take(&mut plan.fetch), ..Self::default() }
     }
 
+    /// Takes what the own store has already.
+    pub(super) fn take_own(
+        &mut self,
+        name: &MailboxName,
+        mailbox: &mut dyn Mailbox,
+        all_mail: &mut AllMail,
+        reporter: &mut Reporter<'_>,
+        store: &mut dyn MailStore,
+    ) -> Result<(), SessionError> {
+        for place in 0..self.fetch.len() {
+            let Some((_, record)) = self.fetch.get(place) else { continue };
+            let Some(body) = all_mail.body(store, &record) else { continue };
+            let size = body.size;
+            match mailbox.save(&record, body) {
+                Ok(saved) => drop(self.early.insert(place, saved)),
+                // The other side may have it whole.
+                Err(error) if error.kind() == ErrorKind::Source => continue,
+                Err(error) => return Err(SessionError::of_store(store, error)),
+            }
+            self.bytes = self.bytes.saturating_add(size.unwrap_or(0));
+            reporter.event(Event::MessageSaved(name, size));
+        }
+        self.pass_early();
+        Ok(())
+    }
+
+    /// What is here already needs no answer.
+    fn pass_early(&mut self) {
+        while let Some(saved) = self.early.remove(&self.answered) {
+            self.saved.push(saved);
+            self.answered = self.answered.saturating_add(1);
+        }
+    }
+
     /// What to ask the other side for, in this order.
     pub(super) fn request(&self) -> Vec<MessageKey> {
-        self.fetch.keys().to_vec()
+        let open = self.fetch.keys().iter().enumerate().skip(self.answered);
+        open.filter(|(place, _)| !self.early.contains_key(place)).map(|(_, key)| *key).collect()
     }
 
     /// Whether nothing is awaited any more.
@@ -56,11 +94,25 @@ impl Receiving {
             return Err(SessionError::InvalidData("a body that was not requested".to_owned()));
         };
         self.answered = self.answered.saturating_add(1);
+        let taken = self.take_answer(name, mailbox, (key, &record), body, reporter, store);
+        self.pass_early();
+        taken
+    }
+
+    fn take_answer(
+        &mut self,
+        name: &MailboxName,
+        mailbox: &mut dyn Mailbox,
+        (key, record): (MessageKey, &MessageRecord),
+        body: Result<MessageBody, String>,
+        reporter: &mut Reporter<'_>,
+        store: &dyn MailStore,
+    ) -> Result<(), SessionError> {
         let reason = match body {
             Err(reason) => reason,
             Ok(body) => {
                 let size = body.size;
-                match mailbox.save(&record, body) {
+                match mailbox.save(record, body) {
                     Ok(saved) => {
                         self.saved.push(saved);
                         self.bytes = self.bytes.saturating_add(size.unwrap_or(0));

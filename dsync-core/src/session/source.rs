@@ -107,9 +107,10 @@ impl<'a> SourceSession<'a> {
     fn load_tree(&mut self) -> Result<bool, SessionError> {
         self.tree = self.store.tree().map_err(|error| self.store_error(error))?;
         let holds_mailboxes = self.tree.values().any(MailboxNode::is_mailbox);
-        self.tree.retain(|name, _| self.options.mailboxes.contains(name));
+        self.tree = self.options.mailboxes.part_of(&self.tree, &|_, _| false);
         for (name, node) in &self.tree {
             match &node.kind {
+                NodeKind::Mailbox { .. } if self.options.tree_only => {}
                 NodeKind::Mailbox { .. } => self.mailboxes.push_back(name.clone()),
                 NodeKind::Unreadable(reason) => {
                     self.problems.push(Problem { mailbox: Some(name.clone()), reason: reason.clone() });

@@ -2,9 +2,12 @@
 
 use std::collections::BTreeMap;
 
-use super::SessionError;
+use super::destination::is_about_one_mailbox;
 use super::reporting::Reporter;
-use crate::model::{MailboxGuid, MailboxName, MailboxNode, MailboxSelection, MailboxStatus, MailboxTree, NodeKind};
+use super::{SessionError, settle};
+use crate::model::{
+    MailboxGuid, MailboxIdentity, MailboxName, MailboxNode, MailboxSelection, MailboxStatus, MailboxTree, NodeKind,
+};
 use crate::report::Event;
 use crate::store::{ErrorKind, MailStore, StoreError};
 use crate::tree::TreeAction;
@@ -40,12 +43,37 @@ pub(super) fn carry_out(
 /// The part of `own` that a run looks at: what was selected, and mailboxes that are selected under the name that `wanted`
 /// has for them.
 pub(super) fn taking_part(own: &MailboxTree, wanted: &MailboxTree, selection: &MailboxSelection) -> MailboxTree {
-    let takes_part = |name: &MailboxName, node: &MailboxNode| {
-        let named_there = || wanted.values().any(|other| other.guid() == node.guid());
-        selection.contains(name) || (node.guid().is_some() && named_there())
-    };
-    let own = own.iter().filter(|(name, node)| takes_part(name, node));
-    own.map(|(name, node)| (name.clone(), node.clone())).collect()
+    selection.part_of(own, &|_, node| wanted.values().any(|other| other.guid() == node.guid()))
+}
+
+/// Makes the mailboxes of `wanted` that are not `here`, and leaves them empty.
+pub(super) fn create_missing(
+    store: &mut dyn MailStore,
+    reporter: &mut Reporter<'_>,
+    wanted: &MailboxTree,
+    here: &MailboxTree,
+) -> Result<(), SessionError> {
+    for (name, node) in wanted {
+        let NodeKind::Mailbox { guid, uid_validity } = node.kind else { continue };
+        let is_here = |(other, own): (&MailboxName, &MailboxNode)| {
+            own.is_mailbox() && (other == name || guid.is_some() && own.guid() == guid)
+        };
+        if here.iter().any(is_here) {
+            continue;
+        }
+        let created = store.create(name, MailboxIdentity { guid, uid_validity });
+        match created.and_then(|mut mailbox| settle::publish(&mut *mailbox)) {
+            Ok(()) => {
+                reporter.report.counts.mailboxes += 1;
+                reporter.report.counts.mailboxes_changed += 1;
+                reporter.event(Event::MailboxCommitted(name));
+            }
+            Err(error) if is_about_one_mailbox(error.kind()) => reporter.problem(Some(name), error.to_string()),
+            Err(error) => return Err(SessionError::of_store(store, error)),
+        }
+        reporter.replaced_names(store);
+    }
+    Ok(())
 }
 
 /// Whether it was done.

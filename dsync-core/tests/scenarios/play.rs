@@ -137,7 +137,10 @@ impl World {
             match option.split_once('=') {
                 None if option == "full" => options.full = true,
                 None if option == "reverse" => std::mem::swap(&mut first, &mut second),
+                None if option == "tree-only" => options.tree_only = true,
                 Some(("mailbox", pattern)) => options.mailboxes = MailboxSelection::matching(pattern),
+                Some(("exclude", mask)) => options.mailboxes = options.mailboxes.excluding(mask),
+                Some(("guid", text)) => options.mailboxes = MailboxSelection::with_guid(guid(text)),
                 _ => panic!("option {option} cannot be played"),
             }
         }

@@ -2,7 +2,6 @@
 
 const NO_STATE: &str = "a run cannot be given a state yet";
 const NO_FILTER: &str = "messages cannot be selected yet";
-const NO_EXCLUSION: &str = "mailboxes can be selected by a pattern only";
 
 /// The files.
 pub(crate) const FILES: &[(&str, &str)] = &[
@@ -21,13 +20,6 @@ pub(crate) const FILES: &[(&str, &str)] = &[
 /// What cannot be played yet.
 pub(crate) const NOT_YET: &[(&str, &str)] = &[
     ("dir-to-maildir", "the store in memory holds directories"),
-    ("no-mail", "a run cannot leave the messages alone yet"),
-    ("flt-exclude", NO_EXCLUSION),
-    ("flt-exclude-backup", NO_EXCLUSION),
-    ("flt-exclude-new", NO_EXCLUSION),
-    ("flt-exclude-subs", NO_EXCLUSION),
-    ("flt-exclude-wild", NO_EXCLUSION),
-    ("flt-guid", NO_EXCLUSION),
     ("flt-flag", NO_FILTER),
     ("flt-flag-change", NO_FILTER),
     ("flt-flag-not", NO_FILTER),

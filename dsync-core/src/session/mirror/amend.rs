@@ -7,12 +7,12 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::settle;
 use crate::model::{
     MailboxGuid, MailboxIdentity, MailboxName, MailboxNode, MailboxSelection, MailboxStatus, MessageKey,
     MessageRecord, ModSeq, NodeKind, SyncPoint, TreeChange, Uid,
 };
 use crate::session::Amendments;
+use crate::session::settle;
 use crate::store::{MailStore, Mailbox, MailboxChanges, Origin, StoreError};
 use crate::tree::two_way::TreeSide;
 
@@ -49,7 +49,7 @@ pub(super) fn amend(
     }
     amended.duplicates = renewed.iter().filter(|name| is_duplicate(own, name)).cloned().collect();
     for (name, guid) in deleted_by(own, other) {
-        if renewed.contains(name) || !selection.contains(name) {
+        if renewed.contains(name) || !selection.contains(name, Some(guid)) {
             continue;
         }
         let made_again = other.tree.get(name).and_then(MailboxNode::guid).is_some();

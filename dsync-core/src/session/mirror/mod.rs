@@ -3,16 +3,16 @@
 mod amend;
 mod exchange;
 mod place;
-mod settle;
 mod trees;
 
 use std::collections::VecDeque;
 
+use super::all_mail::AllMail;
 use super::destination::is_about_one_mailbox;
 use super::receiving::Tries;
 use super::reporting::Reporter;
 use super::{
-    Amendments, Greeting, MailboxSummary, Message, Outcome, Session, SessionError, SyncOptions, peer_label,
+    Amendments, Greeting, MailboxSummary, Message, Outcome, Session, SessionError, SyncOptions, peer_label, settle,
     sync_point, tree_changes,
 };
 use crate::merge::MailboxPlan;
@@ -50,6 +50,7 @@ pub struct MirrorSession<'a> {
     /// Mailboxes that the master has still to offer.
     offers: VecDeque<MailboxName>,
     tries: Tries,
+    all_mail: Option<AllMail>,
 }
 
 enum State {
@@ -94,6 +95,7 @@ impl<'a> MirrorSession<'a> {
         observer: &'a mut dyn Observer,
     ) -> Self {
         let reporter = Reporter::new(observer, store.location());
+        let all_mail = options.all_mailbox.clone().map(AllMail::new);
         Self {
             store,
             reporter,
@@ -110,6 +112,7 @@ impl<'a> MirrorSession<'a> {
             state: State::Start,
             offers: VecDeque::new(),
             tries: Tries::default(),
+            all_mail,
         }
     }
 
@@ -273,16 +276,20 @@ impl<'a> MirrorSession<'a> {
         }
     }
 
-    fn decide(&mut self, comparison: Comparison) -> State {
-        let transfer = comparison.decide(self.role);
+    fn decide(&mut self, comparison: Comparison) -> Result<State, SessionError> {
+        let mut transfer = comparison.decide(self.role);
         let name = &transfer.open.name;
         self.reporter.event(if transfer.plan.needed {
             Event::MailboxPlanned(name, &transfer.plan)
         } else {
             Event::MailboxUnchanged(name)
         });
+        if let Some(all_mail) = self.all_mail.as_mut().filter(|all_mail| all_mail.can_fill(name, self.store)) {
+            let mailbox = &mut *transfer.open.mailbox;
+            transfer.receiving.take_own(name, mailbox, all_mail, &mut self.reporter, self.store)?;
+        }
         self.outbox.push_back(Message::Request(transfer.receiving.request()));
-        State::Transfer(Box::new(transfer))
+        Ok(State::Transfer(Box::new(transfer)))
     }
 
     /// Goes on as soon as nothing is on its way any more.
@@ -358,6 +365,7 @@ impl Session for MirrorSession<'_> {
             {
                 if self.role == Role::Slave {
                     self.options = greeting.options.clone();
+                    self.all_mail = self.options.all_mailbox.clone().map(AllMail::new);
                     self.greeting = Some(greeting);
                     self.hello()?;
                 } else {
@@ -387,7 +395,7 @@ impl Session for MirrorSession<'_> {
             }
             (State::Compare(mut comparison), Message::ChangesEnd { expunged, history_complete }) => {
                 comparison.end(expunged, history_complete);
-                if comparison.is_complete() { self.decide(*comparison) } else { State::Compare(comparison) }
+                if comparison.is_complete() { self.decide(*comparison)? } else { State::Compare(comparison) }
             }
             (State::Transfer(mut transfer), Message::Request(keys)) if transfer.wanted.is_none() => {
                 if keys.len() > transfer.open.mailbox.messages().len() {
@@ -438,7 +446,7 @@ impl Session for MirrorSession<'_> {
             State::Compare(mut comparison) if !comparison.end_sent => {
                 let message = comparison.next_message(RECORDS_PER_MESSAGE);
                 let state =
-                    if comparison.is_complete() { self.decide(*comparison) } else { State::Compare(comparison) };
+                    if comparison.is_complete() { self.decide(*comparison)? } else { State::Compare(comparison) };
                 (state, Some(message))
             }
             State::Transfer(mut transfer) => match transfer.wanted.as_mut().and_then(VecDeque::pop_front) {

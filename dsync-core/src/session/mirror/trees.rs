@@ -1,10 +1,10 @@
 //! The first part of a two-way run: both trees are told, amended, merged and changed.
 
 use super::amend::{self, Amended};
-use super::{Message, MirrorSession, State, settle, tree_changes};
+use super::{Message, MirrorSession, State, tree_changes};
 use crate::model::{MailboxName, MailboxNode, MailboxTree, NodeKind, Role};
 use crate::report::Problem;
-use crate::session::{Amendments, Greeting, SessionError};
+use crate::session::{Amendments, Greeting, SessionError, settle};
 use crate::tree::two_way::{self as tree, TreeSide};
 
 impl MirrorSession<'_> {
@@ -44,7 +44,7 @@ impl MirrorSession<'_> {
         }
         let undecided = |name: &MailboxName, node: &MailboxNode| {
             let NodeKind::Mailbox { guid, uid_validity } = node.kind else { return false };
-            (guid.is_none() || uid_validity.is_none()) && self.options.mailboxes.contains(name)
+            (guid.is_none() || uid_validity.is_none()) && self.options.mailboxes.contains(name, guid)
         };
         let names: Vec<_> =
             tree.iter().filter(|(name, node)| undecided(name, node)).map(|(name, _)| name.clone()).collect();
@@ -96,8 +96,14 @@ impl MirrorSession<'_> {
             self.here = self.list()?;
         }
         self.report_unreadable();
+        if self.options.tree_only && self.imports {
+            tree_changes::create_missing(self.store, &mut self.reporter, &self.merged.tree, &self.here)?;
+        }
         if self.role == Role::Slave {
             return Ok(State::AwaitOffer);
+        }
+        if self.options.tree_only {
+            return Ok(State::Offer);
         }
         let mailboxes = self.merged.tree.iter().filter(|(_, node)| matches!(node.kind, NodeKind::Mailbox { .. }));
         self.offers = mailboxes.map(|(name, _)| name.clone()).collect();
@@ -114,9 +120,9 @@ impl MirrorSession<'_> {
     }
 
     fn report_unreadable(&mut self) {
-        for (name, node) in self.own.tree.iter().filter(|(name, _)| self.options.mailboxes.contains(name)) {
-            if let NodeKind::Unreadable(reason) = &node.kind {
-                self.reporter.add(Problem { mailbox: Some(name.clone()), reason: reason.clone() });
+        for (name, node) in self.options.mailboxes.part_of(&self.own.tree, &|_, _| false) {
+            if let NodeKind::Unreadable(reason) = node.kind {
+                self.reporter.add(Problem { mailbox: Some(name), reason });
             }
         }
     }

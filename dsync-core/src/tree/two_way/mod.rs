@@ -111,12 +111,18 @@ impl MergedTree {
     #[must_use]
     pub fn selected(mut self, sides: [&TreeSide; 2], selection: &MailboxSelection) -> Self {
         let named = |tree: &MailboxTree| -> Vec<MailboxGuid> {
-            tree.iter().filter(|(name, _)| selection.contains(name)).filter_map(|(_, node)| node.guid()).collect()
+            let named = tree.iter().filter(|(name, node)| selection.contains(name, node.guid()));
+            named.filter_map(|(_, node)| node.guid()).collect()
         };
         let before: BTreeSet<_> = sides.iter().flat_map(|side| named(&side.tree)).collect();
-        let takes_part = |guid: &MailboxGuid| before.contains(guid);
-        self.tree.retain(|name, node| selection.contains(name) || node.guid().as_ref().is_some_and(takes_part));
-        self.deleted.retain(takes_part);
+        let placed: Vec<_> = self.tree.values().map(MailboxNode::guid).collect();
+        self.tree = selection.part_of(&self.tree, &|name, node| {
+            let takes_part = |guid: Option<MailboxGuid>| guid.is_some_and(|guid| before.contains(&guid));
+            // Two mailboxes of one name become one, and only one of their GUIDs stays.
+            let there = || sides.iter().filter_map(|side| side.tree.get(name)).map(MailboxNode::guid);
+            takes_part(node.guid()) || there().any(|guid| takes_part(guid) && !placed.contains(&guid))
+        });
+        self.deleted.retain(|guid| before.contains(guid));
         self
     }
 }
