@@ -8,6 +8,7 @@
 //! * [`merge`]: the decision what to change in one mailbox. Pure.
 //! * [`session`]: one side of a run, a state machine that exchanges messages with its peer.
 //! * [`sync`]: two sessions in one process, joined to a run.
+//! * [`wire`]: what two sides on different hosts say to each other, as bytes.
 //! * [`report`]: what was done, what could not be done, and the exit status that it means.
 //! * [`memory`]: a store in memory, for tests and examples.
 //! * [`conformance`]: what every store must pass.
@@ -22,3 +23,4 @@ pub mod session;
 pub mod store;
 pub mod sync;
 pub mod tree;
+pub mod wire;
