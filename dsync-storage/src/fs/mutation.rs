@@ -11,7 +11,7 @@ use std::path::Path;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use nix::errno::Errno;
-use nix::fcntl::{AT_FDCWD, AtFlags, OFlag, posix_fallocate};
+use nix::fcntl::{AT_FDCWD, AtFlags, OFlag};
 use nix::unistd::linkat;
 
 use super::FsError;
@@ -90,20 +90,6 @@ pub fn write(mut file: &File, path: &Path, bytes: &[u8]) -> Result<(), FsError> 
 /// As the system; some of the bytes may have been written then.
 pub fn write_at(file: &File, path: &Path, bytes: &[u8], offset: u64) -> Result<(), FsError> {
     file.write_all_at(bytes, offset).map_err(|error| FsError::new("write", path, error))
-}
-
-/// Makes a file longer, filled with zeros. The room for it is there afterwards, where the file system can promise that.
-///
-/// # Errors
-/// As the system. The file may have grown then.
-pub fn extend(file: &File, path: &Path, from: u64, to: u64) -> Result<(), FsError> {
-    let start = i64::try_from(from).unwrap_or(i64::MAX);
-    let length = i64::try_from(to.saturating_sub(from)).unwrap_or(i64::MAX);
-    match posix_fallocate(file, start, length) {
-        Ok(()) => Ok(()),
-        Err(Errno::EOPNOTSUPP | Errno::EINVAL | Errno::ENOSYS) => truncate(file, path, to),
-        Err(error) => Err(FsError::new("extend", path, error.into())),
-    }
 }
 
 /// Cuts a file to `length` bytes.

@@ -9,6 +9,7 @@
 #![deny(clippy::indexing_slicing, clippy::unwrap_used)]
 
 mod plan;
+mod progress;
 
 use std::fs::File;
 use std::io::{self, Read};
@@ -23,6 +24,7 @@ use crate::fs::permissions::Permissions;
 use crate::fs::{FsError, mutation, read};
 use crate::text::lossy;
 use plan::{HEAD, Place, Plan};
+use progress::Progress;
 
 /// The name of a journal in the directory of an index.
 const FILE_NAME: &str = "dsync-rewrite";
@@ -62,11 +64,17 @@ pub(super) fn rewrite(
     permissions: &Permissions,
 ) -> Result<(), StoreError> {
     let old_length = length_of(mbox, path)?;
-    let ready = write_journal(mbox, path, journal, writes, (old_length, new_length), permissions)
-        .and_then(|written| grow(mbox, path, (old_length, new_length)).map(|()| written));
+    let ready =
+        write_journal(mbox, path, journal, writes, (old_length, new_length), permissions).and_then(|written| {
+            if let Err(error) = written.grow(mbox, path) {
+                mutation::truncate(mbox, path, old_length)?;
+                return Err(error);
+            }
+            Ok(written)
+        });
     match ready {
         Ok(written) => {
-            written.apply(mbox, path)?;
+            written.finish(mbox, path)?;
             remove(journal)
         }
         Err(error) => {
@@ -75,18 +83,6 @@ pub(super) fn rewrite(
             Err(error)
         }
     }
-}
-
-/// The room for what comes, before anything else changes.
-fn grow(mbox: &File, path: &Path, (old_length, new_length): (u64, u64)) -> Result<(), StoreError> {
-    if new_length <= old_length {
-        return Ok(());
-    }
-    let grown = mutation::extend(mbox, path, old_length, new_length);
-    if grown.is_err() {
-        mutation::truncate(mbox, path, old_length)?;
-    }
-    Ok(grown?)
 }
 
 fn remove(journal: &Path) -> Result<(), StoreError> {
@@ -161,7 +157,7 @@ impl Output<'_> {
 /// As the system.
 pub(super) fn is_unfinished(mbox: &File, path: &Path, index: &Path) -> Result<bool, StoreError> {
     match Journal::open(&path_in(index))? {
-        Some(journal) => Ok(journal.progress(mbox, path)? == Progress::Begun),
+        Some(journal) => Ok(matches!(journal.progress(mbox, path)?, Progress::Growing { .. } | Progress::Grown)),
         None => Ok(false),
     }
 }
@@ -183,10 +179,12 @@ pub(super) fn recover(
     if let Some(mut journal) = Journal::open(&journal_path)? {
         match journal.progress(mbox, path)? {
             Progress::None => {}
-            Progress::Begun => {
-                journal.keep_appended(mbox, path, permissions)?;
-                journal.apply(mbox, path)?;
+            Progress::Growing { appended } => {
+                journal.keep_appended(mbox, path, appended, permissions)?;
+                journal.grow(mbox, path)?;
+                journal.finish(mbox, path)?;
             }
+            Progress::Grown => journal.finish(mbox, path)?,
             Progress::Foreign => {
                 let aside = journal_path.with_file_name(format!("{FILE_NAME}.aside"));
                 mutation::rename(&journal_path, &aside)?;
@@ -201,30 +199,6 @@ pub(super) fn recover(
     }
     remove(&journal_path)?;
     Ok(None)
-}
-
-/// How far a rewriting got.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Progress {
-    /// Nothing is changed, or everything.
-    None,
-    /// Some of it was done.
-    Begun,
-    /// Somebody else has changed the file.
-    Foreign,
-}
-
-/// What is in the places that are to change.
-#[derive(Clone, Copy, Debug)]
-struct Found {
-    /// Nothing but what was there.
-    all_before: bool,
-    /// Nothing but what comes.
-    all_after: bool,
-    /// Nothing else than the one or the other.
-    only_ours: bool,
-    /// Beyond the old length there is nothing else than what comes, or the zeros with which a file grows.
-    grown_by_us: bool,
 }
 
 impl<'a> Journal<'a> {
@@ -251,73 +225,24 @@ impl<'a> Journal<'a> {
         Ok(Some(Self { plan, file: Arc::new(file), path }))
     }
 
-    fn progress(&self, mbox: &File, path: &Path) -> Result<Progress, StoreError> {
-        let Plan { old_length, new_length, tail, .. } = self.plan;
-        let length = length_of(mbox, path)?;
-        let found = self.found(mbox, path)?;
-        let grows = new_length > old_length;
-        let cut_off = old_length.saturating_sub(new_length);
-        // Not yet cut off.
-        let is_uncut = length >= old_length && checksum(mbox, path, new_length, cut_off)? == tail;
-        Ok(match () {
-            // A file that grows gets its new length first; what is behind the old one otherwise, somebody has appended.
-            () if found.all_before && grows && (length < new_length || !found.grown_by_us) => Progress::None,
-            () if found.all_before && !grows && is_uncut => Progress::None,
-            () if found.all_after && length >= new_length && (grows || cut_off == 0 || !is_uncut) => Progress::None,
-            () if found.only_ours && if grows { length >= new_length } else { is_uncut } => Progress::Begun,
-            () => Progress::Foreign,
-        })
-    }
-
-    /// Compares the file with what was there and with what comes.
-    fn found(&self, mbox: &File, path: &Path) -> Result<Found, StoreError> {
-        let mut found = Found { all_before: true, all_after: true, only_ours: true, grown_by_us: true };
-        for (write, start) in self.plan.placed() {
-            let before = write.before(self.plan.old_length);
-            let mut there = part(mbox, path, write.offset, write.length)?;
-            let mut new = FileRange::new(Arc::clone(&self.file), start, write.length);
-            let old = FileRange::new(Arc::clone(&self.file), start.saturating_add(write.length), before);
-            let mut old = old.chain(io::repeat(0));
-            let mut left = write.length;
-            let mut place = 0;
-            let mut buffers = [vec![0; BUFFER], vec![0; BUFFER], vec![0; BUFFER]];
-            while left > 0 {
-                let most = usize::try_from(left).unwrap_or(BUFFER).min(BUFFER);
-                let [have, next, past] = buffers.each_mut().map(|buffer| buffer.get_mut(..most).unwrap_or_default());
-                let count = read_full(&mut there, have).map_err(|error| FsError::new("read", path, error))?;
-                let failed = |error| FsError::new("read", self.path, error);
-                new.read_exact(next).map_err(failed)?;
-                old.read_exact(past).map_err(failed)?;
-                for (index, ((have, next), past)) in have.iter().zip(&*next).zip(&*past).enumerate() {
-                    let is_beyond = place + index as u64 >= before;
-                    if index >= count {
-                        // Nothing is there yet.
-                        found.all_after = false;
-                        found.all_before &= is_beyond;
-                        found.only_ours &= is_beyond;
-                        continue;
-                    }
-                    let (is_new, is_old) = (have == next, have == past);
-                    found.all_after &= is_new;
-                    found.only_ours &= is_new || is_old;
-                    match is_beyond {
-                        true => found.grown_by_us &= is_new || is_old,
-                        false => found.all_before &= is_old,
-                    }
-                }
-                place += most as u64;
-                left = left.saturating_sub(most as u64);
+    /// Writes what comes behind the old end, from its beginning to its end, as a delivery is written. Nothing else has
+    /// changed yet.
+    fn grow(&self, mbox: &File, path: &Path) -> Result<(), StoreError> {
+        if self.plan.new_length > self.plan.old_length {
+            for (place, start) in self.plan.beyond() {
+                self.put(mbox, path, place, start)?;
             }
+            // It has to be there before the rest changes.
+            mutation::sync_file(mbox, path)?;
         }
-        Ok(found)
+        Ok(())
     }
 
-    /// Carries the plan out.
-    fn apply(&self, mbox: &File, path: &Path) -> Result<(), StoreError> {
+    /// Does what remains when the file has grown.
+    fn finish(&self, mbox: &File, path: &Path) -> Result<(), StoreError> {
         let Plan { old_length, new_length, .. } = self.plan;
-        for (write, start) in self.plan.placed() {
-            let mut bytes = FileRange::new(Arc::clone(&self.file), start, write.length);
-            self.put(&mut bytes, (mbox, path), write)?;
+        for (place, start) in self.plan.within() {
+            self.put(mbox, path, place, start)?;
         }
         if new_length < old_length {
             // All that is to stay has to be there before the rest goes.
@@ -328,7 +253,9 @@ impl<'a> Journal<'a> {
         Ok(())
     }
 
-    fn put(&self, bytes: &mut dyn Read, (mbox, path): (&File, &Path), write: Place) -> Result<(), FsError> {
+    /// Copies the bytes that are at `start` in the journal to their place.
+    fn put(&self, mbox: &File, path: &Path, write: Place, start: u64) -> Result<(), FsError> {
+        let mut bytes = FileRange::new(Arc::clone(&self.file), start, write.length);
         let mut buffer = vec![0; usize::try_from(write.length).unwrap_or(BUFFER).min(BUFFER)];
         let mut done = 0;
         while done < write.length {
@@ -342,29 +269,24 @@ impl<'a> Journal<'a> {
         Ok(())
     }
 
-    /// Whoever appends to a file that is filled up with zeros has to end its last line first; the plan has a line end there. How
-    /// many bytes that is.
-    fn added_line_end(&self, mbox: &File, path: &Path, end: u64) -> Result<u64, StoreError> {
-        let mut around = Vec::new();
-        part(mbox, path, end.saturating_sub(1), 2)?
-            .read_to_end(&mut around)
-            .map_err(|error| FsError::new("read", path, error))?;
-        Ok(u64::from(self.plan.new_length > self.plan.old_length && around == *b"\0\n"))
-    }
-
-    /// Adds what somebody has appended to a file that was half changed: the plan then ends with it.
-    fn keep_appended(&mut self, mbox: &File, path: &Path, permissions: &Permissions) -> Result<(), StoreError> {
+    /// Makes what somebody has appended at `from`, before the file had grown as far as it should, a part of the plan: it then
+    /// ends with it.
+    fn keep_appended(
+        &mut self,
+        mbox: &File,
+        path: &Path,
+        from: u64,
+        permissions: &Permissions,
+    ) -> Result<(), StoreError> {
         let length = length_of(mbox, path)?;
-        let end = self.plan.old_length.max(self.plan.new_length);
-        let end = end.saturating_add(self.added_line_end(mbox, path, end)?);
-        let Some(appended) = length.checked_sub(end).filter(|appended| *appended > 0) else { return Ok(()) };
+        let Some(appended) = length.checked_sub(from).filter(|appended| *appended > 0) else { return Ok(()) };
         let mut again: Vec<Write<'_>> = Vec::with_capacity(self.plan.writes.len().saturating_add(1));
         for (write, start) in self.plan.placed() {
             let bytes = Box::new(FileRange::new(Arc::clone(&self.file), start, write.length));
             again.push(Write { offset: write.offset, length: write.length, bytes });
         }
         let new_length = self.plan.new_length.saturating_add(appended);
-        let bytes = Box::new(part(mbox, path, end, appended)?);
+        let bytes = Box::new(part(mbox, path, from, appended)?);
         again.push(Write { offset: self.plan.new_length, length: appended, bytes });
         // Under another name first: the old journal is needed until this one is complete.
         let longer = self.path.with_file_name(format!("{FILE_NAME}.longer"));
@@ -510,13 +432,19 @@ mod tests {
     }
 
     #[test]
-    fn a_line_end_that_was_added_behind_zeros_is_no_part_of_the_message_before() {
-        let case = Case::new(b"one\n");
-        case.journal(&[(0, b"ONE".to_vec()), (4, b"two\n".to_vec())], 8);
-        case.mbox.set_len(8).unwrap();
-        case.write(8, b"\nFrom x\n");
-        case.recover();
-        assert_eq!(case.bytes(), b"ONE\ntwo\nFrom x\n");
+    fn what_was_appended_to_half_a_message_stays_behind_all_of_ours() {
+        let (ours, theirs) = ("From ours\n\nbody\n\nFrom ours again\n\nbody\n\n", "From theirs\n\nbody\n\n");
+        for cut in 0..=ours.len() {
+            let case = Case::new(b"one\n");
+            case.journal(&[(0, b"ONE".to_vec()), (4, ours.as_bytes().to_vec())], 4 + ours.len());
+            case.write(4, &ours.as_bytes()[..cut]);
+            let is_line = ours[..cut].is_empty() || ours[..cut].ends_with('\n');
+            case.write(4 + cut, format!("{}{theirs}", if is_line { "" } else { "\n" }).as_bytes());
+            case.recover();
+            let all = format!("ONE\n{ours}{theirs}");
+            let expected = if cut == 0 { format!("one\n{theirs}") } else { all };
+            assert_eq!(String::from_utf8(case.bytes()).unwrap(), expected, "after {cut} bytes");
+        }
     }
 
     /// Somebody appends at the old end, and a server gives the message a UID.
@@ -535,14 +463,15 @@ mod tests {
     }
 
     proptest! {
-        /// The writes of a rewriting reach the file in their order, one after the other, each perhaps in part.
+        /// First the file grows, then the other writes reach it in their order, each perhaps in part.
         #[test]
         fn a_rewriting_that_was_cut_off_anywhere_is_finished_and_what_was_appended_stays(
             old in prop::collection::vec(any::<u8>(), 1..40),
             pieces in prop::collection::vec((0usize..40, prop::collection::vec(any::<u8>(), 1..12)), 1..4),
             new_length in 1usize..60,
             stop in 0usize..70,
-            appended in prop::collection::vec(1u8.., 0..8),
+            is_delivered in any::<bool>(),
+            appended in prop::collection::vec(any::<u8>(), 0..8),
         ) {
             let mut writes: Vec<(usize, Vec<u8>)> = Vec::new();
             let mut place = 0;
@@ -559,27 +488,32 @@ mod tests {
             let case = Case::new(&old);
             case.journal(&writes, new_length);
             let mut steps = stop;
-            if steps > 0 && new_length > old.len() {
-                case.mbox.set_len(new_length as u64).unwrap();
-                steps -= 1;
-            }
-            let total: usize = writes.iter().map(|(_, bytes)| bytes.len()).sum();
-            let finished = steps > total;
+            let growth = new.get(old.len()..).unwrap_or_default();
+            let count = steps.min(growth.len());
+            case.write(old.len(), &growth[..count]);
+            steps -= count;
             for (offset, bytes) in &writes {
-                let count = steps.min(bytes.len());
-                case.write(*offset, &bytes[..count]);
+                let inside = &bytes[..bytes.len().min(old.len().saturating_sub(*offset))];
+                let count = steps.min(inside.len());
+                case.write(*offset, &inside[..count]);
                 steps -= count;
             }
-            if finished && new_length < old.len() {
+            if steps > 0 && new_length < old.len() {
                 case.mbox.set_len(new_length as u64).unwrap();
             }
             let end = case.bytes().len();
-            case.write(end, &appended);
+            let line_end: &[u8] = if case.bytes().ends_with(b"\n") { b"" } else { b"\n" };
+            let delivered: Vec<u8> = if is_delivered { [b"From x", &appended[..]].concat() } else { Vec::new() };
+            if is_delivered {
+                case.write(end, &[line_end, &delivered].concat());
+            }
             let before = case.bytes();
             case.recover();
             let result = case.bytes();
-            let with = |mut bytes: Vec<u8>| { bytes.extend(&appended); bytes };
-            let acceptable = [with(old.clone()), with(new.clone())];
+            let with = |bytes: &[u8], between: &[u8]| [bytes, between, &delivered].concat();
+            let line_end = if is_delivered { line_end } else { b"" };
+            let acceptable =
+                [with(&old, b""), with(&new, b""), with(&old, line_end), with(&new, line_end)];
             prop_assert!(acceptable.contains(&result), "{before:?} -> {result:?}, not {acceptable:?}");
         }
     }

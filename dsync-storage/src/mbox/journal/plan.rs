@@ -108,6 +108,23 @@ impl Plan {
             (*write, start)
         })
     }
+
+    /// The parts of writes that change what the file has already, each with the place in the journal where its bytes begin.
+    pub(super) fn within(&self) -> impl Iterator<Item = (Place, u64)> {
+        self.placed().filter_map(|(write, start)| {
+            let length = write.before(self.old_length);
+            (length > 0).then_some((Place { offset: write.offset, length }, start))
+        })
+    }
+
+    /// The parts of writes that come behind the old end.
+    pub(super) fn beyond(&self) -> impl Iterator<Item = (Place, u64)> {
+        self.placed().filter_map(|(write, start)| {
+            let before = write.before(self.old_length);
+            let length = write.length.checked_sub(before).filter(|length| *length > 0)?;
+            Some((Place { offset: write.offset.saturating_add(before), length }, start.saturating_add(before)))
+        })
+    }
 }
 
 #[cfg(test)]
