@@ -144,6 +144,30 @@ pub fn rename(from: &Path, to: &Path) -> Result<(), FsError> {
     fs::rename(from, to).map_err(|error| FsError::new("rename", from, error))
 }
 
+/// Renames a file to a name that must be free. In one step where the system can do that; else it has both names for a moment.
+///
+/// # Errors
+/// As the system; [`io::ErrorKind::AlreadyExists`] if the name is taken.
+pub fn rename_to_free_name(from: &Path, to: &Path) -> Result<(), FsError> {
+    match rename_exclusively(from, to) {
+        Err(Errno::EINVAL | Errno::ENOSYS) => {
+            link(from, to)?;
+            remove_file(from)
+        }
+        result => result.map_err(|error| FsError::new("rename", from, error.into())),
+    }
+}
+
+#[cfg(all(target_os = "linux", target_env = "gnu"))]
+fn rename_exclusively(from: &Path, to: &Path) -> nix::Result<()> {
+    nix::fcntl::renameat2(AT_FDCWD, from, AT_FDCWD, to, nix::fcntl::RenameFlags::RENAME_NOREPLACE)
+}
+
+#[cfg(not(all(target_os = "linux", target_env = "gnu")))]
+fn rename_exclusively(_from: &Path, _to: &Path) -> nix::Result<()> {
+    Err(Errno::ENOSYS)
+}
+
 /// Gives a file a second name, which must be free.
 ///
 /// # Errors
@@ -217,5 +241,22 @@ pub fn create_directories(path: &Path, permissions: &Permissions) -> Result<(), 
 fn give_to_group(file: &File, permissions: &Permissions) {
     if permissions.group.is_some() {
         let _ = fchown(file, None, permissions.group);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_that_is_taken_is_not_renamed_to() {
+        let directory = tempfile::tempdir().unwrap();
+        let [from, to] = ["from", "to"].map(|name| directory.path().join(name));
+        fs::write(&from, "1").unwrap();
+        fs::write(&to, "2").unwrap();
+        assert_eq!(rename_to_free_name(&from, &to).unwrap_err().kind(), io::ErrorKind::AlreadyExists);
+        fs::remove_file(&to).unwrap();
+        rename_to_free_name(&from, &to).unwrap();
+        assert_eq!((fs::read_to_string(&to).unwrap().as_str(), from.exists()), ("1", false));
     }
 }

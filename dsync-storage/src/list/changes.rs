@@ -70,8 +70,7 @@ pub(crate) fn rename(
         match context.naming.layout {
             Layout::Mbox if from.is_file() => {
                 // A delivery may just have made one, which must not be lost.
-                mutation::link(from, to)?;
-                mutation::remove_file(from)?;
+                mutation::rename_to_free_name(from, to)?;
             }
             Layout::Mbox if to.exists() && is_index_place(to) => {
                 // The index of a mailbox that is gone.
