@@ -6,6 +6,7 @@
 mod selecting;
 
 use std::ffi::OsString;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::{Args, CommandFactory, Parser, ValueEnum};
@@ -14,6 +15,7 @@ use dsync_storage::names::AlternativeCharacter;
 
 pub(crate) use selecting::{MailboxOptions, SpecialUses, check_namespaces, special_uses};
 
+use crate::configuration::Namespace;
 use crate::exit;
 use crate::progress::Verbosity;
 
@@ -26,8 +28,7 @@ pub(crate) struct Arguments {
 
 /// Makes two mail stores equal: back up, mirror and convert mailboxes so that no mail client notices a difference.
 ///
-/// The first location comes from the option "-o mail_location=..." or, without it, is looked for in the home
-/// directory. The second is given after the command, for example "maildir:/backup/user/Maildir".
+/// The first location comes from the configuration of Dovecot, or from the option "-o mail_location=...". The second is given after the command, for example "maildir:/backup/user/Maildir".
 // One parser for all commands, so that options may stand before the command and behind it, and be given in both places.
 #[derive(Debug, Parser)]
 #[command(name = "dsync", version, args_override_self = true, after_help = AFTER_HELP)]
@@ -72,8 +73,11 @@ Exit status:
 
 #[derive(Debug, Args)]
 struct Common {
-    /// Override a setting; may be given several times. This version knows mail_location, mdbox_rotate_size,
-    /// mail_attachment_dir, mbox_write_locks, mbox_md5 and dsync_alt_char.
+    /// Read this configuration file of Dovecot instead of its usual one
+    #[arg(short = 'c', long = "config", value_name = "FILE")]
+    configuration: Option<PathBuf>,
+
+    /// Override a setting of the configuration and of user databases; may be given several times
     #[arg(short = 'o', value_name = "SETTING=VALUE", value_parser = parse_setting)]
     settings: Vec<(String, String)>,
 
@@ -133,12 +137,17 @@ pub(crate) struct RunOptions {
 
 impl RunOptions {
     /// What the run is asked to do. A special use that no mailbox has is given to `unknown`.
-    pub(crate) fn sync_options(&self, uses: &SpecialUses, unknown: &mut dyn FnMut(&str)) -> SyncOptions {
+    pub(crate) fn sync_options(
+        &self,
+        namespace: &Namespace,
+        uses: &SpecialUses,
+        unknown: &mut dyn FnMut(&str),
+    ) -> SyncOptions {
         SyncOptions {
             full: self.full,
-            mailboxes: self.mailboxes.selection(uses, unknown),
+            mailboxes: self.mailboxes.selection(namespace, uses, unknown),
             tree_only: self.mailboxes.tree_only(),
-            all_mailbox: self.mailboxes.all_mailbox.clone(),
+            all_mailbox: self.mailboxes.all_mailbox(namespace),
         }
     }
 }
@@ -174,15 +183,14 @@ impl Arguments {
         Ok(Self { common, command })
     }
 
-    /// The value of a setting given with `-o`; the last one counts.
-    pub(crate) fn setting(&self, name: &str) -> Option<&str> {
-        let given = self.common.settings.iter().rev().find(|(given, _)| given == name);
-        given.map(|(_, value)| value.as_str())
+    /// The configuration file given with `-c`.
+    pub(crate) fn configuration_file(&self) -> Option<&Path> {
+        self.common.configuration.as_deref()
     }
 
-    /// All settings given with `-o`.
-    pub(crate) fn settings(&self) -> impl Iterator<Item = (&str, &str)> {
-        self.common.settings.iter().map(|(name, value)| (name.as_str(), value.as_str()))
+    /// The settings given with `-o`, in their order; the last one of a name counts.
+    pub(crate) fn settings(&self) -> &[(String, String)] {
+        &self.common.settings
     }
 
     /// What `-C` says.
@@ -210,6 +218,10 @@ fn parse_setting(text: &str) -> Result<(String, String), String> {
 mod tests {
     use super::*;
 
+    fn given(location: &str) -> (String, String) {
+        ("mail_location".to_owned(), location.to_owned())
+    }
+
     fn parse(words: &str) -> Result<Arguments, clap::Error> {
         Arguments::try_parse_from(words.split(' '))
     }
@@ -228,7 +240,7 @@ mod tests {
             "dsync -v -o mail_location=maildir:/c backup -o mail_location=maildir:/a -- maildir:/b",
         ] {
             let arguments = parse(words).unwrap();
-            assert_eq!(arguments.setting("mail_location"), Some("maildir:/a"), "{words}");
+            assert_eq!(arguments.settings().last(), Some(&given("maildir:/a")), "{words}");
             assert_eq!(arguments.verbosity(), Verbosity::Verbose, "{words}");
             let Command::Backup(run) = &arguments.command else { panic!("{words}") };
             assert_eq!(run.location, ["maildir:/b"], "{words}");
@@ -251,10 +263,10 @@ mod tests {
     }
 
     #[test]
-    fn the_last_setting_counts() {
-        let arguments = parse("dsync -o mail_location=a -o mail_location=b backup c").unwrap();
-        assert_eq!(arguments.setting("mail_location"), Some("b"));
-        assert_eq!(arguments.setting("other"), None);
+    fn settings_keep_their_order() {
+        let arguments = parse("dsync -c file -o mail_location=a backup -o mail_location=b c").unwrap();
+        assert_eq!(arguments.settings(), [given("a"), given("b")]);
+        assert_eq!(arguments.configuration_file(), Some(Path::new("file")));
     }
 
     #[test]

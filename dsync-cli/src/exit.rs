@@ -4,6 +4,8 @@ use dsync_core::session::SessionError;
 use dsync_core::store::{ErrorKind, StoreError};
 use thiserror::Error;
 
+use crate::configuration::ConfigurationError;
+
 /// Everything was done.
 pub(crate) const SUCCESS: u8 = 0;
 /// Done, but for some things that were named.
@@ -33,6 +35,9 @@ pub(crate) enum Failure {
     /// Something that was asked for does not exist.
     #[error("{0}")]
     NotFound(String),
+    /// The configuration cannot be used.
+    #[error("{0}")]
+    Configured(#[from] ConfigurationError),
     /// A store cannot be opened.
     #[error("{0}")]
     Store(#[from] StoreError),
@@ -44,9 +49,13 @@ pub(crate) enum Failure {
 impl Failure {
     pub(crate) fn exit_status(&self) -> u8 {
         match self {
-            Self::Usage(_) => USAGE,
+            Self::Usage(_) | Self::Configured(ConfigurationError::NoUser) => USAGE,
             Self::NotFound(_) => NOT_FOUND,
-            Self::Configuration(_) | Self::Session(SessionError::EmptySource { .. }) => CONFIGURATION,
+            // What starts programs may have run out of something.
+            Self::Configured(ConfigurationError::Doveconf { .. }) => TEMPORARY,
+            Self::Configured(_) | Self::Configuration(_) | Self::Session(SessionError::EmptySource { .. }) => {
+                CONFIGURATION
+            }
             Self::Store(error) | Self::Session(SessionError::Store { error, .. }) => status_of(error.kind()),
             Self::Session(_) => TEMPORARY,
         }

@@ -1,10 +1,11 @@
 //! The `dsync` command: makes one mail store look like another.
 //!
-//! Arguments come in through [`arguments`], the two stores are found by [`stores`], [`progress`] shows what happens,
-//! and [`exit`] turns the outcome into the exit status. There is no synchronisation logic here.
+//! Arguments come in through [`arguments`], the settings of the server through [`configuration`], the two stores are
+//! found by [`stores`], [`progress`] shows what happens, and [`exit`] turns the outcome into the exit status. There is no synchronisation logic here.
 #![forbid(unsafe_code)]
 
 mod arguments;
+mod configuration;
 mod exit;
 mod messages;
 mod progress;
@@ -13,6 +14,7 @@ mod stores;
 use std::process::ExitCode;
 
 use arguments::{Arguments, Command, Run};
+use configuration::UserConfiguration;
 use dsync_core::report::{Observer, Report};
 use dsync_core::session::{SessionError, SyncOptions};
 use dsync_core::store::MailStore;
@@ -61,10 +63,11 @@ const ONE_WAY: Way = Way { run: sync::merge_one_way, both_ways: false, makes_equ
 
 fn synchronise(arguments: &Arguments, run: &Run, way: &Way) -> Result<u8, Failure> {
     let mut progress = progress::Progress::new(arguments.verbosity());
-    let options = options(arguments, run, way)?;
+    let user = stores::current_user(arguments)?;
+    let options = options(&user, run, way)?;
     let (mut first, mut second) = match way.both_ways {
-        true => stores::open_both(arguments, run)?,
-        false => stores::open_source_and_destination(arguments, run)?,
+        true => stores::open_both(arguments, &user, run)?,
+        false => stores::open_source_and_destination(arguments, &user, run)?,
     };
     let report = (way.run)(&mut *first, &mut *second, &options, &mut progress)?;
     progress.summary(&report, options.is_everything() && way.makes_equal);
@@ -75,24 +78,26 @@ fn synchronise(arguments: &Arguments, run: &Run, way: &Way) -> Result<u8, Failur
 }
 
 /// What the run is asked to do.
-fn options(arguments: &Arguments, run: &Run, way: &Way) -> Result<SyncOptions, Failure> {
+fn options(user: &UserConfiguration, run: &Run, way: &Way) -> Result<SyncOptions, Failure> {
     let mailboxes = &run.options.mailboxes;
     if mailboxes.all_namespaces {
         let reason = "on one machine namespaces with a location of their own are the same on both sides";
         return Err(Failure::Usage(format!("-N cannot be used here: {reason}")));
     }
-    arguments::check_namespaces(&mailboxes.namespaces, arguments.settings())
+    let settings = user.settings().raw();
+    arguments::check_namespaces(&mailboxes.namespaces, settings.all())
         .map_err(|prefix| Failure::NotFound(format!("there is no namespace with the prefix {prefix:?}")))?;
     if run.options.reverse && way.both_ways {
         messages::warning("-R has no effect: a mirror without -1 goes in both directions");
     }
-    let uses = arguments::special_uses(arguments.settings());
-    Ok(run.options.sync_options(&uses, &mut |special| {
+    let uses = arguments::special_uses(settings.all());
+    Ok(run.options.sync_options(&user.namespace()?, &uses, &mut |special| {
         messages::warning(format_args!("no mailbox is known to be {special}; no setting special_use says so"));
     }))
 }
 
 fn purge(arguments: &Arguments) -> Result<u8, Failure> {
-    let report = stores::open_dbox(arguments)?.purge()?;
+    let user = stores::current_user(arguments)?;
+    let report = stores::open_dbox(arguments, &user)?.purge()?;
     Ok(progress::Progress::new(arguments.verbosity()).purged(&report))
 }

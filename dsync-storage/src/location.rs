@@ -132,7 +132,7 @@ pub enum LocationError {
         value: String,
     },
     /// A path begins with `~` but no home directory is known.
-    #[error("{0:?} needs a home directory, but none is known: set HOME or give the whole path")]
+    #[error("{0:?} needs a home directory, but none is known: give the whole path")]
     NoHome(String),
 }
 
@@ -173,6 +173,14 @@ impl Location {
     /// # Errors
     /// If it is no location, or one that cannot be used.
     pub fn parse(text: &str, home: Option<&Path>) -> Result<Self, LocationError> {
+        Self::parse_with(text, &|user| home.filter(|_| user.is_empty()).map(Path::to_owned))
+    }
+
+    /// The same, where `home_of` knows what `~user` stands for; what `~` stands for, it knows by the empty name.
+    ///
+    /// # Errors
+    /// If it is no location, or one that cannot be used.
+    pub fn parse_with(text: &str, home_of: &dyn Fn(&str) -> Option<PathBuf>) -> Result<Self, LocationError> {
         let end = text.find(|c: char| !c.is_ascii_alphanumeric() && c != '_').unwrap_or(text.len());
         let (driver, rest) = text.split_at(end);
         let Some(rest) = rest.strip_prefix(':').filter(|_| !driver.is_empty()) else {
@@ -186,14 +194,14 @@ impl Location {
         if root.starts_with("INBOX=") {
             return Err(LocationError::NoRoot(text.to_owned()));
         }
-        let mut location = Self::new(driver, expand(&root, home)?);
+        let mut location = Self::new(driver, expand(&root, home_of)?);
         for field in fields {
-            location.set_parameter(&field, home)?;
+            location.set_parameter(&field, home_of)?;
         }
         Ok(location)
     }
 
-    fn set_parameter(&mut self, field: &str, home: Option<&Path>) -> Result<(), LocationError> {
+    fn set_parameter(&mut self, field: &str, home_of: &dyn Fn(&str) -> Option<PathBuf>) -> Result<(), LocationError> {
         if field == "UTF-8" {
             self.utf8 = true;
             return Ok(());
@@ -205,13 +213,13 @@ impl Location {
         match key {
             // A dbox keeps it where all others are.
             "INBOX" if dbox => return Err(LocationError::Unsupported(key.to_owned())),
-            "ALT" if dbox => self.alt = Some(expand(value, home)?),
+            "ALT" if dbox => self.alt = Some(expand(value, home_of)?),
             "FULLDIRNAME" if dbox && value == DBOX_MAILS => self.full_names = true,
             "ALT" | "FULLDIRNAME" => return Err(LocationError::Unsupported(key.to_owned())),
-            "INBOX" => self.inbox = Some(expand(value, home)?),
+            "INBOX" => self.inbox = Some(expand(value, home_of)?),
             "INDEX" if value == "MEMORY" => self.index = Some(IndexPlace::Memory),
-            "INDEX" => self.index = Some(IndexPlace::Directory(expand(value, home)?)),
-            "CONTROL" => self.control = Some(expand(value, home)?),
+            "INDEX" => self.index = Some(IndexPlace::Directory(expand(value, home_of)?)),
+            "CONTROL" => self.control = Some(expand(value, home_of)?),
             "LAYOUT" => {
                 self.layout = Some(match value.to_ascii_lowercase().as_str() {
                     "fs" if dbox => Layout::Dbox,
@@ -236,6 +244,20 @@ impl Location {
             _ => return Err(LocationError::UnknownKey(field.to_owned())),
         }
         Ok(())
+    }
+
+    /// Lets relative paths begin at the current directory of the process as it is now.
+    pub fn make_absolute(&mut self) {
+        let index = match &mut self.index {
+            Some(IndexPlace::Directory(path)) => Some(path),
+            _ => None,
+        };
+        let beside = [&mut self.inbox, &mut self.control, &mut self.alt].into_iter().flatten();
+        for path in beside.chain(index).chain([&mut self.root]) {
+            if let Ok(absolute) = std::path::absolute(&*path) {
+                *path = absolute;
+            }
+        }
     }
 
     /// How names are spelled on disk.
@@ -357,18 +379,12 @@ fn split_fields(text: &str) -> Vec<String> {
     fields
 }
 
-fn expand(path: &str, home: Option<&Path>) -> Result<PathBuf, LocationError> {
+fn expand(path: &str, home_of: &dyn Fn(&str) -> Option<PathBuf>) -> Result<PathBuf, LocationError> {
     let path = if path.len() > 1 { path.strip_suffix('/').unwrap_or(path) } else { path };
-    let no_home = || LocationError::NoHome(path.to_owned());
-    match path.strip_prefix('~') {
-        None => Ok(PathBuf::from(path)),
-        Some("") => home.map(Path::to_owned).ok_or_else(no_home),
-        Some(rest) => match rest.strip_prefix('/') {
-            Some(below) => home.map(|home| home.join(below)).ok_or_else(no_home),
-            // Another user's home is for the caller to look up.
-            None => Err(no_home()),
-        },
-    }
+    let Some(rest) = path.strip_prefix('~') else { return Ok(PathBuf::from(path)) };
+    let (user, below) = rest.split_once('/').unwrap_or((rest, ""));
+    let home = home_of(user).ok_or_else(|| LocationError::NoHome(path.to_owned()))?;
+    Ok(if below.is_empty() { home } else { home.join(below) })
 }
 
 /// The path without links and dots, as far as it exists.

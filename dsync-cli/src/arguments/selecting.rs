@@ -5,12 +5,15 @@ use std::collections::BTreeMap;
 use clap::Args;
 use dsync_core::model::{MailboxGuid, MailboxName, MailboxSelection};
 
+use crate::configuration::Namespace;
+
 /// Which mailboxes take part.
 #[derive(Clone, Debug, Default, Args)]
 #[command(next_help_heading = "Mailboxes")]
 pub(crate) struct MailboxOptions {
-    /// Only this mailbox; * and % stand for anything, % within one level. Levels are separated by /. \Trash and the like
-    /// are the mailboxes that have this special use. If it is empty, only names and subscriptions are synchronised
+    /// Only this mailbox, by the name that clients see; * and % stand for anything, % within one level. Levels are separated
+    /// as the configuration says, or by / if it says nothing. \Trash and the like are the mailboxes that have this special
+    /// use. If it is empty, only names and subscriptions are synchronised
     #[arg(short = 'm', long = "mailbox", value_name = "MAILBOX", conflicts_with = "guid")]
     mailbox: Option<String>,
 
@@ -34,7 +37,7 @@ pub(crate) struct MailboxOptions {
 
     /// A mailbox that holds most messages. Those that a store has in it already are copied from there
     #[arg(short = 'a', long = "all-mailbox", value_name = "MAILBOX", value_parser = parse_name)]
-    pub(crate) all_mailbox: Option<MailboxName>,
+    all_mailbox: Option<MailboxName>,
 
     /// Fail if the mailbox that is asked for with -m or -g is on neither side
     #[arg(long = "strict")]
@@ -66,8 +69,18 @@ impl MailboxOptions {
         }
     }
 
-    /// The choice. A special use that no mailbox has is given to `unknown`.
-    pub(crate) fn selection(&self, uses: &SpecialUses, unknown: &mut dyn FnMut(&str)) -> MailboxSelection {
+    /// The mailbox that holds most messages.
+    pub(crate) fn all_mailbox(&self, namespace: &Namespace) -> Option<MailboxName> {
+        self.all_mailbox.as_ref().and_then(|name| MailboxName::parse(&namespace.without_prefix(&name.join('/')), '/'))
+    }
+
+    /// The choice, from mailboxes that clients see in a namespace. A special use that no mailbox has is given to `unknown`.
+    pub(crate) fn selection(
+        &self,
+        namespace: &Namespace,
+        uses: &SpecialUses,
+        unknown: &mut dyn FnMut(&str),
+    ) -> MailboxSelection {
         let mut of_use = |text: &str| match uses.iter().find(|(name, _)| name.eq_ignore_ascii_case(text)) {
             Some((_, names)) => names.clone(),
             None => {
@@ -77,14 +90,16 @@ impl MailboxOptions {
         };
         let mut selection = match (self.mailbox.as_deref(), self.guid) {
             (Some(special), _) if special.starts_with('\\') => MailboxSelection::named(of_use(special)),
-            (Some(pattern), _) if !pattern.is_empty() => MailboxSelection::matching(pattern),
+            (Some(pattern), _) if !pattern.is_empty() => {
+                MailboxSelection::matching(namespace.without_prefix(pattern))
+            }
             (_, Some(Chosen::Mailbox(guid))) => MailboxSelection::with_guid(guid),
             _ => MailboxSelection::all(),
         };
         for mask in &self.exclude {
             selection = match mask.starts_with('\\') {
                 true => selection.excluding_named(of_use(mask)),
-                false => selection.excluding(mask),
+                false => selection.excluding(namespace.without_prefix(mask)),
             };
         }
         selection
@@ -184,7 +199,8 @@ mod tests {
 
     fn selected(words: &[&str], uses: &SpecialUses) -> (MailboxSelection, Vec<String>) {
         let mut unknown = Vec::new();
-        let selection = parse(words).unwrap().selection(uses, &mut |text| unknown.push(text.to_owned()));
+        let selection =
+            parse(words).unwrap().selection(&Namespace::only(), uses, &mut |text| unknown.push(text.to_owned()));
         (selection, unknown)
     }
 

@@ -54,7 +54,8 @@ impl Dovecot {
         }
     }
 
-    fn dsync_command(&self, arguments: &[&str]) -> Command {
+    /// `dsync` as the owner of the mail, with an environment of its own.
+    pub fn dsync_command(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(self.program());
         command.args(arguments).env_clear().env("PATH", "/usr/bin:/bin").env("USER", "tester");
         command.env("HOME", self.directory().join("home")).current_dir(self.directory()).stdin(Stdio::null());

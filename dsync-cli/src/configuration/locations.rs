@@ -1,0 +1,53 @@
+//! Where the mail of a user is.
+
+use std::path::PathBuf;
+
+use dsync_storage::location::{Location, LocationError};
+
+use super::detection;
+use super::error::ConfigurationError;
+use super::expanded::Expanded;
+use super::namespaces::Namespace;
+
+/// The store of a namespace. Looks for it where the configuration does not say where it is, so the process has to have
+/// the rights of the user by then.
+pub(super) fn of_namespace(
+    settings: &Expanded<'_>,
+    namespace: &Namespace,
+    user: &str,
+) -> Result<Location, ConfigurationError> {
+    let own = namespace.id.as_ref().map(|id| format!("namespace/{id}/location"));
+    let own = match own {
+        Some(name) => settings.location(&name)?.map(|text| (name, text)),
+        None => None,
+    };
+    let given = match own {
+        None => settings.location("mail_location")?.map(|text| ("mail_location".to_owned(), text)),
+        own => own,
+    };
+    match given {
+        Some((name, text)) => {
+            of_text(settings, &text, user).map_err(|error| ConfigurationError::Location { name, error })
+        }
+        None => in_home(settings, user),
+    }
+}
+
+/// A location as a setting says it: with `auto:` or without a driver, the format is found out.
+fn of_text(settings: &Expanded<'_>, text: &str, user: &str) -> Result<Location, LocationError> {
+    let home_of = |name: &str| settings.home_of(name);
+    let path = match text.strip_prefix("auto:") {
+        None if text.starts_with(['/', '~']) => text,
+        None => return Location::parse_with(text, &home_of),
+        Some(path) => path,
+    };
+    // Whatever the format, the path is written in the same way.
+    let Location { root, .. } = Location::parse_with(&format!("maildir:{path}"), &home_of)?;
+    detection::at(root, user).ok_or_else(|| LocationError::NoDriver(path.to_owned()))
+}
+
+fn in_home(settings: &Expanded<'_>, user: &str) -> Result<Location, ConfigurationError> {
+    let home: PathBuf = settings.home_of("").ok_or(ConfigurationError::NoHome)?;
+    detection::in_home(&home, user)
+        .ok_or_else(|| ConfigurationError::NothingFound { home: home.display().to_string() })
+}

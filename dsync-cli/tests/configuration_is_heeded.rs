@@ -1,0 +1,186 @@
+//! Where mail is and how it is stored is read from the configuration of the server, as the server reads it.
+
+mod support;
+
+use std::fs;
+use std::path::Path;
+
+use support::{Dovecot, Driver, Fingerprint, Run, assert_same, build};
+
+/// Exit statuses that dsync(1) does not tell apart, but scripts may.
+const USAGE: i32 = 64;
+const CONFIGURATION: i32 = 78;
+
+/// Runs the program with variables set, or unset.
+fn run(dovecot: &Dovecot, environment: &[(&str, Option<&str>)], arguments: &[&str]) -> Run {
+    let mut command = dovecot.dsync_command(arguments);
+    for (name, value) in environment {
+        match value {
+            Some(value) => command.env(name, value),
+            None => command.env_remove(name),
+        };
+    }
+    let output = command.output().expect("dsync starts");
+    Run {
+        code: output.status.code(),
+        stdout: String::from_utf8_lossy(&output.stdout).into_owned(),
+        stderr: String::from_utf8_lossy(&output.stderr).into_owned(),
+    }
+}
+
+/// Writes a configuration; `{dir}` in it is where the test has its files.
+fn configuration(dovecot: &Dovecot, name: &str, text: &str) -> String {
+    let directory = dovecot.directory();
+    let path = directory.join(name);
+    fs::write(&path, text.replace("{dir}", &directory.display().to_string())).expect("the configuration is written");
+    path.display().to_string()
+}
+
+fn fails(run: &Run, code: i32, part: &str) {
+    assert_eq!(run.code, Some(code), "{run:#?}");
+    assert!(run.stderr.contains(part) && run.stdout.is_empty(), "{part:?} expected: {run:#?}");
+}
+
+/// Makes a backup by the configuration, and says whether it is the mail of the store that came out.
+fn backs_up(dovecot: &Dovecot, store: &support::Store, environment: &[(&str, Option<&str>)], arguments: &[&str]) {
+    let copy = dovecot.store_of(
+        &format!("copy{}", fs::read_dir(dovecot.directory()).expect("it is there").count()),
+        store.driver(),
+    );
+    let location = copy.location();
+    run(dovecot, environment, &[arguments, &["backup", &location]].concat()).assert_done();
+    assert_same(store, &copy);
+}
+
+#[test]
+fn the_first_location_is_what_the_server_would_use() {
+    let dovecot = Dovecot::new();
+    let store = dovecot.store("tester-mail");
+    build::small(&store);
+    let place = dovecot.directory().display().to_string();
+    let named = |name: &str, location: &str| {
+        let text = format!("mail_location = {location}\nnamespace inbox {{\n  inbox = yes\n}}\n");
+        configuration(&dovecot, name, &text)
+    };
+    let plain = named("plain.conf", "maildir:{dir}/%u-mail");
+    backs_up(&dovecot, &store, &[], &["-c", &plain]);
+    backs_up(&dovecot, &store, &[("CONFIG_FILE", Some(&plain))], &[]);
+    let home = named("home.conf", "maildir:%h/../%{if;%u;eq;tester;%Lu;nobody}-mail");
+    backs_up(&dovecot, &store, &[], &["-c", &home]);
+    let tilde = named("tilde.conf", "maildir:~/%n-mail");
+    backs_up(&dovecot, &store, &[("HOME", Some(&place))], &["-c", &tilde]);
+    // What is given on the command line wins, by either name, and is taken as it is.
+    let elsewhere = named("elsewhere.conf", "maildir:/nonexistent");
+    for name in ["mail", "mail_location"] {
+        backs_up(&dovecot, &store, &[], &["-c", &elsewhere, "-o", &format!("{name}={}", store.location())]);
+        let literal = format!("{name}=maildir:{place}/%u-mail");
+        fails(
+            &run(&dovecot, &[], &["-c", &elsewhere, "-o", &literal, "backup", "maildir:/x"]),
+            CONFIGURATION,
+            "%u-mail",
+        );
+    }
+    // What the configuration has for other programs does not count.
+    let protocols = format!(
+        "mail_location = maildir:/nonexistent\nprotocol !imap {{\n  mail_location = {}\n}}\nprotocol imap {{\n  \
+         mail_location = maildir:/other\n}}\n",
+        store.location()
+    );
+    backs_up(&dovecot, &store, &[], &["-c", &configuration(&dovecot, "protocols.conf", &protocols)]);
+    // Without one, it is found in the home directory.
+    let nothing = configuration(&dovecot, "nothing.conf", "mail_location =\n");
+    fails(&run(&dovecot, &[], &["-c", &nothing, "backup", "maildir:/x"]), CONFIGURATION, "no mail store in");
+    fs::rename(store.path(), dovecot.directory().join("home/Maildir")).unwrap();
+    let copy = dovecot.store("detected");
+    run(&dovecot, &[], &["-c", &nothing, "backup", &copy.location()]).assert_done();
+    fs::rename(dovecot.directory().join("home/Maildir"), store.path()).unwrap();
+    assert_same(&store, &copy);
+}
+
+#[test]
+fn settings_change_what_is_written() {
+    let dovecot = Dovecot::new();
+    let source = dovecot.store("source");
+    build::small(&source);
+    let text = format!("mail_location = {}\nmdbox_rotate_size = 4k\n", source.location());
+    let small = configuration(&dovecot, "small.conf", &text);
+    let copy = dovecot.store_of("copy", Driver::Mdbox);
+    run(&dovecot, &[], &["-c", &small, "backup", &copy.location()]).assert_done();
+    assert_same(&source, &copy);
+    let files = |path: &Path| fs::read_dir(path.join("storage")).unwrap().count();
+    let many = files(copy.path());
+    let other = dovecot.store_of("other", Driver::Mdbox);
+    run(&dovecot, &[], &["-c", &small, "-o", "mdbox_rotate_size=10M", "backup", &other.location()]).assert_done();
+    assert!(files(other.path()) < many);
+}
+
+#[test]
+fn a_mailbox_is_selected_by_the_name_that_clients_see() {
+    let dovecot = Dovecot::new();
+    let source = dovecot.store("source");
+    build::small(&source);
+    let text = format!(
+        "mail_location = {}\nnamespace inbox {{\n  inbox = yes\n  prefix = INBOX.\n  separator = .\n}}\n",
+        source.location()
+    );
+    let prefixed = configuration(&dovecot, "prefixed.conf", &text);
+    let copy = dovecot.store("copy");
+    run(&dovecot, &[], &["-c", &prefixed, "-m", "INBOX.Work.Projects", "backup", &copy.location()]).assert_done();
+    assert!(copy.path().join(".Work.Projects").is_dir() && !copy.path().join("cur").exists());
+}
+
+#[test]
+fn a_configuration_that_cannot_be_used_stops_the_run() {
+    let dovecot = Dovecot::new();
+    let (source, destination) = (dovecot.store("source"), dovecot.store("destination"));
+    build::small(&source);
+    dovecot.backup(&source, &destination).assert_done();
+    let before = Fingerprint::of(destination.path());
+    let (first, second) = (format!("mail_location={}", source.location()), destination.location());
+    let given = |text: &str| configuration(&dovecot, "given.conf", text);
+    let backup = |arguments: &[&str]| run(&dovecot, &[], &[arguments, &["backup", &second]].concat());
+
+    // Also when the command line says where the mail is: the other settings are not known then.
+    for (text, part) in [
+        ("nonsense\n", "line 1"),
+        ("mail_loction = maildir:~/Maildir\n", "mail_loction"),
+        ("mail_fsync = sometimes\n", "sometimes"),
+        ("!include missing.conf\n", "No matches"),
+        ("lock_method = dotlock\n", "lock_method"),
+        ("mail_plugins = quota mail_crypt\n", "mail_crypt"),
+        ("mail_home = relative\n", ""),
+        ("namespace a {\n  inbox = yes\n}\nnamespace b {\n  inbox = yes\n  prefix = b/\n}\n", "inbox=yes"),
+    ] {
+        let run = run(&dovecot, &[("HOME", None)], &["-c", &given(text), "-o", &first, "backup", &second]);
+        fails(&run, CONFIGURATION, part);
+    }
+    fails(&backup(&["-c", "/nonexistent.conf", "-o", &first]), CONFIGURATION, "/nonexistent.conf");
+    let unknown = given("mail_location = maildir:/mail/%z\n");
+    fails(&backup(&["-c", &unknown]), CONFIGURATION, "%z");
+    let sound = given("mail_location = maildir:/nonexistent\n");
+    fails(&backup(&["-c", &sound, "-o", "mdbox_rotate_size=much", "-o", &first]), CONFIGURATION, "mdbox_rotate_size");
+    fails(&backup(&["-c", &sound, "-o", "mail_location"]), USAGE, "mail_location");
+    fails(&backup(&["-c", &sound, "-o", "mail_location=foo:/x"]), CONFIGURATION, "foo");
+    fails(&backup(&["-c", &sound]), CONFIGURATION, "/nonexistent");
+    let relative = run(&dovecot, &[("HOME", Some("home"))], &["-c", &sound, "-o", &first, "backup", &second]);
+    fails(&relative, CONFIGURATION, "no absolute path");
+    before.assert_unchanged(destination.path());
+
+    let misspelt = backup(&["-c", &sound, "-o", &first, "-o", "mail_loction=x"]);
+    assert!(misspelt.code == Some(0) && misspelt.stderr.contains("mail_loction"), "{misspelt:#?}");
+}
+
+#[test]
+fn location2_is_taken_as_it_is_written() {
+    let dovecot = Dovecot::new();
+    let source = dovecot.store("source");
+    build::small(&source);
+    let first = format!("mail_location={}", source.location());
+    run(&dovecot, &[], &["-o", &first, "backup", "maildir:relative/%u"]).assert_done();
+    assert!(dovecot.directory().join("relative/%u/cur").is_dir());
+    run(&dovecot, &[], &["-o", &first, "backup", "MAILDIR:~/deep/copy"]).assert_done();
+    assert!(dovecot.directory().join("home/deep/copy/cur").is_dir());
+    for (word, part) in [("foo:/x", "foo"), ("~/Maildir", "maildir:"), ("", ""), ("maildir:", "no path")] {
+        fails(&run(&dovecot, &[], &["-o", &first, "backup", word]), USAGE, part);
+    }
+}
