@@ -3,6 +3,7 @@
 //! Options may stand before the command or after it, up to the first word of the location; they may be clustered
 //! (`-vD`) and glued to their value (`-oname=value`).
 
+mod messages;
 mod selecting;
 
 use std::ffi::OsString;
@@ -13,6 +14,7 @@ use clap::{Args, CommandFactory, Parser, ValueEnum};
 use dsync_core::session::SyncOptions;
 use dsync_storage::names::AlternativeCharacter;
 
+use messages::MessageOptions;
 pub(crate) use selecting::{MailboxOptions, SpecialUses, check_namespaces, special_uses};
 
 use crate::configuration::Namespace;
@@ -133,6 +135,9 @@ pub(crate) struct RunOptions {
 
     #[command(flatten)]
     pub(crate) mailboxes: MailboxOptions,
+
+    #[command(flatten)]
+    messages: MessageOptions,
 }
 
 impl RunOptions {
@@ -146,6 +151,7 @@ impl RunOptions {
         SyncOptions {
             full: self.full,
             mailboxes: self.mailboxes.selection(namespace, uses, unknown),
+            messages: self.messages.selection(),
             tree_only: self.mailboxes.tree_only(),
             all_mailbox: self.mailboxes.all_mailbox(namespace),
         }
@@ -174,6 +180,9 @@ impl Arguments {
             }
             CommandName::Backup if options.one_way => {
                 return refuse("-1 is of mirror; a backup has one direction anyway");
+            }
+            _ if options.messages.is_contradictory() => {
+                return refuse("-t is later than -e, so no message could be copied");
             }
             CommandName::Backup => Command::Backup(Run { options, location }),
             CommandName::Mirror => {

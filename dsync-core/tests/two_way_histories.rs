@@ -69,6 +69,21 @@ fn messages_without_guids_are_recognised_by_what_is_in_them() {
 }
 
 #[test]
+fn runs_that_copy_only_some_messages_lose_none() {
+    let config = config(number() / 6);
+    let result = TestRunner::new(config).run(&histories(), |history| {
+        for mut world in [World::new(), World::without_guids(false), World::without_guids(true)] {
+            history.steps.iter().for_each(|step| world.take_with_selection(step));
+            world.run_to_the_end();
+        }
+        Ok(())
+    });
+    if let Err(failure) = result {
+        panic!("{failure}");
+    }
+}
+
+#[test]
 fn it_does_not_matter_which_side_begins() {
     let config = config(number() / 3);
     let result = TestRunner::new(config).run(&histories(), |history| {

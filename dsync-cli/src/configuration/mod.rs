@@ -23,7 +23,7 @@ mod settings;
 mod source;
 mod storage;
 mod user;
-mod values;
+pub(crate) mod values;
 mod variables;
 
 use std::collections::BTreeMap;

@@ -9,7 +9,7 @@ mod settle;
 pub mod two_way;
 
 pub use fetch::Fetch;
-pub use one_way::one_way;
+pub use one_way::{LeftOut, one_way};
 pub use recognise::{Contents, RecogniseSide, recognise};
 pub use settle::settle;
 
@@ -35,6 +35,7 @@ impl MailboxPlan {
             changes: MailboxChanges::empty(Origin::Mirrored),
             fetch: Fetch::default(),
             unplaced: Vec::new(),
+            unselected: 0,
             needed: false,
         }
     }
@@ -49,6 +50,8 @@ pub struct MailboxPlan {
     pub fetch: Fetch,
     /// Messages of the other side that cannot be had here, because all UIDs are used up.
     pub unplaced: Vec<MessageKey>,
+    /// How many messages stay on one side only because they were not selected.
+    pub unselected: usize,
     /// Whether anything would be different afterwards.
     pub needed: bool,
 }

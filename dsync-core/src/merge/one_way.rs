@@ -10,8 +10,17 @@ use super::{Fetch, LAST_UID, MailboxPlan, MailboxView};
 use crate::model::{MessageGuid, MessageKey, MessageList, MessageRecord, ModSeq, Uid};
 use crate::store::{MailboxChanges, Origin};
 
-/// The plan that makes `destination` equal to `source`, but for messages of the source that are `unavailable`: it is
-/// then as if the source did not have them.
+/// Messages of the source that a backup does without.
+#[derive(Clone, Debug, Default)]
+pub struct LeftOut {
+    /// Their bytes cannot be had, so it is as if the source did not have them.
+    pub unavailable: HashSet<MessageKey>,
+    /// They were not selected. What the destination has of them stays and is kept up to date, what it does not have does
+    /// not come.
+    pub unselected: HashSet<MessageKey>,
+}
+
+/// The plan that makes `destination` equal to `source`, but for messages that are left out.
 ///
 /// If the source is not complete (something in it could not be read), a message that it does not show may be there all
 /// the same, so none is removed.
@@ -19,11 +28,11 @@ use crate::store::{MailboxChanges, Origin};
 pub fn one_way(
     source: MailboxView<'_>,
     destination: MailboxView<'_>,
-    unavailable: &HashSet<MessageKey>,
+    left_out: &LeftOut,
     source_is_complete: bool,
 ) -> MailboxPlan {
     let fresh = fresh_modseq(source, destination);
-    let WantedUids { wanted, uid_next, unplaced } = wanted_uids(source, destination, unavailable);
+    let WantedUids { wanted, uid_next, unplaced, unselected } = wanted_uids(source, destination, left_out);
     let mut present = Present::new(destination.messages);
     let mut plan = MailboxPlan {
         changes: MailboxChanges {
@@ -35,6 +44,7 @@ pub fn one_way(
         },
         fetch: Fetch::default(),
         unplaced,
+        unselected,
         needed: false,
     };
     let mut highest = lowest_highest_modseq(source, destination);
@@ -63,6 +73,7 @@ pub fn one_way(
         highest = highest.max(target.modseq.unwrap_or_default());
         match elsewhere.get_mut(&target.guid).and_then(VecDeque::pop_front) {
             Some(index) => plan.changes.renumber.extend(present.take(index).map(|key| (key, target))),
+            None if left_out.unselected.contains(&there) => plan.unselected = plan.unselected.saturating_add(1),
             None => {
                 if plan.fetch.push(there, &target).is_err() {
                     plan.unplaced.push(there);
@@ -105,6 +116,8 @@ struct WantedUids {
     wanted: Vec<Place>,
     uid_next: Uid,
     unplaced: Vec<MessageKey>,
+    /// How many messages have no place because they were not selected.
+    unselected: usize,
 }
 
 /// A message of the source, and the UID that it has to have.
@@ -114,13 +127,10 @@ struct Place {
     index: usize,
 }
 
-fn wanted_uids(
-    source: MailboxView<'_>,
-    destination: MailboxView<'_>,
-    unavailable: &HashSet<MessageKey>,
-) -> WantedUids {
+fn wanted_uids(source: MailboxView<'_>, destination: MailboxView<'_>, left_out: &LeftOut) -> WantedUids {
     let assigned = source.messages.assigned();
-    let is_available = |index: &usize| source.messages.key_of(*index).is_some_and(|key| !unavailable.contains(&key));
+    let is_available =
+        |index: &usize| source.messages.key_of(*index).is_some_and(|key| !left_out.unavailable.contains(&key));
     let mut wanted = Vec::with_capacity(source.messages.len());
     wanted.extend((0..assigned).filter(is_available).filter_map(|index| {
         let uid = source.messages.uid_at(index)?;
@@ -141,8 +151,18 @@ fn wanted_uids(
             None => without.push(index),
         }
     }
-    let mut unplaced = Vec::new();
+    let (mut unplaced, mut unselected) = (Vec::new(), 0_usize);
+    let is_unselected = |index| source.messages.key_of(index).is_some_and(|key| left_out.unselected.contains(&key));
+    let mut held = HashSet::new();
+    if without.iter().any(|index| is_unselected(*index)) {
+        held.extend((0..destination.messages.len()).filter_map(|index| destination.messages.guid_at(index)));
+    }
     for index in without {
+        // No UID is given to what does not come.
+        if is_unselected(index) && source.messages.guid_at(index).is_some_and(|guid| !held.contains(&guid)) {
+            unselected = unselected.saturating_add(1);
+            continue;
+        }
         if uid_next.get() > LAST_UID {
             unplaced.extend(source.messages.key_of(index));
             continue;
@@ -154,7 +174,7 @@ fn wanted_uids(
     if let Some(last) = wanted.last() {
         uid_next = uid_next.max(last.uid.next());
     }
-    WantedUids { wanted, uid_next, unplaced }
+    WantedUids { wanted, uid_next, unplaced, unselected }
 }
 
 /// The UIDs that the destination has given to messages which the source leaves `unassigned`.

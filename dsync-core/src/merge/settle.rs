@@ -1,16 +1,14 @@
 //! Deciding what a mailbox has left open, by itself.
 
-use std::collections::HashSet;
-
 use super::headroom::headroom;
-use super::{MailboxView, one_way};
+use super::{LeftOut, MailboxView, one_way};
 use crate::store::{MailboxChanges, Origin};
 
 /// The changes after which every message has a UID and a modseq and every counter a value; `None` if that is so already.
 /// What no message shows any more (files that are gone) is taken out of the store's indexes by the same changes.
 #[must_use]
 pub fn settle(view: MailboxView<'_>, complete: bool) -> Option<MailboxChanges> {
-    let plan = one_way(view, view, &HashSet::new(), complete);
+    let plan = one_way(view, view, &LeftOut::default(), complete);
     if !plan.needed {
         return None;
     }

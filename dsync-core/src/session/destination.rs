@@ -1,6 +1,6 @@
 //! The side that becomes a copy.
 
-use std::collections::{HashSet, VecDeque};
+use std::collections::VecDeque;
 
 use super::all_mail::AllMail;
 use super::content::content;
@@ -10,7 +10,7 @@ use super::{
     Difference, Greeting, ListedContent, ListedMessage, MailboxSummary, Message, Session, SessionError, SyncOptions,
     tree_changes,
 };
-use crate::merge::{self, Contents, MailboxPlan, MailboxView, RecogniseSide};
+use crate::merge::{self, Contents, LeftOut, MailboxPlan, MailboxView, RecogniseSide};
 use crate::model::{
     KeptFields, MailboxIdentity, MailboxName, MailboxNode, MailboxStatus, MailboxTree, MessageKey, MessageList, Uid,
 };
@@ -61,6 +61,8 @@ struct Transfer {
     /// Whether the source could read all of it.
     complete: bool,
     comparison: Comparison,
+    /// Messages of the source that do not come.
+    left_out: LeftOut,
 }
 
 /// How messages are recognised.
@@ -92,11 +94,11 @@ struct Saving {
 }
 
 impl Transfer {
-    fn plan(&self, messages: &MessageList, unavailable: &HashSet<MessageKey>) -> MailboxPlan {
+    fn plan(&self, messages: &MessageList) -> MailboxPlan {
         let source = MailboxView { status: &self.status, messages };
         let own = MailboxView { status: self.mailbox.status(), messages: self.mailbox.messages() };
         let mut plan = match &self.comparison {
-            Comparison::Guids => merge::one_way(source, own, unavailable, self.complete),
+            Comparison::Guids => merge::one_way(source, own, &self.left_out, self.complete),
             Comparison::Contents { proven, own: contents, source: source_contents, is_partial, keeps } => {
                 let there = RecogniseSide { view: source, contents: source_contents, keeps: keeps[0] };
                 let here = RecogniseSide { view: own, contents, keeps: keeps[1] };
@@ -104,7 +106,7 @@ impl Transfer {
                 let source = MailboxView { messages: &there, ..source };
                 // A message that could not be compared may be the one that would go.
                 let complete = self.complete && !is_partial;
-                merge::one_way(source, MailboxView { messages: &here, ..own }, unavailable, complete)
+                merge::one_way(source, MailboxView { messages: &here, ..own }, &self.left_out, complete)
             }
         };
         plan.needed |= self.created;
@@ -318,6 +320,7 @@ impl<'a> DestinationSession<'a> {
                 fingerprint: summary.fingerprint,
                 complete: *complete,
                 comparison,
+                left_out: LeftOut::default(),
             }),
             MessageList::with_capacity(announced.min(MOST_RESERVED)),
         ))
@@ -351,7 +354,7 @@ impl<'a> DestinationSession<'a> {
             self.outbox.extend([Message::Request(Vec::new()), Message::Retry]);
             return Ok(State::AwaitOffer);
         }
-        let mut plan = transfer.plan(&messages, &HashSet::new());
+        let mut plan = transfer.plan(&messages);
         self.reporter.event(if plan.needed {
             Event::MailboxPlanned(&name, &plan)
         } else {
@@ -382,7 +385,8 @@ impl<'a> DestinationSession<'a> {
         let Saving { mut transfer, messages, mut plan, receiving } = *saving;
         if !receiving.failed().is_empty() {
             // No UID is given to a message that is not there.
-            plan = transfer.plan(&messages, receiving.failed());
+            transfer.left_out.unavailable.clone_from(receiving.failed());
+            plan = transfer.plan(&messages);
         }
         // A commit needs room of its own.
         drop(messages);
@@ -489,7 +493,11 @@ impl Session for DestinationSession<'_> {
                     messages.push(&message.record).map_err(|_| {
                         SessionError::InvalidData(format!("the messages of mailbox {name} in a wrong order"))
                     })?;
-                    transfer.comparison.note(messages.len().saturating_sub(1), message);
+                    let place = messages.len().saturating_sub(1);
+                    transfer.comparison.note(place, message);
+                    if !message.selected {
+                        transfer.left_out.unselected.extend(messages.key_of(place));
+                    }
                 }
                 State::AwaitRecords(transfer, messages)
             }

@@ -40,6 +40,8 @@ pub struct ListedMessage {
     pub record: MessageRecord,
     /// What is in it.
     pub content: ListedContent,
+    /// Whether it is to be copied if the destination does not have it.
+    pub selected: bool,
 }
 
 /// What is in a message, whatever its line ends are.

@@ -45,6 +45,7 @@ mod mirror;
 mod options;
 mod receiving;
 mod reporting;
+mod selecting;
 mod settle;
 mod source;
 mod tree_changes;

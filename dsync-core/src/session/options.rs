@@ -1,6 +1,6 @@
 //! What a run is asked to do.
 
-use crate::model::{MailboxName, MailboxSelection};
+use crate::model::{MailboxName, MailboxSelection, MessageSelection};
 
 /// What a run is asked to do. The default is everything there is, as fast as it can be done.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -9,6 +9,8 @@ pub struct SyncOptions {
     pub full: bool,
     /// Which mailboxes take part.
     pub mailboxes: MailboxSelection,
+    /// Which messages are given to a side that does not have them.
+    pub messages: MessageSelection,
     /// Only names and subscriptions are synchronised: mailboxes that are missing are made, and no messages are looked at.
     pub tree_only: bool,
     /// A mailbox that is likely to hold most messages. What a store has in it, by its GUID, is copied from there and does
@@ -20,6 +22,6 @@ impl SyncOptions {
     /// Whether everything takes part, so that both sides are equal afterwards.
     #[must_use]
     pub fn is_everything(&self) -> bool {
-        self.mailboxes.is_all() && !self.tree_only
+        self.mailboxes.is_all() && self.messages.is_all() && !self.tree_only
     }
 }

@@ -5,8 +5,9 @@ use std::collections::VecDeque;
 use super::content::content;
 use super::{
     Difference, Greeting, ListedContent, ListedMessage, MailboxSummary, Message, Session, SessionError, SyncOptions,
+    selecting,
 };
-use crate::model::{KeptFields, MailboxName, MailboxNode, MailboxTree, MessageKey, NodeKind, Uid};
+use crate::model::{KeptFields, MailboxName, MailboxNode, MailboxTree, MessageKey, MessageSelection, NodeKind, Uid};
 use crate::report::Problem;
 use crate::store::{MailStore, Mailbox, StoreError};
 
@@ -48,7 +49,7 @@ struct Listing {
 
 impl Listing {
     /// The next messages.
-    fn next(&mut self, mailbox: &mut dyn Mailbox) -> Vec<ListedMessage> {
+    fn next(&mut self, mailbox: &mut dyn Mailbox, selection: &MessageSelection) -> Vec<ListedMessage> {
         let end = mailbox.messages().len().min(self.sent.saturating_add(RECORDS_PER_MESSAGE));
         let mut list = Vec::with_capacity(end.saturating_sub(self.sent));
         for place in self.sent..end {
@@ -59,7 +60,8 @@ impl Listing {
                 true => mailbox.body(key).ok().and_then(content).map_or(ListedContent::Unreadable, ListedContent::Is),
                 false => ListedContent::Unasked,
             };
-            list.push(ListedMessage { record, content });
+            let selected = selecting::is_selected(mailbox, (key, &record), selection, true);
+            list.push(ListedMessage { record, content, selected });
         }
         self.sent = end;
         list
@@ -201,7 +203,7 @@ impl Session for SourceSession<'_> {
                 (state, Some(message))
             }
             State::SendRecords(mut open, mut listing) => {
-                let chunk = listing.next(&mut *open.mailbox);
+                let chunk = listing.next(&mut *open.mailbox, &self.options.messages);
                 if chunk.is_empty() {
                     (State::AwaitRequest(open), Some(Message::RecordsEnd))
                 } else {

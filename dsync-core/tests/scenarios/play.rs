@@ -139,6 +139,10 @@ impl World {
                 None if option == "reverse" => std::mem::swap(&mut first, &mut second),
                 None if option == "tree-only" => options.tree_only = true,
                 Some(("mailbox", pattern)) => options.mailboxes = MailboxSelection::matching(pattern),
+                Some(("since", date)) => options.messages.since = Some(midnight(date)),
+                Some(("until", date)) => options.messages.until = Some(midnight(date)),
+                Some(("max-size", bytes)) => options.messages.max_size = Some(bytes.parse().unwrap()),
+                Some(("flag", mark)) => options.messages.mark = Some(mark.parse().unwrap()),
                 Some(("exclude", mask)) => options.mailboxes = options.mailboxes.excluding(mask),
                 Some(("guid", text)) => options.mailboxes = MailboxSelection::with_guid(guid(text)),
                 _ => panic!("option {option} cannot be played"),
@@ -218,6 +222,13 @@ impl World {
             }
         }
     }
+}
+
+/// About the first second of a day, which is enough here.
+fn midnight(date: &str) -> Timestamp {
+    let numbers: Vec<i64> = date.split('-').map(|number| number.parse().unwrap()).collect();
+    let [year, month, day] = numbers[..] else { panic!("{date} is no date") };
+    Timestamp(((year - 1970) * 1461 / 4 + (month - 1) * 30 + day) * 86_400)
 }
 
 fn uid(text: &str) -> Uid {

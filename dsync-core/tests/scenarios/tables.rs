@@ -1,7 +1,6 @@
 //! Which scenarios there are, and which are not played, or not as they should be.
 
 const NO_STATE: &str = "a run cannot be given a state yet";
-const NO_FILTER: &str = "messages cannot be selected yet";
 
 /// The files.
 pub(crate) const FILES: &[(&str, &str)] = &[
@@ -20,15 +19,6 @@ pub(crate) const FILES: &[(&str, &str)] = &[
 /// What cannot be played yet.
 pub(crate) const NOT_YET: &[(&str, &str)] = &[
     ("dir-to-maildir", "the store in memory holds directories"),
-    ("flt-flag", NO_FILTER),
-    ("flt-flag-change", NO_FILTER),
-    ("flt-flag-not", NO_FILTER),
-    ("flt-kw", NO_FILTER),
-    ("flt-since", NO_FILTER),
-    ("flt-since-initial", NO_FILTER),
-    ("flt-size", NO_FILTER),
-    ("flt-size-later", NO_FILTER),
-    ("flt-until", NO_FILTER),
     ("st-a", NO_STATE),
     ("st-b", NO_STATE),
     ("st-deletedbox", NO_STATE),

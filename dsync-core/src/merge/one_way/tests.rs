@@ -7,7 +7,7 @@ use crate::model::{
 };
 
 fn one_way(source: MailboxView<'_>, destination: MailboxView<'_>) -> MailboxPlan {
-    one_way_without(source, destination, &HashSet::new(), true)
+    one_way_without(source, destination, &LeftOut::default(), true)
 }
 
 #[derive(Clone, Debug)]
@@ -132,9 +132,43 @@ fn messages_without_uid_get_one_that_stays() {
 }
 
 #[test]
+fn what_is_not_selected_does_not_come_and_what_is_there_of_it_stays() {
+    let source = Side::new(
+        Some(1),
+        9,
+        Some(20),
+        vec![record(2, "a", 5), record(4, "b", 6), record(5, "c", 7), record(8, "d", 8)],
+    );
+    let destination =
+        Side::new(Some(1), 9, Some(20), vec![record(2, "a", 3), record(3, "gone", 3), record(6, "b", 6)]);
+    let keys = |uids: &[u32]| uids.iter().map(|uid| MessageKey::Uid(Uid::new(*uid).unwrap())).collect::<HashSet<_>>();
+    let left_out = LeftOut { unselected: keys(&[2, 4, 5]), ..LeftOut::default() };
+    let plan = one_way_without(source.view(), destination.view(), &left_out, true);
+    assert_eq!(plan.fetch.iter().map(|(_, record)| record).collect::<Vec<_>>(), [record(8, "d", 8)]);
+    assert_eq!(plan.changes.update, [record(2, "a", 5)]);
+    assert_eq!(plan.changes.renumber, [(MessageKey::Uid(Uid::new(6).unwrap()), record(4, "b", 6))]);
+    assert_eq!(plan.changes.remove, [MessageKey::Uid(Uid::new(3).unwrap())], "it is not at the source");
+    assert_eq!((plan.unselected, plan.changes.uid_next), (1, Uid::new(9).unwrap()));
+    let again = one_way_without(source.view(), destination.after(&plan).view(), &left_out, true);
+    assert!(!again.needed);
+}
+
+#[test]
+fn what_has_no_uid_and_is_not_selected_uses_none_up() {
+    let source = Side::new(Some(1), 3, Some(20), vec![record(1, "a", 5), record(0, "b", 0), record(0, "c", 0)]);
+    let unselected = HashSet::from([MessageKey::Unassigned(0)]);
+    let left_out = LeftOut { unselected, ..LeftOut::default() };
+    let plan = one_way_without(source.view(), empty().view(), &left_out, true);
+    let fetched: Vec<_> = plan.fetch.iter().map(|(_, record)| (record.uid, record.guid.to_string())).collect();
+    assert_eq!(fetched, [(Uid::new(1), "a".to_owned()), (Uid::new(3), "c".to_owned())]);
+    assert_eq!(plan.unselected, 1);
+}
+
+#[test]
 fn what_is_unavailable_gets_no_uid() {
     let source = Side::new(None, 1, None, vec![record(0, "a", 0), record(0, "b", 0), record(0, "c", 0)]);
     let unavailable = HashSet::from([MessageKey::Unassigned(1)]);
+    let unavailable = LeftOut { unavailable, ..LeftOut::default() };
     let plan = one_way_without(source.view(), empty().view(), &unavailable, true);
     let keys: Vec<_> = plan.fetch.iter().map(|(key, record)| (key, record.uid.unwrap().get())).collect();
     assert_eq!(keys, [(MessageKey::Unassigned(0), 1), (MessageKey::Unassigned(2), 2)]);
@@ -145,7 +179,7 @@ fn what_is_unavailable_gets_no_uid() {
 fn an_incomplete_source_removes_nothing() {
     let source = Side::new(Some(1), 4, Some(5), vec![record(1, "a", 5)]);
     let destination = Side::new(Some(1), 4, Some(5), vec![record(1, "a", 5), record(3, "b", 5)]);
-    let plan = one_way_without(source.view(), destination.view(), &HashSet::new(), false);
+    let plan = one_way_without(source.view(), destination.view(), &LeftOut::default(), false);
     assert!(plan.changes.remove.is_empty() && !plan.needed);
     assert_eq!(one_way(source.view(), destination.view()).changes.remove.len(), 1);
 }

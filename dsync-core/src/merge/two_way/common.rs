@@ -130,7 +130,9 @@ impl CommonPart {
             self.gone[owner.index()].push(Instance { index, uid: Some(uid) });
             return;
         }
-        if !other_side.complete {
+        // What is not selected stays where it is, unless the other side has had that UID.
+        let is_left_alone = other == Unknown && !sides[owner.index()].messages.is_selected(index);
+        if !other_side.complete || is_left_alone {
             let mut from = [None; 2];
             from[owner.index()] = Some(index);
             self.kept.push(Placed::new(uid, from, Some(owner.other())));
@@ -215,6 +217,9 @@ fn last_common_uid(sides: [&MergeSide<'_>; 2], known_to_both: Option<Uid>) -> Op
                     common = Some(uid);
                 }
             }
+            // That it is only on one side means nothing.
+            [Present(index), Unknown] if !sides[0].messages.is_selected(index) => {}
+            [Unknown, Present(index)] if !sides[1].messages.is_selected(index) => {}
             [Present(_), Unknown] if is_beyond(sides[1], last_present[1], uid) => break,
             [Unknown, Present(_)] if is_beyond(sides[0], last_present[0], uid) => break,
             _ => {}

@@ -40,6 +40,8 @@ pub struct SideMessage {
     /// A checksum of the bytes, where the GUIDs of a side prove nothing. Two messages are the same then if their
     /// checksums are.
     pub content: Option<[u8; 16]>,
+    /// Whether it is to be given to a side that does not have it.
+    pub selected: bool,
 }
 
 /// By what messages are put into order: the checksum of their bytes, or their GUID.

@@ -28,12 +28,20 @@ impl MergedMailbox {
             },
             fetch: Fetch::default(),
             unplaced: Vec::new(),
+            unselected: 0,
             needed: false,
         };
         let mut stays = vec![false; own.messages.len()];
         for message in self.messages.iter() {
             let here = message.from[role.index()];
-            let there = message.from[role.other().index()].and_then(|index| other.key(index));
+            let at_other = message.from[role.other().index()];
+            let there = at_other.and_then(|index| other.key(index));
+            let is_left_out = message.withheld.is_some() && {
+                let is_unselected =
+                    |side: &MergeSide<'_>, at: Option<usize>| at.is_some_and(|at| !side.messages.is_selected(at));
+                is_unselected(own, here) || is_unselected(other, at_other)
+            };
+            plan.unselected = plan.unselected.saturating_add(usize::from(is_left_out));
             match (here.and_then(|index| Some((index, own.messages.record(index)?))), there) {
                 (Some((index, record)), _) => {
                     if let Some(stays) = stays.get_mut(index) {
@@ -46,6 +54,7 @@ impl MergedMailbox {
                         plan.changes.update.push(target);
                     }
                 }
+                (None, Some(_)) if is_left_out => {}
                 (None, Some(key)) if message.withheld == Some(role) => plan.unplaced.push(key),
                 (None, Some(key)) if !unavailable.contains(&key) => {
                     if plan.fetch.push(key, &message.record).is_err() {

@@ -88,7 +88,16 @@ pub(super) fn place(sides: [&MergeSide<'_>; 2], new: &[Vec<Instance>; 2]) -> Seq
                 *own = own.or(others);
             }
         }
-        let kept = entry.uid.filter(|_| entry.usable);
+        let left_alone = unselected_owner(sides, from);
+        let kept = match left_alone {
+            None => entry.uid.filter(|_| entry.usable),
+            Some(_) if entry.uid.is_none() => continue,
+            // It keeps any UID but one that names another message there, now or in what is remembered.
+            Some(owner) => entry.uid.filter(|uid| {
+                let other = sides[owner.other().index()];
+                !other.messages.contains(*uid) && !other.expunged.contains_key(uid)
+            }),
+        };
         let kept = kept.or_else(|| partner.and_then(|(_, partner)| partner.uid.filter(|_| partner.usable)));
         let uid = kept.or_else(|| {
             let fresh = Some(next).filter(|next| next.get() <= LAST_UID)?;
@@ -96,12 +105,22 @@ pub(super) fn place(sides: [&MergeSide<'_>; 2], new: &[Vec<Instance>; 2]) -> Seq
             Some(fresh)
         });
         match uid {
-            Some(uid) => placed.push(Placed::new(uid, from, None)),
+            Some(uid) => placed.push(Placed::new(uid, from, left_alone.map(Role::other))),
             None => stay(&mut placed, sides, from),
         }
     }
     let above = placed.iter().filter(|placed| placed.withheld.is_none()).map(|placed| placed.uid.next()).max();
     Sequence { placed, uid_next: above.unwrap_or(Uid::FIRST).max(next) }
+}
+
+/// The only side that has the message, if it is not selected.
+fn unselected_owner(sides: [&MergeSide<'_>; 2], from: [Option<usize>; 2]) -> Option<Role> {
+    let (owner, index) = match from {
+        [Some(index), None] => (Role::Master, index),
+        [None, Some(index)] => (Role::Slave, index),
+        _ => return None,
+    };
+    Some(owner).filter(|owner| !sides[owner.index()].messages.is_selected(index))
 }
 
 /// No UID is left: whatever a side has stays there and nowhere else.

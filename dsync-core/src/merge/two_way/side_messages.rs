@@ -21,11 +21,17 @@ pub struct MessageNotes {
     histories: BTreeMap<usize, FlagHistory>,
     /// That of each message; ends with the last one that has any.
     contents: Vec<Option<[u8; 16]>>,
+    /// Whether each message is left out; ends with the last one that is.
+    unselected: Vec<bool>,
 }
 
 impl MessageNotes {
     /// Notes what is known of the message at a place, which comes after all others of which anything was noted.
-    pub fn push(&mut self, place: usize, history: Option<FlagHistory>, content: Option<[u8; 16]>) {
+    pub fn push(&mut self, place: usize, history: Option<FlagHistory>, content: Option<[u8; 16]>, selected: bool) {
+        if !selected {
+            self.unselected.resize(place, false);
+            self.unselected.push(true);
+        }
         if let Some(history) = history {
             self.histories.insert(place, history);
         }
@@ -62,8 +68,8 @@ impl<'a> SideMessages<'a> {
     pub fn push(&mut self, message: SideMessage) -> Result<(), OutOfOrder> {
         let index = self.records.len();
         self.records.to_mut().push(&message.record)?;
-        if message.history.is_some() || message.content.is_some() {
-            self.notes.to_mut().push(index, message.history, message.content);
+        if message.history.is_some() || message.content.is_some() || !message.selected {
+            self.notes.to_mut().push(index, message.history, message.content, message.selected);
         }
         Ok(())
     }
@@ -75,7 +81,14 @@ impl<'a> SideMessages<'a> {
             record: self.records.at(index)?,
             history: self.notes.histories.get(&index).cloned(),
             content: self.notes.contents.get(index).copied().flatten(),
+            selected: self.is_selected(index),
         })
+    }
+
+    /// Whether the message at a place is to be given to a side that does not have it.
+    #[must_use]
+    pub fn is_selected(&self, index: usize) -> bool {
+        !self.notes.unselected.get(index).copied().unwrap_or(false)
     }
 
     /// All of them.

@@ -5,11 +5,12 @@ use std::collections::{BTreeMap, HashSet, VecDeque};
 use crate::merge::MailboxPlan;
 use crate::merge::two_way::{self, MergeSide, MessageNotes, SideMessage, SideMessages};
 use crate::model::{
-    HistoryRange, KeptFields, MailboxHistory, MailboxName, MessageKey, MessageList, ModSeq, Role, SyncPoint, Uid,
+    HistoryRange, KeptFields, MailboxHistory, MailboxName, MessageKey, MessageList, MessageSelection, ModSeq, Role,
+    SyncPoint, Uid,
 };
 use crate::session::content::content;
 use crate::session::receiving::Receiving;
-use crate::session::{MailboxSummary, Message, SessionError};
+use crate::session::{MailboxSummary, Message, SessionError, selecting};
 use crate::store::{Mailbox, StoreError};
 
 /// A mailbox that is open on this side.
@@ -78,13 +79,18 @@ impl Abilities {
 const MOST_ROOM: usize = 1 << 20;
 
 impl Comparison {
-    pub(super) fn start(mut open: Open, other: MailboxSummary, abilities: Abilities) -> Result<Self, StoreError> {
+    pub(super) fn start(
+        mut open: Open,
+        other: MailboxSummary,
+        abilities: Abilities,
+        selection: &MessageSelection,
+    ) -> Result<Self, StoreError> {
         let base = common_point(&open.summary, &other);
         // What was agreed with others since is known to them, but news to this side.
         let agreed = open.summary.points.iter().map(|point| point.highest_modseq).max().unwrap_or_default();
         let range = HistoryRange { since: base.map(|point| point.highest_modseq), mirrored_until: agreed };
         let history = open.mailbox.history(range)?;
-        let own = OwnSide::of(&mut open, history, base, abilities)?;
+        let own = OwnSide::of(&mut open, history, base, abilities, selection)?;
         let announced = usize::try_from(other.status.message_count).unwrap_or(MOST_ROOM);
         let other = MergeSide {
             complete: other.complete,
@@ -204,6 +210,7 @@ impl OwnSide {
         mut history: MailboxHistory,
         base: Option<SyncPoint>,
         abilities: Abilities,
+        selection: &MessageSelection,
     ) -> Result<Self, StoreError> {
         let by_content = !abilities.both_keep().guids;
         let highest_modseq = open.summary.status.highest_modseq;
@@ -220,7 +227,9 @@ impl OwnSide {
                 false => None,
             };
             let history = record.uid.and_then(|uid| history.flags.remove(&uid)).filter(|history| !history.is_empty());
-            notes.push(index, history, content);
+            let message = (key, &record);
+            let selected = selecting::is_selected(&mut *open.mailbox, message, selection, !known_to_both);
+            notes.push(index, history, content, selected);
         }
         let corrected = match is_believable {
             true => None,

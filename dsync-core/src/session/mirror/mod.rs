@@ -238,7 +238,8 @@ impl<'a> MirrorSession<'a> {
             self.remember(&mut open, other.fingerprint)?;
             return Ok(self.next_mailbox());
         }
-        let comparison = Comparison::start(open, other, self.abilities()).map_err(|error| self.store_error(error))?;
+        let comparison = Comparison::start(open, other, self.abilities(), &self.options.messages)
+            .map_err(|error| self.store_error(error))?;
         Ok(State::Compare(Box::new(comparison)))
     }
 
@@ -312,6 +313,7 @@ impl<'a> MirrorSession<'a> {
             let text = format!("{key} cannot be copied: this side could not be read as a whole, or has no UIDs left");
             self.reporter.problem(Some(name), text);
         }
+        let unselected = transfer.plan.unselected;
         if transfer.plan.needed {
             let plan = std::mem::replace(&mut transfer.plan, MailboxPlan::nothing());
             let receiving = std::mem::take(&mut transfer.receiving);
@@ -326,6 +328,10 @@ impl<'a> MirrorSession<'a> {
         }
         if !complete {
             return Ok(Outcome::Partial);
+        }
+        if unselected > 0 {
+            // The sides are not the same, and are not meant to be.
+            return Ok(Outcome::Done(None));
         }
         let summary = MailboxSummary::of(&*transfer.open.mailbox, self.abilities().both_keep());
         Ok(Outcome::Done(summary.fingerprint))
