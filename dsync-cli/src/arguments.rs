@@ -20,11 +20,13 @@ pub(crate) use selecting::{MailboxOptions, SpecialUses, check_namespaces, specia
 use crate::configuration::Namespace;
 use crate::exit;
 use crate::progress::Verbosity;
+use crate::users::UserOptions;
 
 /// What the command line says.
 #[derive(Debug)]
 pub(crate) struct Arguments {
     common: Common,
+    users: UserOptions,
     pub(crate) command: Command,
 }
 
@@ -37,6 +39,9 @@ pub(crate) struct Arguments {
 struct Line {
     #[command(flatten)]
     common: Common,
+
+    #[command(flatten)]
+    users: UserOptions,
 
     #[command(flatten)]
     options: RunOptions,
@@ -170,7 +175,7 @@ impl Arguments {
     }
 
     fn try_parse_from(words: impl IntoIterator<Item = impl Into<OsString> + Clone>) -> Result<Self, clap::Error> {
-        let Line { common, options, command, location } = Line::try_parse_from(words)?;
+        let Line { common, users, options, command, location } = Line::try_parse_from(words)?;
         let refuse = |text: &str| Err(Line::command().error(clap::error::ErrorKind::ArgumentConflict, text));
         let command = match command {
             CommandName::Purge if !location.is_empty() => return refuse("purge takes no location"),
@@ -189,7 +194,7 @@ impl Arguments {
                 Command::Mirror(Mirror { one_way: options.one_way, run: Run { options, location } })
             }
         };
-        Ok(Self { common, command })
+        Ok(Self { common, users, command })
     }
 
     /// The configuration file given with `-c`.
@@ -200,6 +205,11 @@ impl Arguments {
     /// The settings given with `-o`, in their order; the last one of a name counts.
     pub(crate) fn settings(&self) -> &[(String, String)] {
         &self.common.settings
+    }
+
+    /// Which users are meant.
+    pub(crate) fn users(&self) -> &UserOptions {
+        &self.users
     }
 
     /// What `-C` says.

@@ -5,6 +5,7 @@ use dsync_core::store::{ErrorKind, StoreError};
 use thiserror::Error;
 
 use crate::configuration::ConfigurationError;
+use crate::users::UserError;
 
 /// Everything was done.
 pub(crate) const SUCCESS: u8 = 0;
@@ -14,12 +15,16 @@ pub(crate) const INCOMPLETE: u8 = 2;
 pub(crate) const USAGE: u8 = 64;
 /// An operation is not possible with what is stored (EX_DATAERR).
 const DATA: u8 = 65;
+/// A file that was named cannot be read (EX_NOINPUT).
+pub(crate) const NO_INPUT: u8 = 66;
+/// There is no such user (EX_NOUSER).
+pub(crate) const NO_USER: u8 = 67;
 /// Something named does not exist (EX_NOHOST, as the original uses it).
 const NOT_FOUND: u8 = 68;
 /// It may work another time (EX_TEMPFAIL).
-const TEMPORARY: u8 = 75;
+pub(crate) const TEMPORARY: u8 = 75;
 /// Access was refused (EX_NOPERM).
-const PERMISSION: u8 = 77;
+pub(crate) const PERMISSION: u8 = 77;
 /// The configuration names something that cannot be used (EX_CONFIG).
 const CONFIGURATION: u8 = 78;
 
@@ -38,6 +43,9 @@ pub(crate) enum Failure {
     /// The configuration cannot be used.
     #[error("{0}")]
     Configured(#[from] ConfigurationError),
+    /// A user cannot be served.
+    #[error("{0}")]
+    User(#[from] UserError),
     /// A store cannot be opened.
     #[error("{0}")]
     Store(#[from] StoreError),
@@ -56,6 +64,7 @@ impl Failure {
             Self::Configured(_) | Self::Configuration(_) | Self::Session(SessionError::EmptySource { .. }) => {
                 CONFIGURATION
             }
+            Self::User(error) => error.exit_status(),
             Self::Store(error) | Self::Session(SessionError::Store { error, .. }) => status_of(error.kind()),
             Self::Session(_) => TEMPORARY,
         }

@@ -1,6 +1,7 @@
 //! The `dsync` command: makes one mail store look like another.
 //!
-//! Arguments come in through [`arguments`], the settings of the server through [`configuration`], the two stores are
+//! Arguments come in through [`arguments`], the settings of the server through [`configuration`], [`users`]
+//! says for whom to work and gives up all rights but theirs, the two stores are
 //! found by [`stores`], [`progress`] shows what happens, and [`exit`] turns the outcome into the exit status. There is no synchronisation logic here.
 #![forbid(unsafe_code)]
 
@@ -10,18 +11,21 @@ mod exit;
 mod messages;
 mod progress;
 mod stores;
+mod users;
 
 use std::process::ExitCode;
 
 use arguments::{Arguments, Command, Run};
-use configuration::UserConfiguration;
+use configuration::{Environment, UserConfiguration};
 use dsync_core::report::{Observer, Report};
 use dsync_core::session::{SessionError, SyncOptions};
 use dsync_core::store::MailStore;
 use dsync_core::sync;
 use exit::Failure;
+use users::{Account, Selection};
 
 fn main() -> ExitCode {
+    users::signals::release();
     let arguments = match Arguments::from_command_line() {
         Ok(arguments) => arguments,
         Err(answer) => return answer,
@@ -36,11 +40,23 @@ fn main() -> ExitCode {
 }
 
 fn run(arguments: &Arguments) -> Result<u8, Failure> {
+    let environment = Environment::of_process();
+    let configuration = stores::configuration(arguments, &environment)?;
+    let account = match arguments.users().selection()? {
+        Selection::Several(several) => {
+            let users = arguments.users();
+            return Ok(users::several::serve(&several, users, &configuration, arguments.verbosity())?);
+        }
+        selection => Account::find(selection, &configuration, &environment)?,
+    };
+    // What has to be done with the rights of the caller is to be done before this.
+    account.take_on()?;
+    let user = account.configuration();
     match &arguments.command {
-        Command::Purge => purge(arguments),
-        Command::Mirror(mirror) if mirror.one_way => synchronise(arguments, &mirror.run, &ONE_WAY),
-        Command::Mirror(mirror) => synchronise(arguments, &mirror.run, &MIRROR),
-        Command::Backup(run) => synchronise(arguments, run, &BACKUP),
+        Command::Purge => purge(arguments, user),
+        Command::Mirror(mirror) if mirror.one_way => synchronise(arguments, user, &mirror.run, &ONE_WAY),
+        Command::Mirror(mirror) => synchronise(arguments, user, &mirror.run, &MIRROR),
+        Command::Backup(run) => synchronise(arguments, user, run, &BACKUP),
     }
 }
 
@@ -61,13 +77,12 @@ const BACKUP: Way = Way { run: sync::backup, both_ways: false, makes_equal: true
 const MIRROR: Way = Way { run: sync::mirror, both_ways: true, makes_equal: true };
 const ONE_WAY: Way = Way { run: sync::merge_one_way, both_ways: false, makes_equal: false };
 
-fn synchronise(arguments: &Arguments, run: &Run, way: &Way) -> Result<u8, Failure> {
+fn synchronise(arguments: &Arguments, user: &UserConfiguration, run: &Run, way: &Way) -> Result<u8, Failure> {
     let mut progress = progress::Progress::new(arguments.verbosity());
-    let user = stores::current_user(arguments)?;
-    let options = options(&user, run, way)?;
+    let options = options(user, run, way)?;
     let (mut first, mut second) = match way.both_ways {
-        true => stores::open_both(arguments, &user, run)?,
-        false => stores::open_source_and_destination(arguments, &user, run)?,
+        true => stores::open_both(arguments, user, run)?,
+        false => stores::open_source_and_destination(arguments, user, run)?,
     };
     let report = (way.run)(&mut *first, &mut *second, &options, &mut progress)?;
     progress.summary(&report, options.is_everything() && way.makes_equal);
@@ -96,8 +111,7 @@ fn options(user: &UserConfiguration, run: &Run, way: &Way) -> Result<SyncOptions
     }))
 }
 
-fn purge(arguments: &Arguments) -> Result<u8, Failure> {
-    let user = stores::current_user(arguments)?;
-    let report = stores::open_dbox(arguments, &user)?.purge()?;
+fn purge(arguments: &Arguments, user: &UserConfiguration) -> Result<u8, Failure> {
+    let report = stores::open_dbox(arguments, user)?.purge()?;
     Ok(progress::Progress::new(arguments.verbosity()).purged(&report))
 }

@@ -1,4 +1,4 @@
-//! Lines on stderr: one for each thing that is said, and whole.
+//! Lines on stderr: one for each thing that is said, whole, and with the name of the user it is about.
 //!
 //! A line is written at once, so that those of several processes that share a terminal or a file do not run into each
 //! other. Names come from mail stores, from other hosts and from configuration; what they contain cannot begin a line of
@@ -6,6 +6,16 @@
 
 use std::fmt::{Display, Write as _};
 use std::io::Write as _;
+use std::sync::OnceLock;
+
+/// The user whose mail this process works on, once known.
+static USER: OnceLock<String> = OnceLock::new();
+
+/// From now on every line names this user. Only the first call counts.
+pub(crate) fn set_user(name: &str) {
+    // A process works for one user.
+    let _ = USER.set(name.to_owned());
+}
 
 /// Something went wrong, and the run or a part of it failed.
 pub(crate) fn error(text: impl Display) {
@@ -24,14 +34,17 @@ pub(crate) fn debug(text: impl Display) {
 
 /// Says something to those who asked to hear more.
 pub(crate) fn say(text: impl Display) {
-    let line = line(text);
+    let line = line(USER.get().map(String::as_str), text);
     // If stderr is closed, nobody can be told.
     let _ = std::io::stderr().write_all(line.as_bytes());
 }
 
-/// `dsync: text`, and a line end.
-fn line(text: impl Display) -> String {
-    let mut line = format!("dsync: {text}");
+/// `dsync(user): text`, and a line end.
+fn line(user: Option<&str>, text: impl Display) -> String {
+    let mut line = match user {
+        Some(user) => format!("dsync({user}): {text}"),
+        None => format!("dsync: {text}"),
+    };
     if line.contains(is_harmful) {
         line = line.chars().fold(String::new(), |mut line, character| {
             let _ = match is_harmful(character) {
@@ -54,7 +67,13 @@ mod tests {
     use super::*;
 
     #[test]
+    fn a_line_names_the_user() {
+        assert_eq!(line(None, "Error: no"), "dsync: Error: no\n");
+        assert_eq!(line(Some("anna"), "INBOX: 3 messages"), "dsync(anna): INBOX: 3 messages\n");
+    }
+
+    #[test]
     fn nothing_in_it_makes_another_line() {
-        assert_eq!(line("a\n\u{1b}[2J\u{9b}ä\t"), "dsync: a\\n\\u{1b}[2J\\u{9b}ä\t\n");
+        assert_eq!(line(Some("a\nb"), "\u{1b}[2J\u{9b}ä\t"), "dsync(a\\nb): \\u{1b}[2J\\u{9b}ä\t\n");
     }
 }

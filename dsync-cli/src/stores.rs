@@ -1,12 +1,12 @@
 //! Finding and opening the two stores of a run.
 
-use dsync_core::store::MailStore;
+use dsync_core::store::{ErrorKind, MailStore, StoreError};
 use dsync_storage::dbox::DboxStore;
 use dsync_storage::location::{Driver, Location};
 use dsync_storage::settings::Settings;
 
 use crate::arguments::{Arguments, Run};
-use crate::configuration::{Configuration, Environment, UserConfiguration, UserFields};
+use crate::configuration::{Configuration, Environment, UserConfiguration};
 use crate::exit::Failure;
 use crate::messages;
 
@@ -46,12 +46,13 @@ pub(crate) fn open_dbox(arguments: &Arguments, user: &UserConfiguration) -> Resu
     Ok(DboxStore::open(&location, settings(arguments, user)?)?)
 }
 
-/// The configuration of the user who runs the program.
-pub(crate) fn current_user(arguments: &Arguments) -> Result<UserConfiguration, Failure> {
-    let environment = Environment::of_process();
-    let configuration = Configuration::read(arguments.configuration_file(), arguments.settings(), &environment)?;
-    warn(configuration.warnings());
-    Ok(configuration.for_user(UserFields::current(&environment)?)?)
+/// The configuration, before it is known for whom.
+pub(crate) fn configuration(arguments: &Arguments, environment: &Environment) -> Result<Configuration, Failure> {
+    let configuration = Configuration::read(arguments.configuration_file(), arguments.settings(), environment)?;
+    if !arguments.users().is_one_of_several() {
+        warn(configuration.warnings());
+    }
+    Ok(configuration)
 }
 
 fn warn(warnings: &[String]) {
@@ -93,6 +94,12 @@ fn second_location(user: &UserConfiguration, words: &[String]) -> Result<Locatio
 }
 
 fn open_source(location: &Location, settings: &Settings) -> Result<Box<dyn MailStore>, Failure> {
+    if let Err(error) = location.root.metadata()
+        && error.kind() == std::io::ErrorKind::PermissionDenied
+    {
+        let message = format!("the source {location} cannot be looked at by this user");
+        return Err(StoreError::with_source(ErrorKind::Permission, message, error).into());
+    }
     if !location.root.is_dir() {
         return Err(Failure::Configuration(format!(
             "the source {location} does not exist; check the path and whether it is mounted (the destination was not \

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use super::error::ConfigurationError;
 use super::settings::{Settings, Value};
 use super::user::UserFields;
-use super::variables::{self, Variables};
+use super::variables::{self, VariableError, Variables};
 
 /// The settings of a user, and what variables in them stand for.
 #[derive(Clone, Copy, Debug)]
@@ -76,6 +76,11 @@ impl<'a> Expanded<'a> {
             ));
         }
         Ok(text)
+    }
+
+    /// Any text, with its variables replaced.
+    pub(crate) fn expand(&self, text: &str) -> Result<String, VariableError> {
+        variables::expand(text, self.settings.dialect(), &self.variables)
     }
 
     /// The home directory of the user, or of a system user whose name is given.

@@ -115,7 +115,6 @@ impl Configuration {
     }
 
     /// The settings as they are written, for what is the same for all users.
-    #[allow(dead_code, reason = "for looking up users")]
     pub(crate) fn settings(&self) -> &Settings {
         &self.settings
     }
@@ -212,13 +211,11 @@ pub(crate) struct UserConfiguration {
 
 impl UserConfiguration {
     /// Whose it is.
-    #[allow(dead_code, reason = "for looking up users")]
     pub(crate) fn user(&self) -> &UserFields {
         &self.user
     }
 
     /// The home directory, if any is known; an absolute path.
-    #[allow(dead_code, reason = "for looking up users")]
     pub(crate) fn home(&self) -> Option<&Path> {
         self.home.as_deref().map(Path::new)
     }

@@ -1,0 +1,221 @@
+//! Users of a server are looked up, and served with their own rights and settings, each in a process of its own.
+
+// A test that cannot do something fails.
+#![allow(clippy::unwrap_used)]
+
+mod support;
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+use std::process::{Child, Stdio};
+
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::{Group, Pid};
+use support::server::{assert_owned, finish, give, wait_until};
+use support::{Run, Server};
+
+/// Users with different uids: one with the mail location of all, one with another, one who may not be served, and one whose mail
+/// belongs to somebody else.
+const USERS: &str = "anna:61001
+                     ben:61002:userdb_mail=mdbox:~/mdbox
+                     low:100
+                     zoe:61009";
+
+fn server() -> Server {
+    let server = Server::start("", USERS);
+    server.make_home("anna", 61_001, 3);
+    server.make_home("ben", 61_002, 0);
+    server.make_home("zoe", 61_001, 1);
+    fs::set_permissions(server.path("home/zoe"), fs::Permissions::from_mode(0o700)).unwrap();
+    server
+}
+
+/// Gives ben mail, which is in an mdbox.
+fn fill_ben(server: &Server) {
+    let mut imap = server.imap("ben");
+    imap.append("INBOX", "(\\Seen)", b"Subject: for ben\r\n\r\ntext\r\n");
+    imap.logout();
+}
+
+fn assert_status(run: &Run, status: i32, said: &[&str]) {
+    assert_eq!(run.code, Some(status), "{run:#?}");
+    for text in said {
+        assert!(run.stderr.contains(text), "{text:?} is not said: {run:#?}");
+    }
+    assert!(run.stdout.is_empty(), "{run:#?}");
+}
+
+#[test]
+fn one_user_is_served_with_their_rights_and_settings() {
+    let server = server();
+    fill_ben(&server);
+    server.dsync(&["-u", "ANNA", "backup", "sdbox:~/copy"]).assert_done();
+    server.dsync(&["-u", "ben", "backup", "maildir:copy"]).assert_done();
+    assert_owned(&server.path("home/anna"), 61_001);
+    assert_owned(&server.path("home/ben"), 61_002);
+    assert_eq!(server.subjects("anna", "sdbox:~/copy").len(), 3);
+    assert_eq!(server.subjects("ben", "maildir:~/copy"), ["for ben"]);
+
+    // Settings of the command line are stronger than those of the user.
+    server.dsync(&["-u", "ben", "-o", "mail=maildir:~/copy", "backup", "maildir:~/again"]).assert_done();
+    assert_eq!(server.subjects("ben", "maildir:~/again"), ["for ben"]);
+
+    // What only root could do cannot be done.
+    let private = server.path("private");
+    fs::create_dir(&private).unwrap();
+    fs::set_permissions(&private, fs::Permissions::from_mode(0o700)).unwrap();
+    let run = server.dsync(&["-u", "anna", "backup", &format!("maildir:{}/copy", private.display())]);
+    assert_status(&run, 77, &["dsync(anna): Error:", "private"]);
+    assert_eq!(fs::read_dir(&private).unwrap().count(), 0);
+}
+
+#[test]
+fn who_cannot_be_served_is_told_why() {
+    let mut server = server();
+    let backup = |server: &Server, options: &[&str]| server.dsync(&[options, &["backup", "sdbox:~/copy"]].concat());
+    assert_status(&backup(&server, &["-u", "nosuch"]), 67, &["there is no user nosuch"]);
+    assert_status(&backup(&server, &["-u", "a\tb"]), 67, &["there is no user a\tb"]);
+    assert_status(&backup(&server, &["-u", "x*"]), 67, &["no user fits x*"]);
+    assert_status(&backup(&server, &["-u", "low"]), 77, &["dsync(low): Error:", "first_valid_uid"]);
+    assert_status(&backup(&server, &["-u", "zoe"]), 77, &["dsync(zoe): Error:"]);
+    assert_status(&backup(&server, &["-u", ""]), 64, &[]);
+    assert_status(&backup(&server, &["-A", "-F", "users"]), 64, &["-A and -F"]);
+    assert_status(&backup(&server, &["-A", "-u", "anna"]), 64, &["-A and -u"]);
+    assert_status(&backup(&server, &["-F", "/nonexistent"]), 66, &["/nonexistent"]);
+    assert_status(&backup(&server, &["--no-userdb-lookup", "-u", "anna"]), 77, &["no uid"]);
+    let wrong = format!("auth_socket_path={}", server.path("run/auth-login").display());
+    assert_status(&backup(&server, &["-o", &wrong, "-u", "anna"]), 75, &["a socket for logins"]);
+
+    // A user may be served by themselves, and nobody else by them.
+    let as_anna = |options: &[&str]| server.dsync_as(61_001, &[options, &["backup", "sdbox:~/copy"]].concat());
+    as_anna(&["-u", "anna"]).assert_done();
+    assert_owned(&server.path("home/anna"), 61_001);
+    assert_status(&as_anna(&["-u", "ben"]), 75, &["looking ben up", "auth-userdb"]);
+    assert_status(&as_anna(&["-A"]), 75, &["listing users"]);
+
+    // Without a server its user database is read, if that is possible.
+    server.stop();
+    server.dsync(&["-u", "ANNA", "backup", "sdbox:~/copy"]).assert_done();
+    assert_status(&backup(&server, &["-u", "nosuch"]), 67, &["there is no user nosuch"]);
+    assert_status(&backup(&server, &["-u", "a*"]), 0, &[]);
+    fs::remove_file(server.path("users")).unwrap();
+    assert_status(&backup(&server, &["-u", "anna"]), 75, &["nobody answers", "users"]);
+}
+
+#[test]
+fn several_users_are_served_whatever_becomes_of_one() {
+    let server = server();
+    fill_ben(&server);
+    let run = server.dsync(&["-A", "-j", "2", "backup", "sdbox:~/copy"]);
+    let names = ["2 of 4 users failed", "low (status 77)", "zoe (status 77)", "dsync(zoe): Error:"];
+    assert_status(&run, 77, &names);
+    for (name, uid) in [("anna", 61_001), ("ben", 61_002)] {
+        assert_owned(&server.path(&format!("home/{name}")), uid);
+        assert!(!run.stderr.contains(name), "{run:#?}");
+    }
+    assert_eq!(server.subjects("anna", "sdbox:~/copy").len(), 3);
+    assert_eq!(server.subjects("ben", "sdbox:~/copy"), ["for ben"]);
+    assert!(!server.path("home/zoe/copy").exists());
+
+    // A mask means some of them, in any case of letters, and a failure that may pass outweighs others.
+    server.dsync(&["-u", "?N*", "backup", "sdbox:~/masked"]).assert_done();
+    assert!(server.path("home/anna/masked").exists() && !server.path("home/ben/masked").exists());
+
+    // A list means those in it, each once.
+    fs::write(server.path("list"), "ben\nANNA\n\nanna\nnosuch\n").unwrap();
+    let run = server.dsync(&["-v", "-F", "list", "backup", "sdbox:~/listed"]);
+    assert_status(&run, 67, &["1 of 3 users failed: nosuch (status 67)", "users: 2 done", "dsync(anna): "]);
+    assert!(server.path("home/anna/listed").exists() && server.path("home/ben/listed").exists());
+    let mut command = server.command(&["-F", "-", "backup", "sdbox:~/piped"]);
+    let mut child = command.stdin(Stdio::piped()).spawn().unwrap();
+    std::io::Write::write_all(&mut child.stdin.take().unwrap(), b"anna\n").unwrap();
+    finish(child).assert_done();
+    assert!(server.path("home/anna/piped").exists());
+}
+
+/// The lines of `/proc/PID/status` about rights: real, effective, saved, and that of the file system.
+fn rights_of(process: u32) -> Option<[String; 3]> {
+    let text = fs::read_to_string(format!("/proc/{process}/status")).ok()?;
+    let line = |name: &str| {
+        let fields = text.lines().find_map(|line| line.strip_prefix(name))?;
+        Some(fields.split_whitespace().collect::<Vec<_>>().join(" "))
+    };
+    Some([line("Uid:")?, line("Gid:")?, line("Groups:")?])
+}
+
+/// The processes that a process started.
+fn children_of(process: u32) -> Vec<u32> {
+    let text = fs::read_to_string(format!("/proc/{process}/task/{process}/children")).unwrap_or_default();
+    text.split_whitespace().map(|id| id.parse().unwrap()).collect()
+}
+
+/// Lets whoever wants to change the Maildir of a user wait.
+fn lock(server: &Server, name: &str, uid: u32) {
+    let path = server.path(&format!("home/{name}/Maildir/dovecot-uidlist.lock"));
+    fs::write(&path, "").unwrap();
+    give(&path, uid);
+}
+
+fn is_at(process: u32, directory: &Path) -> bool {
+    fs::read_link(format!("/proc/{process}/cwd")).is_ok_and(|current| current == directory)
+}
+
+fn wait_for_rights(process: u32, expected: [&str; 3]) {
+    wait_until(
+        || rights_of(process).is_some_and(|rights| rights == expected),
+        || format!("{:?}", rights_of(process)),
+    );
+}
+
+#[test]
+fn nothing_is_left_of_the_rights_of_root() {
+    let server = Server::start("mail_access_groups = mail", "anna:61001");
+    server.make_home("anna", 61_001, 1);
+    lock(&server, "anna", 61_001);
+    let child = server.command(&["-u", "anna", "mirror", "maildir:~/copy"]).spawn().unwrap();
+    let mail = Group::from_name("mail").unwrap().expect("there is a group mail").gid;
+    let (own, groups) = ("61001 61001 61001 61001", format!("{mail} 61001"));
+    wait_for_rights(child.id(), [own, own, &groups]);
+    wait_until(|| is_at(child.id(), &server.path("home/anna")), String::new);
+    fs::remove_file(server.path("home/anna/Maildir/dovecot-uidlist.lock")).unwrap();
+    finish(child).assert_done();
+
+    // The root directory too, if the user has another one, which the configuration has to allow.
+    let users = "cage:61003:userdb_chroot={dir}/cage userdb_home=/cage\nout:61003:userdb_chroot={dir}";
+    let server = Server::start("valid_chroot_dirs = {dir}/cage", users);
+    server.make_home("cage", 61_003, 1);
+    fs::create_dir(server.path("cage")).unwrap();
+    fs::rename(server.path("home/cage"), server.path("cage/cage")).unwrap();
+    server.dsync(&["-u", "cage", "backup", "sdbox:/cage/copy"]).assert_done();
+    assert_owned(&server.path("cage/cage/copy"), 61_003);
+    assert_status(&server.dsync(&["-u", "out", "backup", "sdbox:/x"]), 77, &["valid_chroot_dirs"]);
+}
+
+fn terminate(process: u32) {
+    kill(Pid::from_raw(i32::try_from(process).unwrap()), Signal::SIGTERM).unwrap();
+}
+
+#[test]
+fn who_stops_a_run_stops_it_for_all_users() {
+    let server = Server::start("", "anna:61001\nbert:61002\ncleo:61003");
+    for (name, uid) in [("anna", 61_001), ("bert", 61_002), ("cleo", 61_003)] {
+        server.make_home(name, uid, 1);
+        lock(&server, name, uid);
+    }
+    let child: Child = server.command(&["-A", "-j2", "mirror", "maildir:~/copy"]).spawn().unwrap();
+    wait_until(|| children_of(child.id()).len() == 2, String::new);
+    let children = children_of(child.id());
+    for (process, uid) in children.iter().zip([61_001, 61_002]) {
+        let own = format!("{uid} {uid} {uid} {uid}");
+        wait_for_rights(*process, [&own, &own, &uid.to_string()]);
+    }
+    let others = rights_of(child.id()).unwrap();
+    assert!(others[0].starts_with("0 "), "who starts the others keeps the rights for that: {others:?}");
+    terminate(child.id());
+    let run = finish(child);
+    assert_status(&run, 75, &["stopped by SIGTERM; 1 of 3 users were not begun"]);
+    for process in children {
+        assert!(rights_of(process).is_none(), "nobody is left");
+    }
+}
