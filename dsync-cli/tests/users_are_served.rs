@@ -57,6 +57,16 @@ fn one_user_is_served_with_their_rights_and_settings() {
     assert_eq!(server.subjects("anna", "sdbox:~/copy").len(), 3);
     assert_eq!(server.subjects("ben", "maildir:~/copy"), ["for ben"]);
 
+    // Files are as private as the directory in which they are.
+    let shared = server.path("home/anna/shared");
+    fs::create_dir(&shared).unwrap();
+    fs::set_permissions(&shared, fs::Permissions::from_mode(0o750)).unwrap();
+    give(&shared, 61_001);
+    server.dsync(&["-u", "anna", "backup", "maildir:~/shared"]).assert_done();
+    let mode = |path: &Path| path.metadata().unwrap().permissions().mode() & 0o777;
+    assert_eq!((mode(&shared.join("cur")), mode(&shared.join("dovecot-uidlist"))), (0o750, 0o640));
+    assert_eq!(mode(&server.path("home/anna/copy/mailboxes")), 0o700);
+
     // Settings of the command line are stronger than those of the user.
     server.dsync(&["-u", "ben", "-o", "mail=maildir:~/copy", "backup", "maildir:~/again"]).assert_done();
     assert_eq!(server.subjects("ben", "maildir:~/again"), ["for ben"]);

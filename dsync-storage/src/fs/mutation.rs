@@ -6,7 +6,7 @@
 use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io::{self, Write};
 use std::os::fd::AsRawFd;
-use std::os::unix::fs::{DirBuilderExt, FileExt, OpenOptionsExt, fchown};
+use std::os::unix::fs::{DirBuilderExt, FileExt, OpenOptionsExt, PermissionsExt, fchown};
 use std::path::Path;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -30,7 +30,7 @@ pub fn create(path: &Path, permissions: &Permissions) -> Result<File, FsError> {
         .custom_flags(OFlag::O_NOFOLLOW.bits())
         .open(path)
         .map_err(|error| FsError::new("create", path, error))?;
-    give_to_group(&file, permissions);
+    share(&file, permissions.file_mode, permissions.group);
     Ok(file)
 }
 
@@ -48,7 +48,7 @@ pub fn create_with(path: &Path, bytes: &[u8], permissions: &Permissions) -> Resu
         .custom_flags(OFlag::O_TMPFILE.bits())
         .open(directory);
     if let Ok(file) = nameless {
-        give_to_group(&file, permissions);
+        share(&file, permissions.file_mode, permissions.group);
         write(&file, path, bytes)?;
         let nameless = format!("/proc/self/fd/{}", file.as_raw_fd());
         match linkat(AT_FDCWD, nameless.as_str(), AT_FDCWD, path, AtFlags::AT_SYMLINK_FOLLOW) {
@@ -72,8 +72,20 @@ pub fn create_with(path: &Path, bytes: &[u8], permissions: &Permissions) -> Resu
 /// As the system.
 pub fn open_append(path: &Path, permissions: &Permissions) -> Result<File, FsError> {
     let mut options = OpenOptions::new();
-    options.read(true).append(true).create(true).mode(permissions.file_mode).custom_flags(OFlag::O_NOFOLLOW.bits());
-    options.open(path).map_err(|error| FsError::new("open", path, error))
+    options.read(true).append(true).mode(permissions.file_mode).custom_flags(OFlag::O_NOFOLLOW.bits());
+    let opened = match options.open(path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => match options.clone().create_new(true).open(path) {
+            Ok(file) => {
+                share(&file, permissions.file_mode, None);
+                Ok(file)
+            }
+            // Somebody was faster.
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => options.open(path),
+            Err(error) => Err(error),
+        },
+        opened => opened,
+    };
+    opened.map_err(|error| FsError::new("open", path, error))
 }
 
 /// Writes all of `bytes`.
@@ -214,7 +226,7 @@ pub fn create_directory(path: &Path, permissions: &Permissions) -> Result<(), Fs
     let made = DirBuilder::new().mode(permissions.directory_mode).create(path);
     made.map_err(|error| FsError::new("create the directory", path, error))?;
     if let Ok(directory) = File::open(path) {
-        give_to_group(&directory, permissions);
+        share(&directory, permissions.directory_mode, permissions.group);
     }
     Ok(())
 }
@@ -237,16 +249,40 @@ pub fn create_directories(path: &Path, permissions: &Permissions) -> Result<(), 
     }
 }
 
-/// A group that cannot be given is no reason to lose mail: the file is then readable by its owner only.
-fn give_to_group(file: &File, permissions: &Permissions) {
-    if permissions.group.is_some() {
-        let _ = fchown(file, None, permissions.group);
+/// Gives others the rights that they are to have, whatever the umask of the process is. A group that cannot be given is no
+/// reason to lose mail: the file is then as private as the umask wants.
+fn share(file: &File, mode: u32, group: Option<u32>) {
+    if group.is_some() && fchown(file, None, group).is_err() {
+        return;
+    }
+    let Ok(metadata) = file.metadata() else { return };
+    // A directory has set-group-ID from the one that it was made in.
+    let wanted = metadata.permissions().mode() & 0o7000 | mode;
+    if metadata.permissions().mode() & 0o7777 != wanted {
+        let _ = file.set_permissions(PermissionsExt::from_mode(wanted));
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn others_get_the_rights_that_they_are_to_have() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = |name: &str| directory.path().join(name);
+        let mode = |name: &str| path(name).metadata().unwrap().permissions().mode() & 0o7777;
+        // More than the usual umask leaves.
+        let shared = Permissions { file_mode: 0o662, directory_mode: 0o773, group: None };
+        create(&path("created"), &shared).unwrap();
+        create_with(&path("written"), b"x", &shared).unwrap();
+        open_append(&path("appended"), &shared).unwrap();
+        create_directory(&path("directory"), &shared).unwrap();
+        assert_eq!(["created", "written", "appended", "directory"].map(mode), [0o662, 0o662, 0o662, 0o773]);
+        fs::set_permissions(path("directory"), PermissionsExt::from_mode(0o2770)).unwrap();
+        create_directory(&path("directory/inside"), &shared).unwrap();
+        assert_eq!(mode("directory/inside"), 0o2773, "the group is handed down");
+    }
 
     #[test]
     fn a_name_that_is_taken_is_not_renamed_to() {
