@@ -3,6 +3,7 @@
 mod support;
 
 use std::fs;
+use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
 use support::{Dovecot, Driver, Fingerprint, Run, assert_same, build};
@@ -94,6 +95,37 @@ fn the_first_location_is_what_the_server_would_use() {
     let copy = dovecot.store("detected");
     run(&dovecot, &[], &["-c", &nothing, "backup", &copy.location()]).assert_done();
     fs::rename(dovecot.directory().join("home/Maildir"), store.path()).unwrap();
+    assert_same(&store, &copy);
+}
+
+#[test]
+fn a_server_since_24_is_understood_too() {
+    let dovecot = Dovecot::new();
+    let store = dovecot.store_with("tester-mail", ":LAYOUT=fs");
+    build::small(&store);
+    // What Dovecot 2.4.1 answers, without the settings that do not matter here.
+    let written = "dovecot_config_version = 2.4.1\nmail_driver = maildir\nmail_path = {dir}/%{user | lower}-mail\n\
+                   mailbox_list_layout = fs\nnamespace inbox {\n  inbox = yes\n  separator = /\n}\n";
+    let file = configuration(&dovecot, "written.conf", written);
+    let printed = format!(
+        "# 2.4.1-4 (7d8c0e5759): {file}\n# Pigeonhole version 2.4.1-4 (0a86619f)\ndovecot_config_version = 2.4.1\n\
+         # NOTE: Send doveconf -n output instead when asking for help.\nlock_method = fcntl\nmail_driver = maildir\nmail_home = \n\
+         mail_inbox_path = \nmail_path = {{dir}}/%{{user | lower}}-mail\nmail_plugins {{\n  quota = yes\n}}\n\
+         mailbox_list_layout = fs\nmbox_write_locks = \nnamespace_prefix = \nnamespace inbox {{\n  inbox = yes\n  \
+         separator = /\n  mailbox Trash {{\n    special_use = \"\\\\Trash\"\n  }}\n}}\n"
+    );
+    let printed = configuration(&dovecot, "printed", &printed);
+    let programs = dovecot.directory().join("programs");
+    fs::create_dir(&programs).unwrap();
+    let script = format!(
+        "#!/bin/sh\ncase \"$*\" in\n*-S*) echo \"doveconf: invalid option -- 'S'\" >&2; exit 89 ;;\n*'-a -P -f protocol=doveadm') \
+         cat {printed} ;;\nesac\n"
+    );
+    fs::write(programs.join("doveconf"), script).unwrap();
+    fs::set_permissions(programs.join("doveconf"), fs::Permissions::from_mode(0o755)).unwrap();
+    let path = format!("{}:/usr/bin:/bin", programs.display());
+    let copy = dovecot.store_with("copy", ":LAYOUT=fs");
+    run(&dovecot, &[("PATH", Some(&path)), ("USER", Some("Tester"))], &["backup", &copy.location()]).assert_done();
     assert_same(&store, &copy);
 }
 

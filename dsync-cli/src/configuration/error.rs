@@ -6,6 +6,7 @@ use dsync_storage::location::LocationError;
 use thiserror::Error;
 
 use super::bounded_command::CommandError;
+use super::reader::ReadError;
 use super::variables::VariableError;
 
 /// Why a configuration cannot be used.
@@ -20,6 +21,9 @@ pub(crate) enum ConfigurationError {
     /// What it says is not understood.
     #[error("what {program} says about the configuration is not understood: {said:?}", program = .program.display())]
     NotUnderstood { program: PathBuf, said: String },
+    /// There is no such program, and what is read instead cannot be read.
+    #[error("{0}")]
+    File(#[from] ReadError),
     /// A setting has a value that it cannot have, or one that cannot be heeded.
     #[error("{name}: {problem}")]
     Setting { name: String, problem: String },

@@ -8,6 +8,8 @@ use super::detection;
 use super::error::ConfigurationError;
 use super::expanded::Expanded;
 use super::namespaces::Namespace;
+use super::settings::Dialect;
+use super::split_location;
 
 /// The store of a namespace. Looks for it where the configuration does not say where it is, so the process has to have
 /// the rights of the user by then.
@@ -16,21 +18,27 @@ pub(super) fn of_namespace(
     namespace: &Namespace,
     user: &str,
 ) -> Result<Location, ConfigurationError> {
-    let own = namespace.id.as_ref().map(|id| format!("namespace/{id}/location"));
-    let own = match own {
-        Some(name) => settings.location(&name)?.map(|text| (name, text)),
-        None => None,
-    };
-    let given = match own {
-        None => settings.location("mail_location")?.map(|text| ("mail_location".to_owned(), text)),
-        own => own,
-    };
-    match given {
+    match text(settings, namespace.id.as_deref())? {
         Some((name, text)) => {
             of_text(settings, &text, user).map_err(|error| ConfigurationError::Location { name, error })
         }
         None => in_home(settings, user),
     }
+}
+
+/// What says where the store is, and its text. On the command line `mail_location` says it for any server.
+fn text(settings: &Expanded<'_>, namespace: Option<&str>) -> Result<Option<(String, String)>, ConfigurationError> {
+    const DEFAULT: &str = "mail_location";
+    if settings.raw().dialect() == Dialect::Since24 && !settings.raw().is_overridden(DEFAULT) {
+        return Ok(split_location::text(settings, namespace)?.map(|text| ("mail_path".to_owned(), text)));
+    }
+    let own = namespace.map(|id| format!("namespace/{id}/location"));
+    for name in own.into_iter().chain([DEFAULT.to_owned()]) {
+        if let Some(text) = settings.location(&name)? {
+            return Ok(Some((name, text)));
+        }
+    }
+    Ok(None)
 }
 
 /// A location as a setting says it: with `auto:` or without a driver, the format is found out.

@@ -1,17 +1,19 @@
 //! The configuration: that of the server whose mail this is, and what the command line overrides.
 //!
-//! [`Configuration::read`] reads it once: with `doveconf` where it is installed. Nothing in it is about a user yet;
+//! [`Configuration::read`] reads it once: with `doveconf` where it is installed, by ourselves elsewhere. Nothing in it is about a user yet;
 //! [`Configuration::for_user`] makes it the [`UserConfiguration`] of one. What wins, from the top: `-o`, what a user
 //! database says, `HOME` as the home of who runs the program, the configuration, defaults.
 //!
 //! * [`source`]: where the configuration is.
 //! * [`doveconf`]: asking Dovecot's own reader, as a [`bounded_command`].
+//! * [`reader`]: reading files, whose lines are [`statement`]s and make up [`blocks`].
 //! * [`settings`]: settings by name; [`values`]: what they may be.
 //! * [`variables`]: `%u` and `%{user}`; [`expanded`]: settings in which they are replaced.
 //! * [`user`]: whose mail it is.
-//! * [`namespaces`], [`locations`], [`detection`]: where it is.
+//! * [`namespaces`], [`locations`], [`split_location`], [`detection`]: where it is.
 //! * [`storage`]: the settings that stores heed.
 
+mod blocks;
 mod bounded_command;
 mod detection;
 mod doveconf;
@@ -19,8 +21,11 @@ mod error;
 mod expanded;
 mod locations;
 mod namespaces;
+mod reader;
 mod settings;
 mod source;
+mod split_location;
+mod statement;
 mod storage;
 mod user;
 pub(crate) mod values;
@@ -38,6 +43,7 @@ pub(crate) use source::{Environment, Source};
 pub(crate) use user::UserFields;
 
 use dsync_storage::location::Location;
+use dsync_storage::settings::Settings as StorageSettings;
 
 /// The configuration of this process, before it is known whose mail it is about.
 #[derive(Clone, Debug)]
@@ -49,19 +55,25 @@ pub(crate) struct Configuration {
 }
 
 /// Settings that matter without a server, whose configuration would name all that exist.
-const KNOWN: [&str; 12] = [
+const KNOWN: [&str; 18] = [
     "mail_location",
+    "mail_driver",
+    "mail_path",
     "mail_home",
+    "mail_uid",
+    "mail_gid",
     "mail_plugins",
     "mdbox_rotate_size",
     "mail_attachment_dir",
     "mail_attachment_fs",
+    "mail_ext_attachment_path",
     "mbox_write_locks",
     "mbox_md5",
     "lock_method",
     "mail_nfs_storage",
     "mail_nfs_index",
     "dsync_alt_char",
+    "dsync_remote_cmd",
 ];
 
 /// Lists of settings whose members have names of their own.
@@ -79,13 +91,8 @@ impl Configuration {
         environment: &Environment,
     ) -> Result<Self, ConfigurationError> {
         let (settings, warnings) = match Source::find(file, environment) {
-            Source::Doveconf { program, file } => doveconf::read(&program, file.as_deref())?,
-            Source::File(path) => {
-                return Err(ConfigurationError::setting(
-                    path.display().to_string(),
-                    "there is no doveconf to read this configuration; please install Dovecot's programs",
-                ));
-            }
+            Source::Doveconf { program, file } => doveconf::read(&program, file.as_deref(), environment)?,
+            Source::File(path) => (reader::read(&path, environment)?, Vec::new()),
             Source::Nowhere => (Settings::new(Dialect::Before24, BTreeMap::new()), Vec::new()),
         };
         Ok(Self::new(settings, warnings, overrides, environment))
@@ -126,21 +133,27 @@ impl Configuration {
     pub(crate) fn for_user(&self, user: UserFields) -> Result<UserConfiguration, ConfigurationError> {
         user.check_name()?;
         let mut settings = self.settings.clone();
+        let mut warnings = Vec::new();
         let mut extra: Vec<_> = user.extra.iter().collect();
         extra.sort();
         for (name, value) in extra {
             let plain = name.trim_end_matches('+');
+            let before24 = settings.dialect() == Dialect::Before24;
             if NO_SETTINGS.contains(&plain) || self.settings.is_overridden(plain) {
                 continue;
             }
-            if is_known(&settings, plain) {
-                settings.override_with(name, value);
-            } else if settings.dialect() == Dialect::Before24 {
-                settings.override_with(&format!("plugin/{name}"), value);
+            match is_known(&settings, plain) {
+                // A server would look elsewhere for the mail.
+                _ if !before24 && matches!(plain, "mail" | "mail_location") => {
+                    warnings.push(format!("{name}={value} of the user database has no effect since Dovecot 2.4"));
+                }
+                true => settings.override_with(name, value),
+                false if before24 => settings.override_with(&format!("plugin/{name}"), value),
+                false => {}
             }
         }
         let home = home(&settings, &user, &self.environment)?;
-        Ok(UserConfiguration { settings, environment: Arc::clone(&self.environment), user, home })
+        Ok(UserConfiguration { settings, environment: Arc::clone(&self.environment), user, home, warnings })
     }
 }
 
@@ -207,6 +220,7 @@ pub(crate) struct UserConfiguration {
     environment: Arc<BTreeMap<String, String>>,
     user: UserFields,
     home: Option<String>,
+    warnings: Vec<String>,
 }
 
 impl UserConfiguration {
@@ -225,12 +239,21 @@ impl UserConfiguration {
         Expanded::new(&self.settings, &self.user, self.home.as_deref(), &self.environment)
     }
 
-    /// The namespace whose mail is synchronised if nothing else is said.
+    /// The namespace whose mail is synchronised.
     ///
     /// # Errors
     /// If the namespaces contradict each other, or their mail is at several places.
     pub(crate) fn namespace(&self) -> Result<Namespace, ConfigurationError> {
-        namespaces::main(&namespaces::read(&self.settings())?).cloned()
+        namespaces::main(&namespaces::read(&self.settings())?, self.settings.dialect()).cloned()
+    }
+
+    /// The settings of both stores, and what is to be told about settings that are not heeded.
+    ///
+    /// # Errors
+    /// If one has a value that it cannot have, or cannot be ignored.
+    pub(crate) fn storage(&self) -> Result<(StorageSettings, Vec<String>), ConfigurationError> {
+        let (settings, not_heeded) = storage::read(&self.settings())?;
+        Ok((settings, [&*self.warnings, &*not_heeded].concat()))
     }
 
     /// Where the mail of the user is. If that is not configured, it is looked for, with the rights of this process.
@@ -251,14 +274,6 @@ impl UserConfiguration {
         let mut location = Location::parse_with(word, &|name: &str| settings.home_of(name))?;
         location.make_absolute();
         Ok(location)
-    }
-
-    /// The settings of both stores, and what is to be told about those that are not heeded.
-    ///
-    /// # Errors
-    /// If one has a value that it cannot have, or cannot be ignored.
-    pub(crate) fn storage(&self) -> Result<(dsync_storage::settings::Settings, Vec<String>), ConfigurationError> {
-        storage::read(&self.settings())
     }
 }
 
@@ -289,8 +304,22 @@ mod tests {
     }
 
     /// The configuration of anna, by the settings of a file.
-    pub(super) fn configured(lines: &[(&str, &str)]) -> UserConfiguration {
-        configuration(lines, &[]).for_user(anna()).unwrap()
+    pub(super) fn configured(lines: &[(&str, &str)]) -> Result<UserConfiguration, ConfigurationError> {
+        configuration(lines, &[]).for_user(anna())
+    }
+
+    /// The settings of anna.
+    pub(super) fn with_settings<T>(lines: &[(&str, &str)], look: impl FnOnce(&Expanded<'_>) -> T) -> T {
+        let settings = configuration(lines, &[]).settings;
+        look(&Expanded::new(&settings, &anna(), Some("/home/anna"), &BTreeMap::new()))
+    }
+
+    /// The same with settings as they are since 2.4.
+    pub(super) fn configured_since24(lines: &[(&str, &str)]) -> Result<UserConfiguration, ConfigurationError> {
+        let owned = |(name, value): &(&str, &str)| ((*name).to_owned(), (*value).to_owned());
+        let settings = Settings::new(Dialect::Since24, lines.iter().map(owned).collect());
+        let user = UserFields { looked_up: true, ..anna() };
+        Configuration::new(settings, Vec::new(), &[], &environment()).for_user(user)
     }
 
     #[test]
@@ -312,7 +341,55 @@ mod tests {
                 "sdbox:/home/anna/anna",
             ),
         ] {
-            assert_eq!(configured(lines).first_location().unwrap().to_string(), expected);
+            assert_eq!(configured(lines).unwrap().first_location().unwrap().to_string(), expected);
+        }
+    }
+
+    #[test]
+    fn since_24_the_location_has_many_settings() {
+        for (lines, expected) in [
+            (&[("mail_driver", "maildir"), ("mail_path", "/m/%{user | upper}")][..], "maildir:/m/ANNA"),
+            (
+                &[("mail_driver", "maildir"), ("mail_inbox_path", "."), ("maildir/mail_control_path", "~/c")],
+                "maildir:/home/anna/Maildir:CONTROL=/home/anna/c",
+            ),
+            (
+                &[("mail_driver", "maildir"), ("mailbox_list_layout", "fs"), ("mailbox_list_utf8", "yes")],
+                "maildir:/home/anna/Maildir:LAYOUT=fs:UTF-8",
+            ),
+            (
+                &[("mail_driver", "mbox"), ("mail_inbox_path", "in"), ("mail_index_path", "/a:b")],
+                "mbox:/home/anna/mail:INBOX=/home/anna/mail/in:INDEX=/a::b",
+            ),
+            (
+                &[
+                    ("mail_driver", "mdbox"),
+                    ("mail_index_path", "~/i"),
+                    ("mailbox_directory_name_legacy", "no"),
+                    ("mailbox_root_directory_name", "mailboxes"),
+                    ("mailbox_list_index_prefix", "dovecot.list.index"),
+                ],
+                "mdbox:/home/anna/mdbox:INDEX=/home/anna/i:FULLDIRNAME=dbox-Mails",
+            ),
+            (
+                &[
+                    ("mail_driver", "sdbox"),
+                    ("namespace", "in"),
+                    ("namespace/in/inbox", "yes"),
+                    ("namespace/in/mail_path", "/n"),
+                    ("mailbox_directory_name_legacy", "yes"),
+                    ("mailbox_directory_name", "dbox-Mails"),
+                ],
+                "sdbox:/n",
+            ),
+        ] {
+            assert_eq!(configured_since24(lines).unwrap().first_location().unwrap().to_string(), expected);
+        }
+        for (name, part) in
+            [("mailbox_root_directory_name", "MAILBOXDIR"), ("mailbox_list_visible_escape_char", "BROKENCHAR")]
+        {
+            let user = configured_since24(&[("mail_driver", "mdbox"), (name, "x")]).unwrap();
+            assert!(user.first_location().unwrap_err().to_string().contains(part), "{name}");
         }
     }
 
@@ -394,7 +471,7 @@ mod tests {
 
     #[test]
     fn the_second_location_is_taken_as_it_is_written() {
-        let user = configured(&[]);
+        let user = configured(&[]).unwrap();
         let text = |word: &str| user.second_location(word).map(|location| location.to_string());
         assert_eq!(text("maildir:~/%u").unwrap(), "maildir:/home/anna/%u");
         let here = std::env::current_dir().unwrap();

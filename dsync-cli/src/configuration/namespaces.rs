@@ -2,6 +2,7 @@
 
 use super::error::ConfigurationError;
 use super::expanded::Expanded;
+use super::settings::Dialect;
 use super::values;
 
 /// A namespace as far as it matters here.
@@ -143,14 +144,14 @@ fn check(namespaces: &[Namespace]) -> Result<(), ConfigurationError> {
 
 /// The namespace whose mail a run is about if nothing is said: that of INBOX.
 ///
-/// A server's own program takes all that have no place of their own, which are then all at one place, the default one. So
-/// they show the same mailboxes under different prefixes, and one of them is enough.
-pub(super) fn main(namespaces: &[Namespace]) -> Result<&Namespace, ConfigurationError> {
+/// Up to Dovecot 2.3 a server's own program takes all that have no place of their own, which are then all at one place, the
+/// default one. So they show the same mailboxes under different prefixes, and one of them is enough.
+pub(super) fn main(namespaces: &[Namespace], dialect: Dialect) -> Result<&Namespace, ConfigurationError> {
     let main = namespaces.iter().find(|it| it.inbox);
     let main = main.ok_or_else(|| ConfigurationError::setting("namespace", "none has inbox=yes"))?;
     let elsewhere = namespaces.iter().find(|it| !it.has_location && !it.is_alias && !it.is_shared && !it.inbox);
     match elsewhere {
-        Some(other) if main.has_location => {
+        Some(other) if main.has_location && dialect == Dialect::Before24 => {
             let problem = format!(
                 "its mail is at a place of its own, while that of namespace {} is in mail_location; several places \
                  cannot be synchronised in one run yet",
@@ -164,19 +165,18 @@ pub(super) fn main(namespaces: &[Namespace]) -> Result<&Namespace, Configuration
 
 #[cfg(test)]
 mod tests {
-    use super::super::tests::configured;
+    use super::super::tests::with_settings;
     use super::*;
 
     fn namespaces(lines: &[(&str, &str)]) -> Result<Vec<Namespace>, String> {
-        let user = configured(lines);
-        read(&user.settings()).map_err(|error| error.to_string())
+        with_settings(lines, read).map_err(|error| error.to_string())
     }
 
     #[test]
     fn without_any_there_is_one() {
         let found = namespaces(&[]).unwrap();
         assert_eq!(found, [Namespace::only()]);
-        assert_eq!(main(&found).unwrap().without_prefix("a/b.c"), "a/b.c");
+        assert_eq!(main(&found, Dialect::Before24).unwrap().without_prefix("a/b.c"), "a/b.c");
     }
 
     #[test]
@@ -191,7 +191,7 @@ mod tests {
             ("namespace/off/inbox", "yes"),
         ])
         .unwrap();
-        let main = main(&found).unwrap();
+        let main = main(&found, Dialect::Before24).unwrap();
         for (visible, stored) in
             [("INBOX", "INBOX"), ("inbox", "inbox"), ("INBOX.a.b", "a/b"), ("INBOX.%", "%"), ("x", "x")]
         {
@@ -218,6 +218,8 @@ mod tests {
             ("namespace/a/location", "maildir:/x"),
             ("namespace/b/prefix", "b/"),
         ]);
-        assert!(main(&apart.unwrap()).unwrap_err().to_string().contains("several places"));
+        let apart = apart.unwrap();
+        assert_eq!(main(&apart, Dialect::Since24).unwrap().title(), "a");
+        assert!(main(&apart, Dialect::Before24).unwrap_err().to_string().contains("several places"));
     }
 }

@@ -55,6 +55,11 @@ impl Settings {
         Self { dialect, written: Arc::new(written), overriding: BTreeMap::new() }
     }
 
+    /// Takes away what was not written but only printed.
+    pub(super) fn forget(&mut self, name: &str) {
+        Arc::make_mut(&mut self.written).remove(name);
+    }
+
     /// Which names they have.
     pub(crate) fn dialect(&self) -> Dialect {
         self.dialect
@@ -90,6 +95,17 @@ impl Settings {
         self.get(name).map(Value::text).filter(|text| !text.is_empty())
     }
 
+    /// The words of a setting that is a list: written one after the other, or, since 2.4, each as a setting that is `yes`.
+    pub(crate) fn list(&self, name: &str) -> Vec<String> {
+        let section = format!("{name}/");
+        let members = self.written.range(section.clone()..).take_while(|(member, _)| member.starts_with(&section));
+        let chosen =
+            members.filter(|(_, value)| *value == "yes").map(|(member, _)| member[section.len()..].to_owned());
+        let words = self.text(name).unwrap_or_default().split([' ', '\t', ',']).filter(|word| !word.is_empty());
+        let words = words.map(str::to_owned);
+        if self.is_overridden(name) { words.collect() } else { words.chain(chosen).collect() }
+    }
+
     /// Whether the setting was given on the command line or by a user database.
     pub(crate) fn is_overridden(&self, name: &str) -> bool {
         self.overriding.contains_key(&canonical(self.dialect, name))
@@ -116,12 +132,14 @@ impl Settings {
 
 /// The one name of a setting that has several.
 fn canonical(dialect: Dialect, name: &str) -> String {
+    if name == "mail" {
+        return "mail_location".to_owned();
+    }
     if dialect == Dialect::Since24 {
         return name.to_owned();
     }
     match name.strip_prefix("namespace/").and_then(|rest| rest.split_once('/')) {
         Some((id, "mail" | "mail_location")) => format!("namespace/{id}/location"),
-        _ if name == "mail" => "mail_location".to_owned(),
         _ => name.to_owned(),
     }
 }
@@ -168,6 +186,16 @@ mod tests {
         let mut new = settings(Dialect::Since24, &[("mail_path", "/x")]);
         new.override_with("mail_path+", "%{user}%u");
         assert_eq!(new.get("mail_path"), Some(Value::Template("/x%%{user}%u")));
+    }
+
+    #[test]
+    fn lists_are_written_in_two_ways() {
+        let mut settings =
+            settings(Dialect::Since24, &[("a", "x, y"), ("b/z", "no"), ("b/y", "yes"), ("bc/x", "yes")]);
+        assert_eq!(settings.list("a"), ["x", "y"]);
+        assert_eq!(settings.list("b"), ["y"]);
+        settings.override_with("b", "q");
+        assert_eq!(settings.list("b"), ["q"]);
     }
 
     #[test]

@@ -3,10 +3,11 @@
 use std::path::PathBuf;
 
 use dsync_storage::names::AlternativeCharacter;
-use dsync_storage::settings::Settings;
+use dsync_storage::settings::{InvalidMboxLocks, Settings};
 
 use super::error::ConfigurationError;
 use super::expanded::Expanded;
+use super::settings::Dialect;
 use super::values;
 
 /// Plugins that change what is stored in a way that is not known here.
@@ -23,10 +24,10 @@ pub(super) fn read(settings: &Expanded<'_>) -> Result<(Settings, Vec<String>), C
         storage.rotate_size = size;
     }
     storage.attachments = attachments(settings)?;
-    if let Some(text) = settings.get("mbox_write_locks")? {
-        let problem = |error: dsync_storage::settings::InvalidMboxLocks| error.to_string();
-        storage.mbox_locks =
-            text.parse().map_err(|error| ConfigurationError::setting("mbox_write_locks", problem(error)))?;
+    let locks = settings.raw().list("mbox_write_locks");
+    if !locks.is_empty() {
+        let problem = |error: InvalidMboxLocks| ConfigurationError::setting("mbox_write_locks", error.to_string());
+        storage.mbox_locks = locks.join(" ").parse().map_err(problem)?;
     }
     if let Some(text) = settings.get("mbox_md5")? {
         storage.mbox_digest =
@@ -45,9 +46,9 @@ fn flag(settings: &Expanded<'_>, name: &str) -> Result<bool, ConfigurationError>
 }
 
 fn refuse_unsupported(settings: &Expanded<'_>) -> Result<(), ConfigurationError> {
-    let plugins = settings.get("mail_plugins")?.unwrap_or_default();
+    let plugins = settings.raw().list("mail_plugins");
     for (plugin, consequence) in UNSUPPORTED_PLUGINS {
-        if plugins.split_ascii_whitespace().any(|name| name == plugin) {
+        if plugins.iter().any(|name| name == plugin) {
             let problem = format!("the plugin {plugin} is not supported: {consequence}");
             return Err(ConfigurationError::setting("mail_plugins", problem));
         }
@@ -64,22 +65,22 @@ fn refuse_unsupported(settings: &Expanded<'_>) -> Result<(), ConfigurationError>
 
 /// Where attachments are. They can be read if they are plain files.
 fn attachments(settings: &Expanded<'_>) -> Result<Option<PathBuf>, ConfigurationError> {
-    let name = "mail_attachment_dir";
+    let (name, file_system) = match settings.raw().dialect() {
+        Dialect::Before24 => ("mail_attachment_dir", "mail_attachment_fs"),
+        Dialect::Since24 => ("mail_ext_attachment_path", "mail_ext_attachment/fs"),
+    };
     let Some(text) = settings.get(name)? else { return Ok(None) };
-    let file_system = settings.get("mail_attachment_fs")?.unwrap_or_default();
-    let mut words = file_system.split_ascii_whitespace().filter(|word| *word != "sis");
-    if let Some(word) = words.next().filter(|word| *word != "posix") {
+    let words = settings.raw().list(file_system);
+    if let Some(word) = words.iter().find(|word| !matches!(&***word, "posix" | "sis")) {
         let problem =
             format!("{word:?} is not supported: only attachments in plain files (posix, sis posix) can be read");
-        return Err(ConfigurationError::setting("mail_attachment_fs", problem));
+        return Err(ConfigurationError::setting(file_system, problem));
     }
     let Some(rest) = text.strip_prefix('~') else { return Ok(Some(PathBuf::from(text))) };
     let (user, below) = rest.split_once('/').unwrap_or((rest, ""));
-    let home = settings.home_of(user);
-    let path = home.map(|home| home.join(below));
-    path.map(Some).ok_or_else(|| {
-        ConfigurationError::setting(name, format!("{text:?} needs a home directory, and none is known"))
-    })
+    let path = settings.home_of(user).map(|home| home.join(below));
+    let problem = || ConfigurationError::setting(name, format!("{text:?} needs a home directory, and none is known"));
+    path.map(Some).ok_or_else(problem)
 }
 
 fn warnings(settings: &Expanded<'_>) -> Result<Vec<String>, ConfigurationError> {
@@ -101,7 +102,7 @@ mod tests {
     use super::*;
 
     fn storage(lines: &[(&str, &str)]) -> Result<(Settings, Vec<String>), String> {
-        read(&configured(lines).settings()).map_err(|error| error.to_string())
+        configured(lines).and_then(|user| user.storage()).map_err(|error| error.to_string())
     }
 
     #[test]

@@ -1,10 +1,12 @@
 //! Variables in settings: `%u`, `%{user}`.
 //!
-//! Up to Dovecot 2.3 they are written as [`before24`] reads them.
+//! Up to Dovecot 2.3 they are written one way ([`before24`]), since 2.4 another ([`since24`]). What they stand for is
+//! the same.
 
 mod before24;
 mod conditions;
 mod digests;
+mod since24;
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -54,7 +56,7 @@ const DEEPEST: usize = 8;
 pub(crate) fn expand(template: &str, dialect: Dialect, variables: &Variables<'_>) -> Result<String, VariableError> {
     let bytes = match dialect {
         Dialect::Before24 => before24::expand(template, variables, 0),
-        Dialect::Since24 => Err(VariableError::Unsupported(template.to_owned())),
+        Dialect::Since24 => since24::expand(template, variables),
     }?;
     String::from_utf8(bytes).map_err(|_| VariableError::NotText)
 }
