@@ -88,9 +88,13 @@ impl<'a> LockedMap<'a> {
         if plan.changes.is_empty() {
             return Ok(plan.numbers);
         }
-        self.index.append_records(&plan.changes.requests())?;
-        if let Err(error) = self.place_files(&plan, staging) {
-            let remove = plan.changes.add.iter().map(|entry| entry.map_uid).collect();
+        let mut entered = 0;
+        let placed = self.enter(&plan.changes, &mut entered).and_then(|()| self.place_files(&plan, staging));
+        if let Err(error) = placed {
+            if entered == 0 {
+                return Err(error);
+            }
+            let remove = plan.changes.add.iter().take(entered).map(|entry| entry.map_uid).collect();
             let changes = MapChanges { remove, ..MapChanges::default() };
             self.index.append_last_records(&changes.records())?;
             return Err(error);
@@ -98,6 +102,21 @@ impl<'a> LockedMap<'a> {
         self.map.highest_file_id = plan.changes.highest_file_id.unwrap_or(self.map.highest_file_id);
         self.map.entries.extend(plan.changes.add);
         Ok(plan.numbers)
+    }
+
+    /// Enters new messages, as many at a time as need little memory. `entered` says how many there are afterwards.
+    fn enter(&mut self, changes: &MapChanges, entered: &mut usize) -> Result<(), StoreError> {
+        let mut highest_file_id = changes.highest_file_id;
+        loop {
+            let add: Vec<_> = changes.add.iter().skip(*entered).take(ENTERED_AT_ONCE).copied().collect();
+            let count = add.len();
+            let piece = MapChanges { highest_file_id: highest_file_id.take(), add, ..MapChanges::default() };
+            if piece.is_empty() {
+                return Ok(());
+            }
+            self.index.append_records(&piece.requests())?;
+            *entered = entered.saturating_add(count);
+        }
     }
 
     /// Begins with messages at these places, in files with numbers up to `highest`, to which nothing will refer. Gives their
@@ -174,8 +193,8 @@ impl<'a> LockedMap<'a> {
             match *message {
                 StagedMessage::Known { map_uid } => plan.numbers.push(map_uid),
                 StagedMessage::New { file, offset, size } => {
-                    let first = staging.files().get(file).map_or(0, StagedFile::first_message);
-                    let (file_id, offset) = match plan.homes.get(file) {
+                    let first = staging.files().get(file as usize).map_or(0, StagedFile::first_message);
+                    let (file_id, offset) = match plan.homes.get(file as usize) {
                         Some(Home::New(file_id)) => (*file_id, offset),
                         Some(Home::In(growing)) => {
                             (growing.file_id, growing.end.saturating_add(offset.saturating_sub(first)))
@@ -262,6 +281,9 @@ impl<'a> LockedMap<'a> {
         MapChanges { count: count.collect(), ..MapChanges::default() }
     }
 }
+
+/// Each time the log is made durable.
+const ENTERED_AT_ONCE: usize = 1 << 16;
 
 /// The new messages of a transaction.
 #[derive(Debug, Default)]

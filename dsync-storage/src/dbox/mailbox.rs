@@ -238,6 +238,7 @@ impl Mailbox for DboxMailbox {
         self.shared.note_saved(&plan, &committed.stored, &self.paths);
         drop(changes);
         let (messages, lost) = (plan.messages, plan.lost);
+        drop(plan.sources);
         self.snapshot = Snapshot::after(&self.shared, &self.paths, messages, committed.stored, lost, problems)?;
         Ok(())
     }

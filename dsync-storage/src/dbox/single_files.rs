@@ -53,7 +53,7 @@ impl MailFiles<'_> {
                 return Err(not_saved());
             };
             self.set_aside_unknown(uid)?;
-            staging.files_mut().get_mut(file).ok_or_else(not_saved)?.place(&self.place_of_new(uid))?;
+            staging.files_mut().get_mut(file as usize).ok_or_else(not_saved)?.place(&self.place_of_new(uid))?;
             any = true;
         }
         if any && !is_hidden {

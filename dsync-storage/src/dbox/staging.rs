@@ -64,7 +64,7 @@ pub(super) struct StagedFile {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum StagedMessage {
     /// In a file: its number, where in it, and how many bytes.
-    New { file: usize, offset: u64, size: u64 },
+    New { file: u32, offset: u64, size: u64 },
     /// The storage has it already, under this number in the map.
     Known { map_uid: u32 },
 }
@@ -141,7 +141,8 @@ impl Staging {
             // There may be thousands of them.
             staged.file = None;
         }
-        self.messages.push(StagedMessage::New { file: number, offset, size });
+        let file = u32::try_from(number).map_err(|_| no_file())?;
+        self.messages.push(StagedMessage::New { file, offset, size });
         Ok(self.messages.len().saturating_sub(1))
     }
 
@@ -151,7 +152,7 @@ impl Staging {
     /// If it is no new one.
     pub(super) fn place_of(&self, number: usize) -> Result<(usize, u64, u64), StoreError> {
         match self.messages.get(number) {
-            Some(StagedMessage::New { file, offset, size }) => Ok((*file, *offset, *size)),
+            Some(StagedMessage::New { file, offset, size }) => Ok((*file as usize, *offset, *size)),
             _ => Err(no_file()),
         }
     }
@@ -197,7 +198,7 @@ impl Staging {
     /// If it cannot be read again.
     pub(super) fn last(&self) -> Result<Option<Located>, StoreError> {
         let Some(StagedMessage::New { file, offset, size }) = self.messages.last() else { return Ok(None) };
-        let staged = self.files.get(*file).ok_or_else(no_file)?;
+        let staged = self.files.get(*file as usize).ok_or_else(no_file)?;
         Ok(Some(Arc::new(MessageFile::open(&staged.path())?).message(*offset, Some(*size))?))
     }
 
@@ -207,7 +208,7 @@ impl Staging {
     /// As the system.
     pub(super) fn replace_last_by_known(&mut self, map_uid: u32) -> Result<(), StoreError> {
         if let Some(StagedMessage::New { file, offset, .. }) = self.messages.last().copied()
-            && let Some(staged) = self.files.get_mut(file)
+            && let Some(staged) = self.files.get_mut(file as usize)
         {
             staged.cut(offset)?;
         }

@@ -223,13 +223,26 @@ pub fn read_history(files: &IndexFiles, since: Option<u64>, mirrored_until: u64)
     Ok(history::read(&logs, since, mirrored_until, &state.view).unwrap_or_default())
 }
 
+fn read_main(files: &IndexFiles) -> Result<Option<MainIndex>, IndexError> {
+    let path = files.main();
+    let (mut file, metadata) = match read::open(&path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        result => result?,
+    };
+    if metadata.len() > LARGEST {
+        let error = io::Error::new(io::ErrorKind::InvalidData, format!("it is larger than {LARGEST} bytes"));
+        return Err(FsError::new("read", &path, error).into());
+    }
+    match MainIndex::read(&mut file, metadata.len()) {
+        Ok(Ok(index)) => Ok(Some(index)),
+        Ok(Err(error)) => Err(IndexError::Main { path, error }),
+        Err(error) => Err(FsError::new("read", &path, error).into()),
+    }
+}
+
 /// Replays everything, with the log given.
 pub(super) fn replay_all(files: &IndexFiles, log: Option<&[u8]>) -> Result<Option<IndexState>, IndexError> {
-    let main_path = files.main();
-    let main = match read::contents(&main_path, LARGEST)? {
-        None => None,
-        Some(bytes) => Some(MainIndex::decode(&bytes).map_err(|error| IndexError::Main { path: main_path, error })?),
-    };
+    let main = read_main(files)?;
     let lost = |reason| IndexError::Lost { path: files.directory.clone(), reason };
     let Some(bytes) = log else {
         return Ok(main.map(|main| {
