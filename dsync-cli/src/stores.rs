@@ -70,6 +70,9 @@ fn locations(user: &UserConfiguration, run: &Run) -> Result<(Location, Location)
             path.display()
         )));
     }
+    if let Some(warning) = user.about_conversion(first.driver, second.driver) {
+        messages::warning(warning);
+    }
     Ok((first, second))
 }
 

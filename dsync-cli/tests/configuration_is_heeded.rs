@@ -70,6 +70,11 @@ fn the_first_location_is_what_the_server_would_use() {
     backs_up(&dovecot, &store, &[], &["-c", &home]);
     let tilde = named("tilde.conf", "maildir:~/%n-mail");
     backs_up(&dovecot, &store, &[("HOME", Some(&place))], &["-c", &tilde]);
+    // Who runs the program has a name also where the environment does not say so.
+    let nameless = named("nameless.conf", "maildir:{dir}/%{if;%u;ne;;tester;x}-mail");
+    for unknown in [None, Some("")] {
+        backs_up(&dovecot, &store, &[("USER", unknown)], &["-c", &nameless]);
+    }
     // What is given on the command line wins, by either name, and is taken as it is.
     let elsewhere = named("elsewhere.conf", "maildir:/nonexistent");
     for name in ["mail", "mail_location"] {

@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 use std::str::FromStr;
+use std::time::Duration;
 
 use thiserror::Error;
 
@@ -49,6 +50,11 @@ pub struct MboxLocks {
     pub fcntl: bool,
     /// A lock of its own kind on the file (`flock`).
     pub flock: bool,
+    /// How long is waited for others (`mbox_lock_timeout`).
+    pub wait: Duration,
+    /// Which dotlocks of unknown owners count no more: if neither they nor the mbox changed for this long
+    /// (`mbox_dotlock_change_timeout`).
+    pub stale_after: Duration,
 }
 
 /// When a dotlock is made.
@@ -63,9 +69,15 @@ pub enum DotlockUse {
 }
 
 impl Default for MboxLocks {
-    /// `dotlock fcntl`.
+    /// `dotlock fcntl`; others are waited for five minutes, and their dotlocks count for two.
     fn default() -> Self {
-        Self { dotlock: DotlockUse::Always, fcntl: true, flock: false }
+        Self {
+            dotlock: DotlockUse::Always,
+            fcntl: true,
+            flock: false,
+            wait: Duration::from_secs(300),
+            stale_after: Duration::from_secs(120),
+        }
     }
 }
 
@@ -87,7 +99,7 @@ impl FromStr for MboxLocks {
     /// assert!("paper".parse::<MboxLocks>().is_err());
     /// ```
     fn from_str(text: &str) -> Result<Self, InvalidMboxLocks> {
-        let none = Self { dotlock: DotlockUse::Never, fcntl: false, flock: false };
+        let none = Self { dotlock: DotlockUse::Never, fcntl: false, flock: false, ..Self::default() };
         let mut locks = none;
         for name in text.split_whitespace() {
             match name {

@@ -43,12 +43,26 @@ fn text(settings: &Expanded<'_>, namespace: Option<&str>) -> Result<Option<(Stri
 
 /// A location as a setting says it: with `auto:` or without a driver, the format is found out.
 fn of_text(settings: &Expanded<'_>, text: &str, user: &str) -> Result<Location, LocationError> {
-    let home_of = |name: &str| settings.home_of(name);
-    let path = match text.strip_prefix("auto:") {
-        None if text.starts_with(['/', '~']) => text,
-        None => return Location::parse_with(text, &home_of),
-        Some(path) => path,
+    match text.strip_prefix("auto:") {
+        Some(path) => detected(settings, path, user),
+        None if text.starts_with(['/', '~']) => detected(settings, text, user),
+        None => Location::parse_with(text, &|name| settings.home_of(name)),
+    }
+}
+
+/// A location as it is written on the command line: variables stand for themselves, and relative paths begin at the
+/// current directory.
+pub(super) fn of_word(settings: &Expanded<'_>, word: &str, user: &str) -> Result<Location, LocationError> {
+    let mut location = match word.strip_prefix("auto:") {
+        Some(path) => detected(settings, path, user)?,
+        None => Location::parse_with(word, &|name| settings.home_of(name))?,
     };
+    location.make_absolute();
+    Ok(location)
+}
+
+fn detected(settings: &Expanded<'_>, path: &str, user: &str) -> Result<Location, LocationError> {
+    let home_of = |name: &str| settings.home_of(name);
     // Whatever the format, the path is written in the same way.
     let Location { root, .. } = Location::parse_with(&format!("maildir:{path}"), &home_of)?;
     detection::at(root, user).ok_or_else(|| LocationError::NoDriver(path.to_owned()))

@@ -42,7 +42,7 @@ pub(crate) use settings::{Dialect, Settings};
 pub(crate) use source::{Environment, Source};
 pub(crate) use user::UserFields;
 
-use dsync_storage::location::Location;
+use dsync_storage::location::{Driver, Location};
 use dsync_storage::settings::Settings as StorageSettings;
 
 /// The configuration of this process, before it is known whose mail it is about.
@@ -253,7 +253,14 @@ impl UserConfiguration {
     /// If one has a value that it cannot have, or cannot be ignored.
     pub(crate) fn storage(&self) -> Result<(StorageSettings, Vec<String>), ConfigurationError> {
         let (settings, not_heeded) = storage::read(&self.settings())?;
-        Ok((settings, [&*self.warnings, &*not_heeded].concat()))
+        let mut warnings = [&*self.warnings, &*not_heeded].concat();
+        warnings.extend(self.namespace()?.warning());
+        Ok((settings, warnings))
+    }
+
+    /// What is to be told if mail goes from one format to another.
+    pub(crate) fn about_conversion(&self, from: Driver, to: Driver) -> Option<String> {
+        storage::about_conversion(&self.settings(), from, to)
     }
 
     /// Where the mail of the user is. If that is not configured, it is looked for, with the rights of this process.
@@ -270,15 +277,14 @@ impl UserConfiguration {
     /// # Errors
     /// If it is no location.
     pub(crate) fn second_location(&self, word: &str) -> Result<Location, dsync_storage::location::LocationError> {
-        let settings = self.settings();
-        let mut location = Location::parse_with(word, &|name: &str| settings.home_of(name))?;
-        location.make_absolute();
-        Ok(location)
+        locations::of_word(&self.settings(), word, &self.user.name)
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     fn environment() -> Environment {
@@ -467,6 +473,25 @@ mod tests {
         let lines = BTreeMap::from([("import_environment".to_owned(), "TZ A=b".to_owned())]);
         let visible = visible_variables(&Settings::new(Dialect::Before24, lines), &around);
         assert_eq!(visible.keys().collect::<Vec<_>>(), ["A", "TZ", "USER"]);
+    }
+
+    proptest! {
+        #[test]
+        fn any_settings_can_be_looked_at(
+            names in prop::collection::vec(r"(mail_location|mail_driver|mail_path|mail_home|namespace|namespace/a/(inbox|prefix|location|separator|type|disabled)|mail_plugins|mbox_write_locks|mail_attachment_dir|mdbox_rotate_size)\+?", 0..6),
+            values in prop::collection::vec(r"(a|yes|no|%[uhd]|%\{user\}|~[a/]?|maildir:|auto:|:INDEX=|/nonexistent|.){0,4}", 12),
+            since24: bool,
+        ) {
+            let dialect = if since24 { Dialect::Since24 } else { Dialect::Before24 };
+            let mut pairs = names.iter().cloned().zip(values.iter().cloned());
+            let written = pairs.by_ref().take(3).collect();
+            let overrides: Vec<_> = pairs.collect();
+            let configuration = Configuration::new(Settings::new(dialect, written), Vec::new(), &overrides, &environment());
+            let extra = names.into_iter().zip(values.into_iter().rev()).collect();
+            if let Ok(user) = configuration.for_user(UserFields { extra, looked_up: true, ..anna() }) {
+                let _ = (user.namespace(), user.storage(), user.first_location());
+            }
+        }
     }
 
     #[test]

@@ -22,6 +22,8 @@ pub(crate) struct Namespace {
     is_shared: bool,
     /// Its mail is at a place of its own.
     has_location: bool,
+    /// The file with its subscriptions is with its mail.
+    has_subscriptions: bool,
 }
 
 /// By what a namespace says that its mail is at a place of its own, since 2.4.
@@ -38,12 +40,21 @@ impl Namespace {
             is_alias: false,
             is_shared: false,
             has_location: false,
+            has_subscriptions: true,
         }
     }
 
     /// What others call it.
     fn title(&self) -> &str {
         self.id.as_deref().unwrap_or("inbox")
+    }
+
+    /// What is to be told about it.
+    pub(super) fn warning(&self) -> Option<String> {
+        let title = self.title();
+        (!self.has_subscriptions).then(|| {
+            format!("namespace/{title}/subscriptions=no: subscriptions are kept in another namespace, and not synchronised")
+        })
     }
 
     /// The name or pattern of a mailbox as clients write it, with levels separated by `/` and without the prefix.
@@ -114,6 +125,7 @@ fn read_one(settings: &Expanded<'_>, id: &str) -> Result<Option<Namespace>, Conf
         inbox: flag("inbox")?,
         is_alias: !text("alias_for")?.is_empty(),
         is_shared,
+        has_subscriptions: text("subscriptions")?.is_empty() || flag("subscriptions")?,
         has_location: ["location"].iter().chain(&OWN_PLACE).any(|field| settings.raw().text(&name(field)).is_some()),
     }))
 }
@@ -187,11 +199,13 @@ mod tests {
             ("namespace/inbox/inbox", "yes"),
             ("namespace/inbox/prefix", "INBOX."),
             ("namespace/inbox/separator", "."),
+            ("namespace/inbox/subscriptions", "no"),
             ("namespace/off/disabled", "yes"),
             ("namespace/off/inbox", "yes"),
         ])
         .unwrap();
         let main = main(&found, Dialect::Before24).unwrap();
+        assert!(main.warning().is_some());
         for (visible, stored) in
             [("INBOX", "INBOX"), ("inbox", "inbox"), ("INBOX.a.b", "a/b"), ("INBOX.%", "%"), ("x", "x")]
         {
@@ -219,6 +233,7 @@ mod tests {
             ("namespace/b/prefix", "b/"),
         ]);
         let apart = apart.unwrap();
+        assert_eq!(apart[0].warning(), None);
         assert_eq!(main(&apart, Dialect::Since24).unwrap().title(), "a");
         assert!(main(&apart, Dialect::Before24).unwrap_err().to_string().contains("several places"));
     }

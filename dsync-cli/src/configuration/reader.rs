@@ -233,6 +233,41 @@ mod tests {
     }
 
     #[test]
+    fn doveconf_reads_the_same() {
+        let text = "mail_location = maildir:~/Maildir:INDEX=/i#x\nmail_plugins = zlib\nprotocol imap {\n  mail_plugins = $mail_plugins \
+                    imap_zlib\n}\nprotocol !imap {\n  mail_plugins = $mail_plugins acl\n  plugin {\n    quota = count:x\n  }\n}\n\
+                    protocol doveadm {\n  mail_fsync = always\n}\nmail_fsync = never\nmail_home=\"/h/#%u \\\"q\\\" $mail_plugins\" # c\n\
+                    postmaster_address = 'a\\'b@x'\nmail_attachment_fs =   sis \\\n  posix\nnamespace inbox {\n  inbox = yes\n  mailbox \
+                    \"Sent Mail/x=y, z\" {\n    special_use = \\Sent\n  }\n}\nnamespace {\n  prefix = old/\n  hidden=yes\n}\nnamespace \
+                    inbox {\n  separator = /\n}\nplugin {\n  quota_rule = *:storage=1G\n}\nlocal 10.0.0.0/8 {\n  \
+                    mail_max_userip_connections = 3\n}\nremote 10.0.0.1 {\n  protocol doveadm {\n    mail_debug = yes\n  }\n}\n\
+                    userdb {\n  driver = passwd-file\n  args = username_format=%n /etc/%d\n}\nuserdb {\n  driver = static\n  args = \
+                    uid=5000 home=/x\n}\nservice auth {\n  unix_listener auth-userdb {\n    mode = 0600\n  }\n}\n";
+        let directory = tempfile::tempdir().unwrap();
+        let ours = directory.path().join("dovecot.conf");
+        fs::write(&ours, text).unwrap();
+        let usual = Path::new("/etc/dovecot/dovecot.conf");
+        for path in [&*ours, usual].into_iter().filter(|path| path.exists()) {
+            let environment = Environment::of_process();
+            let doveconf = Path::new("/usr/bin/doveconf");
+            let (expected, _) = super::super::doveconf::read(doveconf, Some(path), &environment).unwrap();
+            let read = read(path, &environment).unwrap();
+            let mut compared = 0;
+            for (name, value) in read.all() {
+                if let Some(expected) = expected.get(name).map(Value::text) {
+                    // It prints numbers with a blank before their unit.
+                    assert_eq!(value.replace(' ', ""), expected.replace(' ', ""), "{name} in {}", path.display());
+                    compared += 1;
+                }
+            }
+            assert!(compared > 5, "{}", path.display());
+            let written: Vec<_> =
+                expected.all().map(|(name, _)| name).filter(|name| name.starts_with("userdb/")).collect();
+            assert!(written.iter().any(|name| name.ends_with("/driver")));
+        }
+    }
+
+    #[test]
     fn the_first_setting_says_which_dialect_it_is() {
         let text = "dovecot_config_version = 2.4.1\nmail_plugins {\n  zlib = yes\n}\nmail_path = /x/$SET:mail_path\na = y\nb = $SET:a z\n";
         let settings = read_all(&[("a", text)]).unwrap();

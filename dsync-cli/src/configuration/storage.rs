@@ -2,12 +2,13 @@
 
 use std::path::PathBuf;
 
+use dsync_storage::location::Driver;
 use dsync_storage::names::AlternativeCharacter;
 use dsync_storage::settings::{InvalidMboxLocks, Settings};
 
 use super::error::ConfigurationError;
 use super::expanded::Expanded;
-use super::settings::Dialect;
+use super::settings::{Dialect, Value};
 use super::values;
 
 /// Plugins that change what is stored in a way that is not known here.
@@ -18,9 +19,10 @@ const UNSUPPORTED_PLUGINS: [(&str, &str); 2] = [
 
 /// What the stores of a user have to know, and what is to be said about settings that are not heeded.
 pub(super) fn read(settings: &Expanded<'_>) -> Result<(Settings, Vec<String>), ConfigurationError> {
+    check_values(settings)?;
     refuse_unsupported(settings)?;
     let mut storage = Settings::default();
-    if let Some(size) = settings.parsed("mdbox_rotate_size", values::size, "is no size; write for example 10M")? {
+    if let Some(size) = settings.parsed("mdbox_rotate_size", values::size, NO_SIZE)? {
         storage.rotate_size = size;
     }
     storage.attachments = attachments(settings)?;
@@ -28,6 +30,12 @@ pub(super) fn read(settings: &Expanded<'_>) -> Result<(Settings, Vec<String>), C
     if !locks.is_empty() {
         let problem = |error: InvalidMboxLocks| ConfigurationError::setting("mbox_write_locks", error.to_string());
         storage.mbox_locks = locks.join(" ").parse().map_err(problem)?;
+    }
+    if let Some(wait) = settings.parsed("mbox_lock_timeout", values::time, NO_TIME)? {
+        storage.mbox_locks.wait = wait;
+    }
+    if let Some(stale_after) = settings.parsed("mbox_dotlock_change_timeout", values::time, NO_TIME)? {
+        storage.mbox_locks.stale_after = stale_after;
     }
     if let Some(text) = settings.get("mbox_md5")? {
         storage.mbox_digest =
@@ -41,8 +49,61 @@ pub(super) fn read(settings: &Expanded<'_>) -> Result<(Settings, Vec<String>), C
     Ok((storage, warnings(settings)?))
 }
 
-fn flag(settings: &Expanded<'_>, name: &str) -> Result<bool, ConfigurationError> {
-    Ok(settings.parsed(name, values::boolean, "is neither yes nor no")?.unwrap_or(false))
+const NO_SIZE: &str = "is no size; write for example 10M";
+const NO_TIME: &str = "is no time; write for example 5 mins";
+
+/// What a setting can be.
+enum Kind {
+    Flag,
+    Time,
+    Size,
+    Choice(&'static [&'static str]),
+    NotEmpty,
+}
+
+/// Settings about which there is nothing to do: what they ask for is done anyway, or changes only how fast a server works. But
+/// whoever writes nonsense may have meant something else.
+const OTHERS: [(&str, Kind); 22] = [
+    ("mail_fsync", Kind::Choice(&["optimized", "never", "always"])),
+    ("lock_method", Kind::Choice(&["fcntl", "flock", "dotlock"])),
+    ("mmap_disable", Kind::Flag),
+    ("dotlock_use_excl", Kind::Flag),
+    ("mail_nfs_storage", Kind::Flag),
+    ("mail_nfs_index", Kind::Flag),
+    ("mail_save_crlf", Kind::Flag),
+    ("mailbox_list_index", Kind::Flag),
+    ("mail_max_lock_timeout", Kind::Time),
+    ("mail_attachment_min_size", Kind::Size),
+    ("mail_ext_attachment_min_size", Kind::Size),
+    ("maildir_stat_dirs", Kind::Flag),
+    ("maildir_copy_with_hardlinks", Kind::Flag),
+    ("maildir_very_dirty_syncs", Kind::Flag),
+    ("maildir_broken_filename_sizes", Kind::Flag),
+    ("maildir_empty_new", Kind::Flag),
+    ("mbox_dirty_syncs", Kind::Flag),
+    ("mbox_lazy_writes", Kind::Flag),
+    ("mdbox_rotate_interval", Kind::Time),
+    ("mdbox_preallocate_space", Kind::Flag),
+    ("dsync_features", Kind::Choice(&["empty-header-workaround", "no-header-hashes"])),
+    ("dsync_hashed_headers", Kind::NotEmpty),
+];
+
+fn check_values(settings: &Expanded<'_>) -> Result<(), ConfigurationError> {
+    for (name, kind) in OTHERS {
+        let Some(text) = settings.raw().get(name).map(Value::text) else { continue };
+        let problem = match kind {
+            Kind::Flag if values::boolean(text).is_none() => "is neither yes nor no".to_owned(),
+            Kind::Time if values::time(text).is_none() => NO_TIME.to_owned(),
+            Kind::Size if values::size(text).is_none() => NO_SIZE.to_owned(),
+            Kind::Choice(words) if !text.split_ascii_whitespace().all(|word| words.contains(&word)) => {
+                format!("is none of {}", words.join(", "))
+            }
+            Kind::NotEmpty if text.is_empty() => "must not be empty".to_owned(),
+            _ => continue,
+        };
+        return Err(ConfigurationError::setting(name, format!("{text:?} {problem}")));
+    }
+    Ok(())
 }
 
 fn refuse_unsupported(settings: &Expanded<'_>) -> Result<(), ConfigurationError> {
@@ -84,20 +145,60 @@ fn attachments(settings: &Expanded<'_>) -> Result<Option<PathBuf>, Configuration
 }
 
 fn warnings(settings: &Expanded<'_>) -> Result<Vec<String>, ConfigurationError> {
+    let raw = settings.raw();
     let mut warnings = Vec::new();
     for name in ["mail_nfs_storage", "mail_nfs_index"] {
-        if flag(settings, name)? {
+        if raw.get(name).is_some_and(|value| values::boolean(value.text()) == Some(true)) {
             warnings.push(format!(
                 "{name}=yes: caches of NFS are not flushed here; make sure that no other host changes the mail of this user \
                  meanwhile"
             ));
         }
     }
+    let plugins = raw.list("mail_plugins");
+    for (plugin, name) in [
+        ("zlib", "plugin/zlib_save"),
+        ("mail_compress", "plugin/zlib_save"),
+        ("mail_compress", "mail_compress_write_method"),
+    ] {
+        if plugins.iter().any(|it| it == plugin) && raw.text(name).is_some() {
+            warnings.push(format!(
+                "{name} is not heeded: messages are stored uncompressed, which servers read just as well"
+            ));
+        }
+    }
+    // Others are computed from what is there.
+    if settings.get("plugin/quota")?.is_some_and(|quota| quota.starts_with("maildir:") || quota.starts_with("dict:"))
+    {
+        warnings.push(
+            "plugin/quota: what is stored here is not counted; let \"doveadm quota recalc\" do that".to_owned(),
+        );
+    }
     Ok(warnings)
+}
+
+/// What has to be told if mail goes from one format to the other: POP3 clients know messages by what `pop3_uidl_format` is
+/// made of, and download all of them again if that is something else there.
+pub(super) fn about_conversion(settings: &Expanded<'_>, from: Driver, to: Driver) -> Option<String> {
+    if from == to {
+        return None;
+    }
+    let name = "pop3_uidl_format";
+    let format = settings.raw().text(name)?;
+    let parts: &[&str] = match settings.raw().dialect() {
+        Dialect::Before24 => &["%f", "%{filename}", "%m", "%{md5}"],
+        Dialect::Since24 => &["filename", "md5"],
+    };
+    let part = parts.iter().find(|part| format.contains(**part))?;
+    Some(format!(
+        "{name}: {part} is something else in another format, so POP3 clients may download again what has no UIDL of its own"
+    ))
 }
 
 #[cfg(test)]
 mod tests {
+    use dsync_storage::settings::{DotlockUse, MboxLocks};
+
     use super::super::tests::configured;
     use super::*;
 
@@ -112,6 +213,8 @@ mod tests {
             ("mail_attachment_dir", "~/attachments/%n"),
             ("mail_attachment_fs", "sis posix"),
             ("mbox_write_locks", "flock"),
+            ("mbox_lock_timeout", "7 secs"),
+            ("mbox_dotlock_change_timeout", "3 mins"),
             ("dsync_alt_char", "abc"),
             ("lock_method", "fcntl"),
             ("mail_plugins", "zlib quota"),
@@ -119,7 +222,9 @@ mod tests {
         .unwrap();
         assert_eq!(settings.rotate_size, 2 << 20);
         assert_eq!(settings.attachments, Some(PathBuf::from("/home/anna/attachments/anna")));
-        assert_eq!(settings.mbox_locks, "flock".parse().unwrap());
+        let locks = MboxLocks { dotlock: DotlockUse::Never, fcntl: false, flock: true, ..settings.mbox_locks };
+        assert_eq!(settings.mbox_locks, locks);
+        assert_eq!((locks.wait.as_secs(), locks.stale_after.as_secs()), (7, 180));
         assert_eq!(settings.alternative_character.get(), 'a');
         assert!(warnings.is_empty());
         assert_eq!(storage(&[]).unwrap(), (Settings::default(), Vec::new()));
@@ -135,12 +240,28 @@ mod tests {
             ("lock_method", "flock"),
             ("mail_plugins", "quota mail_crypt"),
             ("mail_nfs_index", "perhaps"),
+            ("mail_fsync", "sometimes"),
+            ("mbox_lock_timeout", "5"),
+            ("mdbox_rotate_interval", "daily"),
+            ("mail_attachment_min_size", ""),
+            ("dsync_features", "magic"),
+            ("dsync_hashed_headers", ""),
         ] {
             let error = storage(&[(name, value)]).unwrap_err();
             assert!(error.starts_with(name), "{name}: {error}");
         }
         let crypt = [("mail_attachment_dir", "/a"), ("mail_attachment_fs", "crypt:set_prefix=x:posix")];
         assert!(storage(&crypt).unwrap_err().contains("mail_attachment_fs"));
-        assert_eq!(storage(&[("mail_nfs_storage", "yes")]).unwrap().1.len(), 1);
+        for lines in [
+            &[("mail_nfs_storage", "yes")][..],
+            &[("mail_plugins", "zlib"), ("plugin/zlib_save", "gz")],
+            &[("plugin/quota", "maildir:User quota")],
+        ] {
+            assert_eq!(storage(lines).unwrap().1.len(), 1);
+        }
+        let format = [("pop3_uidl_format", "%f")];
+        let user = configured(&format).unwrap();
+        assert!(about_conversion(&user.settings(), Driver::Maildir, Driver::Mdbox).is_some());
+        assert!(about_conversion(&user.settings(), Driver::Maildir, Driver::Maildir).is_none());
     }
 }

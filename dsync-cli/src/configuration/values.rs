@@ -1,5 +1,7 @@
 //! The values of settings, as Dovecot writes them.
 
+use std::time::Duration;
+
 /// `yes` or `no`, in one of their spellings.
 pub(crate) fn boolean(text: &str) -> Option<bool> {
     match text {
@@ -26,6 +28,26 @@ pub(crate) fn size(text: &str) -> Option<u64> {
     number.checked_mul(1 << shift)
 }
 
+/// A time with its unit, which may be shortened: `5 mins`, `2h`. Only 0 needs none.
+pub(crate) fn time(text: &str) -> Option<Duration> {
+    let (number, unit) = number_and_unit(text)?;
+    if unit.is_empty() {
+        return (number == 0).then_some(Duration::ZERO);
+    }
+    let is = |name: &str| name.starts_with(&unit.to_ascii_lowercase());
+    // As servers do, the first of these that a shortened unit could be.
+    let seconds = match () {
+        () if is("seconds") || is("secs") => 1,
+        () if is("minutes") || is("mins") => 60,
+        () if is("msecs") || is("milliseconds") => return Some(Duration::from_millis(number)),
+        () if is("hours") => 3600,
+        () if is("days") => 86_400,
+        () if is("weeks") => 604_800,
+        () => return None,
+    };
+    number.checked_mul(seconds).map(Duration::from_secs)
+}
+
 fn number_and_unit(text: &str) -> Option<(u64, &str)> {
     let end = text.find(|character: char| !character.is_ascii_digit()).unwrap_or(text.len());
     let (digits, unit) = text.split_at(end);
@@ -45,6 +67,19 @@ mod tests {
         }
         for text in ["", "M", "10X", "-1", "99999999999999999999", "20000000T"] {
             assert_eq!(super::size(text), None, "{text}");
+        }
+    }
+
+    #[test]
+    fn times_need_units() {
+        for (text, seconds) in
+            [("5 mins", 300), ("2h", 7200), ("0", 0), ("30 secs", 30), ("1 weeks", 604_800), ("1m", 60)]
+        {
+            assert_eq!(time(text), Some(Duration::from_secs(seconds)), "{text}");
+        }
+        assert_eq!(time("250 msecs"), Some(Duration::from_millis(250)));
+        for text in ["", "5", "5 moons", "-1 s", "99999999999999999 weeks"] {
+            assert_eq!(time(text), None, "{text}");
         }
     }
 

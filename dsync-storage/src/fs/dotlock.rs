@@ -31,8 +31,6 @@ pub struct DotlockRules {
 impl DotlockRules {
     /// `dovecot-uidlist.lock`.
     pub const UIDLIST: Self = Self { stale_after: Duration::from_secs(120), wait: Duration::from_secs(122) };
-    /// `<mbox>.lock`.
-    pub const MBOX: Self = Self { stale_after: Duration::from_secs(120), wait: Duration::from_secs(300) };
     /// `subscriptions.lock`.
     pub const SUBSCRIPTIONS: Self = Self { stale_after: Duration::from_secs(30), wait: Duration::from_secs(120) };
 }

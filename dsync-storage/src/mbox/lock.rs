@@ -17,8 +17,6 @@ use crate::fs::{FsError, read};
 use crate::list::layout::DOTLOCK_SUFFIX;
 use crate::settings::{DotlockUse, MboxLocks};
 
-/// How long others are waited for; servers wait as long.
-const WAIT: Duration = DotlockRules::MBOX.wait;
 /// The first pause before the next try, and the longest. They differ from process to process.
 const PAUSES: (u64, u64) = (10, 200);
 
@@ -35,9 +33,9 @@ impl MboxLock {
     /// Opens an mbox that exists, and locks it.
     ///
     /// # Errors
-    /// As the system; [`io::ErrorKind::TimedOut`] if others kept it for five minutes.
+    /// As the system; [`io::ErrorKind::TimedOut`] if others kept it for too long.
     pub(super) fn take(path: &Path, locks: MboxLocks, permissions: &Permissions) -> Result<Self, FsError> {
-        let give_up = Instant::now() + WAIT;
+        let give_up = Instant::now() + locks.wait;
         let mut pause = PAUSES.0;
         loop {
             let left = give_up.saturating_duration_since(Instant::now());
@@ -45,7 +43,7 @@ impl MboxLock {
                 return Ok(lock);
             }
             if left.is_zero() {
-                let text = format!("somebody else has kept it locked for {} seconds", WAIT.as_secs());
+                let text = format!("somebody else has kept it locked for {} seconds", locks.wait.as_secs());
                 return Err(FsError::new("lock", path, io::Error::new(io::ErrorKind::TimedOut, text)));
             }
             std::thread::sleep(Duration::from_millis(pause.saturating_add(u64::from(std::process::id() % 16))));
@@ -74,7 +72,7 @@ impl MboxLock {
             },
             false => None,
         };
-        let dotlock = match take_dotlock(path, locks.dotlock, permissions)? {
+        let dotlock = match take_dotlock(path, locks, permissions)? {
             Taken::Busy => return Ok(None),
             Taken::Lock(lock) => Some(lock),
             Taken::Unneeded => None,
@@ -95,11 +93,13 @@ enum Taken {
     Unneeded,
 }
 
-fn take_dotlock(path: &Path, wanted: DotlockUse, permissions: &Permissions) -> Result<Taken, FsError> {
+fn take_dotlock(path: &Path, locks: MboxLocks, permissions: &Permissions) -> Result<Taken, FsError> {
+    let wanted = locks.dotlock;
     if wanted == DotlockUse::Never {
         return Ok(Taken::Unneeded);
     }
-    match Dotlock::try_take(&dotlock_path(path), path, DotlockRules::MBOX, permissions) {
+    let rules = DotlockRules { stale_after: locks.stale_after, wait: locks.wait };
+    match Dotlock::try_take(&dotlock_path(path), path, rules, permissions) {
         Ok(Some(lock)) => Ok(Taken::Lock(lock)),
         Ok(None) => Ok(Taken::Busy),
         Err(error)
@@ -140,15 +140,15 @@ impl ReadLock {
     /// Opens an mbox, and keeps others from changing it. Nothing on disk changes.
     ///
     /// # Errors
-    /// As the system; [`io::ErrorKind::TimedOut`] if somebody was changing it for five minutes.
+    /// As the system; [`io::ErrorKind::TimedOut`] if somebody was changing it for too long.
     pub(super) fn take(path: &Path, locks: MboxLocks) -> Result<Self, FsError> {
-        let give_up = Instant::now() + WAIT;
+        let give_up = Instant::now() + locks.wait;
         loop {
             let (file, _) = read::open(path)?;
             let lock = match locks.fcntl {
                 true => {
                     let handle = file.try_clone().map_err(|error| FsError::new("open", path, error))?;
-                    Some(FileLock::shared(handle, path, WAIT)?)
+                    Some(FileLock::shared(handle, path, locks.wait)?)
                 }
                 false => None,
             };
@@ -157,7 +157,7 @@ impl ReadLock {
             }
             drop(lock);
             if Instant::now() >= give_up {
-                let text = format!("it was replaced again and again for {} seconds", WAIT.as_secs());
+                let text = format!("it was replaced again and again for {} seconds", locks.wait.as_secs());
                 return Err(FsError::new("lock", path, io::Error::new(io::ErrorKind::TimedOut, text)));
             }
             std::thread::sleep(Duration::from_millis(PAUSES.0));
@@ -175,7 +175,7 @@ mod tests {
     use super::*;
 
     fn all() -> MboxLocks {
-        MboxLocks { dotlock: DotlockUse::Always, fcntl: true, flock: true }
+        MboxLocks { flock: true, ..MboxLocks::default() }
     }
 
     fn is_free(path: &Path, locks: MboxLocks) -> bool {
