@@ -4,6 +4,7 @@
 //! (`-vD`) and glued to their value (`-oname=value`).
 
 mod messages;
+mod running;
 mod selecting;
 
 use std::ffi::OsString;
@@ -15,6 +16,7 @@ use dsync_core::session::SyncOptions;
 use dsync_storage::names::AlternativeCharacter;
 
 use messages::MessageOptions;
+pub(crate) use running::RunningOptions;
 pub(crate) use selecting::{MailboxOptions, SpecialUses, check_namespaces, special_uses};
 
 use crate::configuration::Namespace;
@@ -99,6 +101,10 @@ struct Common {
     /// Say also why: every decision about every message
     #[arg(short = 'D', long = "debug")]
     debug: bool,
+
+    /// Say nothing but why it failed
+    #[arg(short = 'q', long = "quiet", conflicts_with_all = ["verbose", "debug"])]
+    quiet: bool,
 }
 
 /// What is to be done.
@@ -143,6 +149,9 @@ pub(crate) struct RunOptions {
 
     #[command(flatten)]
     messages: MessageOptions,
+
+    #[command(flatten)]
+    pub(crate) running: RunningOptions,
 }
 
 impl RunOptions {
@@ -157,6 +166,7 @@ impl RunOptions {
             full: self.full,
             mailboxes: self.mailboxes.selection(namespace, uses, unknown),
             messages: self.messages.selection(),
+            allow_empty_source: self.running.allow_empty_source,
             tree_only: self.mailboxes.tree_only(),
             all_mailbox: self.mailboxes.all_mailbox(namespace),
         }
@@ -180,7 +190,10 @@ impl Arguments {
         let command = match command {
             CommandName::Purge if !location.is_empty() => return refuse("purge takes no location"),
             CommandName::Purge => Command::Purge,
-            _ if location.is_empty() => {
+            _ if options.running.default_destination && !location.is_empty() => {
+                return refuse("-d takes LOCATION2 from the settings, so none can be given");
+            }
+            _ if location.is_empty() && !options.running.default_destination => {
                 return refuse("LOCATION2 is missing, for example maildir:/backup/user/Maildir");
             }
             CommandName::Backup if options.one_way => {
@@ -221,6 +234,7 @@ impl Arguments {
         match (self.common.debug, self.common.verbose) {
             (true, _) => Verbosity::Debug,
             (false, true) => Verbosity::Verbose,
+            (false, false) if self.common.quiet => Verbosity::Silent,
             (false, false) => Verbosity::Quiet,
         }
     }

@@ -2,6 +2,7 @@
 
 use dsync_core::session::SessionError;
 use dsync_core::store::{ErrorKind, StoreError};
+use dsync_storage::fs::FsError;
 use thiserror::Error;
 
 use crate::configuration::ConfigurationError;
@@ -46,6 +47,12 @@ pub(crate) enum Failure {
     /// A user cannot be served.
     #[error("{0}")]
     User(#[from] UserError),
+    /// Another run has the lock of the user.
+    #[error("{0}; another synchronisation of this user may be at work: wait for it, or give a longer time with -l")]
+    Locked(FsError),
+    /// The state cannot be printed.
+    #[error("the state cannot be written to stdout: {0}")]
+    Output(std::io::Error),
     /// A store cannot be opened.
     #[error("{0}")]
     Store(#[from] StoreError),
@@ -66,7 +73,7 @@ impl Failure {
             }
             Self::User(error) => error.exit_status(),
             Self::Store(error) | Self::Session(SessionError::Store { error, .. }) => status_of(error.kind()),
-            Self::Session(_) => TEMPORARY,
+            Self::Session(_) | Self::Locked(_) | Self::Output(_) => TEMPORARY,
         }
     }
 }

@@ -7,6 +7,7 @@
 use std::fmt::{Display, Write as _};
 use std::io::Write as _;
 use std::sync::OnceLock;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 /// The user whose mail this process works on, once known.
 static USER: OnceLock<String> = OnceLock::new();
@@ -22,8 +23,19 @@ pub(crate) fn error(text: impl Display) {
     say(format_args!("Error: {text}"));
 }
 
+/// Whether warnings are left out.
+static ONLY_ERRORS: AtomicBool = AtomicBool::new(false);
+
+/// From now on nothing is said but errors.
+pub(crate) fn only_errors() {
+    ONLY_ERRORS.store(true, Ordering::Relaxed);
+}
+
 /// Something could not be done, or is not as it seems.
 pub(crate) fn warning(text: impl Display) {
+    if ONLY_ERRORS.load(Ordering::Relaxed) {
+        return;
+    }
     say(format_args!("Warning: {text}"));
 }
 

@@ -11,6 +11,8 @@ use crate::{exit, messages};
 /// How much to say.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Verbosity {
+    /// Nothing but why it failed.
+    Silent,
     /// Only what could not be done.
     Quiet,
     /// Each mailbox and a summary.

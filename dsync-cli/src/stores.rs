@@ -1,7 +1,7 @@
 //! Finding and opening the two stores of a run.
 
 use dsync_core::store::{ErrorKind, MailStore, StoreError};
-use dsync_storage::dbox::DboxStore;
+use dsync_storage::dbox::{DboxStore, PurgeReport};
 use dsync_storage::location::{Driver, Location};
 use dsync_storage::settings::Settings;
 
@@ -63,7 +63,7 @@ fn warn(warnings: &[String]) {
 
 fn locations(user: &UserConfiguration, run: &Run) -> Result<(Location, Location), Failure> {
     let first = user.first_location()?;
-    let second = second_location(user, &run.location)?;
+    let second = second_location(user, run)?;
     if let Some(path) = first.overlap(&second) {
         return Err(Failure::Configuration(format!(
             "the two stores overlap: {first} and {second} both use {}; a store cannot be synchronised with itself",
@@ -86,8 +86,35 @@ fn settings(arguments: &Arguments, user: &UserConfiguration) -> Result<Settings,
     Ok(settings)
 }
 
-fn second_location(user: &UserConfiguration, words: &[String]) -> Result<Location, Failure> {
-    let [word] = words else {
+/// Purges the second location of a run, if it is one that needs that.
+pub(crate) fn purge_second(
+    arguments: &Arguments,
+    user: &UserConfiguration,
+    run: &Run,
+) -> Result<Option<PurgeReport>, Failure> {
+    let location = second_location(user, run)?;
+    if location.driver != Driver::Mdbox {
+        return Ok(None);
+    }
+    Ok(Some(DboxStore::open(&location, settings(arguments, user)?)?.purge()?))
+}
+
+/// The setting that names the other store of a user.
+const REPLICA: [&str; 2] = ["mail_replica", "plugin/mail_replica"];
+
+fn second_location(user: &UserConfiguration, run: &Run) -> Result<Location, Failure> {
+    let words = match run.options.running.default_destination {
+        false => run.location.clone(),
+        true => {
+            let settings = user.settings();
+            let mut replica = None;
+            for name in REPLICA {
+                replica = replica.or(settings.get(name)?);
+            }
+            vec![replica.ok_or_else(|| Failure::NotFound("-d: the setting mail_replica is empty".to_owned()))?]
+        }
+    };
+    let [word] = &words[..] else {
         return Err(Failure::Usage(format!(
             "{:?} is a command line; only local locations can be used so far, for example maildir:/backup/Maildir",
             words.join(" ")

@@ -20,6 +20,7 @@ pub mod merge;
 pub mod model;
 pub mod report;
 pub mod session;
+pub mod state;
 pub mod store;
 pub mod sync;
 pub mod tree;

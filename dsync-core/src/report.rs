@@ -3,6 +3,7 @@
 use std::fmt;
 
 use crate::model::MailboxName;
+use crate::state::SyncState;
 use crate::store::ReplacedName;
 
 /// One thing that could not be done although the run as a whole went on.
@@ -51,6 +52,9 @@ pub struct Report {
     pub counts: Counts,
     /// What could not be done; empty if the sides are equal now.
     pub problems: Vec<Problem>,
+    /// Mailboxes that are known to be the same on both sides now; after a merge in one direction, those of which everything
+    /// was taken over.
+    pub state: SyncState,
 }
 
 impl Report {
@@ -66,6 +70,7 @@ impl Report {
         own.bytes_saved = own.bytes_saved.saturating_add(others.bytes_saved);
         own.messages_removed += others.messages_removed;
         own.messages_changed += others.messages_changed;
+        self.state.extend(other.state);
         for problem in other.problems {
             if !self.problems.contains(&problem) {
                 self.problems.push(problem);

@@ -12,10 +12,11 @@ use super::{
 };
 use crate::merge::{self, Contents, LeftOut, MailboxPlan, MailboxView, RecogniseSide};
 use crate::model::{
-    KeptFields, MailboxIdentity, MailboxName, MailboxNode, MailboxStatus, MailboxTree, MessageKey, MessageList, Uid,
+    KeptFields, MailboxIdentity, MailboxName, MailboxNode, MailboxStatus, MailboxTree, MessageKey, MessageList,
+    ModSeq, Uid,
 };
 use crate::report::{Event, Observer, Problem, Report};
-use crate::store::{ErrorKind, MailStore, Mailbox, MessageBody, StoreError};
+use crate::store::{ErrorKind, MailStore, Mailbox, MailboxChanges, MessageBody, Origin, StoreError};
 use crate::tree;
 
 /// For how many messages memory is reserved on the word of the source alone.
@@ -254,9 +255,10 @@ impl<'a> DestinationSession<'a> {
         let location = self.store.location();
         let (source, selection) = (&self.source_tree, &self.options.mailboxes);
         let empty = self.source.as_ref().filter(|greeting| !greeting.holds_mailboxes);
+        let refused = empty.filter(|_| !self.options.allow_empty_source);
         self.store.expect(source);
         tree_changes::carry_out(self.store, &mut self.reporter, None, |own| {
-            if let Some(empty) = empty.filter(|_| own.values().any(MailboxNode::is_mailbox)) {
+            if let Some(empty) = refused.filter(|_| own.values().any(MailboxNode::is_mailbox)) {
                 return Err(SessionError::EmptySource {
                     source_location: empty.location.clone(),
                     destination_location: location.clone(),
@@ -265,6 +267,10 @@ impl<'a> DestinationSession<'a> {
             let own = tree_changes::taking_part(own, source, selection);
             Ok(tree::one_way(source, &own, directories))
         })?;
+        if empty.is_some() && self.options.mailboxes.contains(&MailboxName::inbox(), None) && !self.options.tree_only
+        {
+            self.empty_inbox()?;
+        }
         if self.options.tree_only {
             let here = self.store.tree().map_err(|error| self.store_error(error))?;
             tree_changes::create_missing(self.store, &mut self.reporter, &self.source_tree, &here)?;
@@ -273,6 +279,41 @@ impl<'a> DestinationSession<'a> {
             tree_changes::report_lost_directories(&mut self.reporter, &self.source_tree);
         }
         Ok(())
+    }
+
+    /// No store can be without an INBOX, so that of a source without any mailbox is empty.
+    fn empty_inbox(&mut self) -> Result<(), SessionError> {
+        let name = MailboxName::inbox();
+        let emptied = self.store.open(&name).and_then(|mut mailbox| {
+            let status = mailbox.status().clone();
+            let remove: Vec<_> = mailbox.messages().keyed().map(|(key, _)| key).collect();
+            let removed = remove.len();
+            if removed > 0 {
+                mailbox.commit(MailboxChanges {
+                    identity: status.identity,
+                    remove,
+                    uid_next: status.uid_next,
+                    highest_modseq: status.highest_modseq.unwrap_or(ModSeq::FIRST).plus(1),
+                    first_recent_uid: status.first_recent_uid.unwrap_or(Uid::FIRST),
+                    ..MailboxChanges::empty(Origin::Mirrored)
+                })?;
+            }
+            Ok(removed)
+        });
+        match emptied {
+            Ok(removed) => {
+                let counts = &mut self.reporter.report.counts;
+                counts.mailboxes_changed += u64::from(removed > 0);
+                counts.messages_removed += removed as u64;
+                Ok(())
+            }
+            Err(error) if error.kind() == ErrorKind::NotFound => Ok(()),
+            Err(error) if is_about_one_mailbox(error.kind()) => {
+                self.problem(Some(&name), error.to_string());
+                Ok(())
+            }
+            Err(error) => Err(self.store_error(error)),
+        }
     }
 
     fn accept_offer(&mut self, name: MailboxName, summary: MailboxSummary) -> Result<State, SessionError> {
@@ -299,6 +340,7 @@ impl<'a> DestinationSession<'a> {
         };
         let same = own.filter(|own| !self.options.full && Some(*own) == summary.fingerprint && is_proof(own));
         if let Some(fingerprint) = same {
+            self.reporter.report.state.note(mailbox.status());
             self.remember(&name, &mut *mailbox, fingerprint)?;
             self.reporter.event(Event::MailboxUnchanged(&name));
             self.outbox.push_back(Message::Answer(Difference::Same));
@@ -397,6 +439,7 @@ impl<'a> DestinationSession<'a> {
                 .fingerprint
                 .filter(|wanted| MailboxSummary::of(&*transfer.mailbox, self.fields()).fingerprint == Some(*wanted));
             if let Some(fingerprint) = reached {
+                self.reporter.report.state.note(transfer.mailbox.status());
                 self.remember(&transfer.name, &mut *transfer.mailbox, fingerprint)?;
             }
         }

@@ -13,6 +13,8 @@ pub struct SyncOptions {
     pub messages: MessageSelection,
     /// Only names and subscriptions are synchronised: mailboxes that are missing are made, and no messages are looked at.
     pub tree_only: bool,
+    /// A source without any mailbox empties the destination. Otherwise that is refused: it may not be mounted.
+    pub allow_empty_source: bool,
     /// A mailbox that is likely to hold most messages. What a store has in it, by its GUID, is copied from there and does
     /// not come from the other side.
     pub all_mailbox: Option<MailboxName>,

@@ -5,6 +5,7 @@
 //! * [`replace`]: a file gets new contents all at once.
 //! * [`permissions`]: what new files look like, taken from where they are made.
 //! * [`dotlock`] and [`lock`]: keeping others out.
+//! * [`sync_lock`]: keeping other synchronisations of the same user out.
 //! * [`unique`]: names that nobody else makes; [`clock`]: the time.
 
 pub mod clock;
@@ -15,6 +16,7 @@ pub mod mutation;
 pub mod permissions;
 pub mod read;
 pub mod replace;
+pub mod sync_lock;
 pub mod unique;
 
 pub use error::FsError;

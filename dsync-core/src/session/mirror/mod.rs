@@ -229,6 +229,7 @@ impl<'a> MirrorSession<'a> {
             && (self.abilities().both_keep().guids || exchange::have_agreed(&open.summary, &other));
         if same && !self.options.full {
             self.reporter.event(Event::MailboxUnchanged(&open.name));
+            self.reporter.report.state.note(&other.status);
             if open.created
                 && let Err(error) = settle::publish(&mut *open.mailbox)
             {
@@ -342,7 +343,14 @@ impl<'a> MirrorSession<'a> {
         let both_import = self.both_import();
         match (own, other) {
             (Outcome::Done(own), Outcome::Done(other)) if own == other && both_import => {
+                if other.is_some() {
+                    self.reporter.report.state.note(open.mailbox.status());
+                }
                 self.remember(&mut open, other)?;
+            }
+            // In one direction the sides do not become equal, but nothing was left out.
+            (Outcome::Done(_), Outcome::Done(Some(_))) if !self.imports => {
+                self.reporter.report.state.note(&open.summary.status);
             }
             (Outcome::Partial, _) | (_, Outcome::Partial) => {}
             (Outcome::Done(_), Outcome::Done(_)) if !both_import => {}

@@ -1,0 +1,41 @@
+//! Options that say how a run is carried out.
+
+use std::time::Duration;
+
+use clap::Args;
+
+/// How a run is carried out.
+#[derive(Clone, Debug, Default, Args)]
+#[command(next_help_heading = "How it is done")]
+pub(crate) struct RunningOptions {
+    /// Print the state of the synchronisation on stdout when it is done, in the form of "doveadm sync -s", and check the
+    /// one that the last run printed ("" for the first). What changed is found out from both stores, whatever it says
+    #[arg(short = 's', long = "state", value_name = "STATE")]
+    pub(crate) state: Option<String>,
+
+    /// Take the lock of the user (.dovecot-sync.lock in the home directory) and wait for it so many seconds
+    #[arg(short = 'l', long = "lock-timeout", value_name = "SECONDS", value_parser = parse_seconds)]
+    pub(crate) lock: Option<Duration>,
+
+    /// How many seconds nothing may be heard of another host
+    #[arg(short = 'T', long = "timeout", value_name = "SECONDS", value_parser = parse_seconds, default_value = "600")]
+    #[allow(dead_code, reason = "for runs between two hosts")]
+    pub(crate) timeout: Duration,
+
+    /// Afterwards free the space of messages in LOCATION2 that were expunged from all mailboxes, if it is an mdbox
+    #[arg(short = 'P', long = "purge-remote")]
+    pub(crate) purge: bool,
+
+    /// Take LOCATION2 from the setting mail_replica of the user
+    #[arg(short = 'd', long = "default-destination")]
+    pub(crate) default_destination: bool,
+
+    /// Let a source that holds no mailbox empty the destination
+    #[arg(long = "allow-empty-source")]
+    pub(crate) allow_empty_source: bool,
+}
+
+fn parse_seconds(text: &str) -> Result<Duration, String> {
+    let seconds = text.parse().ok().filter(|_| text.bytes().all(|byte| byte.is_ascii_digit()));
+    seconds.map(Duration::from_secs).ok_or_else(|| "write a number of seconds, 0 or more".to_owned())
+}

@@ -1,0 +1,96 @@
+//! One run between the two stores of one user.
+
+use std::io::Write as _;
+
+use dsync_core::report::{Observer, Report};
+use dsync_core::session::{SessionError, SyncOptions};
+use dsync_core::state::SyncState;
+use dsync_core::store::MailStore;
+use dsync_core::sync;
+use dsync_storage::fs::sync_lock::SyncLock;
+
+use crate::arguments::{self, Arguments, Run};
+use crate::configuration::UserConfiguration;
+use crate::exit::{self, Failure};
+use crate::progress::Progress;
+use crate::{messages, stores};
+
+/// Makes two stores equal.
+type Synchronisation =
+    fn(&mut dyn MailStore, &mut dyn MailStore, &SyncOptions, &mut dyn Observer) -> Result<Report, SessionError>;
+
+/// A way to make two stores equal, and what is to be expected of it.
+pub(crate) struct Way {
+    run: Synchronisation,
+    /// Both stores are changed.
+    both_ways: bool,
+    /// Afterwards both are the same.
+    makes_equal: bool,
+}
+
+pub(crate) const BACKUP: Way = Way { run: sync::backup, both_ways: false, makes_equal: true };
+pub(crate) const MIRROR: Way = Way { run: sync::mirror, both_ways: true, makes_equal: true };
+pub(crate) const ONE_WAY: Way = Way { run: sync::merge_one_way, both_ways: false, makes_equal: false };
+
+/// A run between the two stores of a user, from the lock to the last word. The exit status.
+pub(crate) fn synchronise(
+    arguments: &Arguments,
+    user: &UserConfiguration,
+    run: &Run,
+    way: &Way,
+) -> Result<u8, Failure> {
+    let mut progress = Progress::new(arguments.verbosity());
+    let options = options(user, run, way)?;
+    let _lock = lock(user, run)?;
+    let (mut first, mut second) = match way.both_ways {
+        true => stores::open_both(arguments, user, run)?,
+        false => stores::open_source_and_destination(arguments, user, run)?,
+    };
+    let report = (way.run)(&mut *first, &mut *second, &options, &mut progress)?;
+    progress.summary(&report, options.is_everything() && way.makes_equal);
+    drop((first, second));
+    let purged = match run.options.running.purge {
+        true => stores::purge_second(arguments, user, run)?.map_or(exit::SUCCESS, |purge| progress.purged(&purge)),
+        false => exit::SUCCESS,
+    };
+    if run.options.running.state.is_some() {
+        writeln!(std::io::stdout(), "{}", report.state).map_err(Failure::Output)?;
+    }
+    match run.options.mailboxes.wanted().filter(|_| run.options.mailboxes.strict && report.found_nothing()) {
+        Some(wanted) => Err(Failure::NotFound(format!("there is no {wanted} on either side"))),
+        None => Ok(report.exit_status().max(purged)),
+    }
+}
+
+/// The lock of the user, if it is asked for.
+fn lock(user: &UserConfiguration, run: &Run) -> Result<Option<SyncLock>, Failure> {
+    let Some(timeout) = run.options.running.lock else { return Ok(None) };
+    let Some(home) = user.home() else {
+        return Err(Failure::Configuration(
+            "-l: the home directory, where the lock has its place, is not known".to_owned(),
+        ));
+    };
+    SyncLock::take(home, timeout).map(Some).map_err(Failure::Locked)
+}
+
+/// What the run is asked to do.
+fn options(user: &UserConfiguration, run: &Run, way: &Way) -> Result<SyncOptions, Failure> {
+    let mailboxes = &run.options.mailboxes;
+    if mailboxes.all_namespaces {
+        let reason = "on one machine namespaces with a location of their own are the same on both sides";
+        return Err(Failure::Usage(format!("-N cannot be used here: {reason}")));
+    }
+    let settings = user.settings().raw();
+    arguments::check_namespaces(&mailboxes.namespaces, settings.all())
+        .map_err(|prefix| Failure::NotFound(format!("there is no namespace with the prefix {prefix:?}")))?;
+    if run.options.reverse && way.both_ways {
+        messages::warning("-R has no effect: a mirror without -1 goes in both directions");
+    }
+    if run.options.running.state.as_deref().is_some_and(|state| SyncState::parse(state).is_err()) {
+        messages::error("the state given with -s is none, or it was damaged; everything is compared as without it");
+    }
+    let uses = arguments::special_uses(settings.all());
+    Ok(run.options.sync_options(&user.namespace()?, &uses, &mut |special| {
+        messages::warning(format_args!("no mailbox is known to be {special}; no setting special_use says so"));
+    }))
+}

@@ -1,0 +1,136 @@
+//! Options that say how a run is carried out.
+
+// A helper that fails is a test that fails.
+#![allow(clippy::unwrap_used)]
+
+mod support;
+
+use std::fs;
+use std::time::{Duration, Instant};
+
+use support::{Dovecot, Driver, Run, Snapshot, Store, assert_equal, build};
+
+fn append(store: &Store, text: &str) {
+    let mut imap = store.imap();
+    imap.append("INBOX", "()", format!("Subject: {text}\r\n\r\n{text}\r\n").as_bytes());
+    imap.logout();
+}
+
+fn holds(store: &Store, text: &str) -> bool {
+    store.doveadm(&["search", "mailbox", "*", "subject", text]).lines().count() > 0
+}
+
+/// The state that a run printed.
+fn state(run: &Run) -> String {
+    assert!(run.code == Some(0) && run.stderr.is_empty() && run.stdout.ends_with('\n'), "{run:?}");
+    run.stdout.trim_end().to_owned()
+}
+
+#[test]
+fn dovecot_goes_on_from_our_state_and_we_from_that_of_dovecot() {
+    let dovecot = Dovecot::new();
+    let (first, second) = (dovecot.store("first"), dovecot.store_of("second", Driver::Mdbox));
+    build::small(&first);
+    let state_of_first_run = state(&dovecot.run_on(&["mirror", "-s", ""], &first, &second));
+    assert!(state_of_first_run.len() > 60);
+    let again = state(&dovecot.run_on(&["mirror", "-s", &state_of_first_run], &first, &second));
+    assert_eq!(again, state_of_first_run, "nothing happened");
+    assert_eq!(state(&dovecot.run_on(&["mirror", "-1", "-s", &again], &first, &second)), again);
+    assert_eq!(state(&dovecot.run_on(&["backup", "-s", ""], &first, &second)), again);
+
+    // Its program takes the state for its own: what is the same as in it is not even looked at.
+    append(&second, "not-noticed");
+    let theirs = first.doveadm(&["sync", "-s", &again, &second.location()]);
+    assert!(!holds(&first, "not-noticed"), "it skips what is as the state says");
+    append(&first, "noticed");
+    let theirs_after = first.doveadm(&["sync", "-s", theirs.trim_end(), &second.location()]);
+    assert!(holds(&second, "noticed"));
+    // Ours finds out what changed on either side.
+    let ours = dovecot.run_on(&["mirror", "-s", theirs_after.trim_end()], &first, &second);
+    assert_ne!(state(&ours), "");
+    assert!(holds(&first, "not-noticed"));
+    assert_equal(&Snapshot::of(&first), &Snapshot::of(&second));
+
+    let broken = dovecot.run_on(&["mirror", "-s", "nonsense"], &first, &second);
+    assert!(broken.code == Some(0) && broken.stderr.contains("Error"), "{broken:?}");
+    assert_eq!(broken.stdout, ours.stdout, "the new state is printed all the same");
+}
+
+#[test]
+fn the_lock_keeps_two_runs_of_one_user_apart() {
+    let dovecot = Dovecot::new();
+    let (first, second) = (dovecot.store("first"), dovecot.store("second"));
+    append(&first, "one");
+    dovecot.run_on(&["backup", "-l", "x"], &first, &second).assert_refused("seconds");
+    dovecot.run_on(&["backup", "-l", "5"], &first, &second).assert_done();
+    let lock = dovecot.directory().join("home/.dovecot-sync.lock");
+    assert!(!lock.exists());
+    // As somebody who works holds it.
+    let file = fs::File::create(&lock).unwrap();
+    file.set_permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666)).unwrap();
+    let whole = nix::libc::flock {
+        l_type: i16::try_from(nix::libc::F_WRLCK).unwrap(),
+        l_whence: 0,
+        l_start: 0,
+        l_len: 0,
+        l_pid: 0,
+    };
+    nix::fcntl::fcntl(&file, nix::fcntl::FcntlArg::F_SETLK(&whole)).unwrap();
+    let started = Instant::now();
+    let refused = dovecot.run_on(&["backup", "-l", "1"], &first, &second);
+    assert_eq!(refused.code, Some(75), "{refused:?}");
+    refused.assert_refused("another synchronisation");
+    assert!(started.elapsed() >= Duration::from_secs(1));
+    drop(file);
+    dovecot.run_on(&["backup", "-l", "1"], &first, &second).assert_done();
+    assert!(!lock.exists());
+}
+
+#[test]
+fn the_destination_is_found_and_purged() {
+    let dovecot = Dovecot::new();
+    let (first, second) = (dovecot.store("first"), dovecot.store_of("second", Driver::Mdbox));
+    append(&first, "one");
+    append(&first, "two");
+    dovecot.backup(&first, &second).assert_done();
+    let location = format!("mail_location={}", first.location());
+    let dsync = |words: &[&str]| dovecot.dsync(&[&["-o", &location], words].concat());
+    let nowhere = dsync(&["-d", "backup"]);
+    assert_eq!(nowhere.code, Some(68), "{nowhere:?}");
+    dsync(&["-d", "backup", &second.location()]).assert_refused("LOCATION2");
+    let mut imap = first.imap();
+    imap.select("INBOX");
+    imap.expunge("1");
+    imap.logout();
+    let replica = format!("plugin/mail_replica={}", second.location());
+    let run = dsync(&["-v", "-o", &replica, "-d", "-P", "backup"]);
+    assert!(run.code == Some(0) && run.stderr.contains("messages purged: 1"), "{run:?}");
+    assert!(!holds(&second, "one") && holds(&second, "two"));
+    second.assert_no_complaints();
+}
+
+#[test]
+fn an_empty_source_empties_the_destination_only_if_that_is_said() {
+    let dovecot = Dovecot::new();
+    let (source, destination) = (dovecot.store("source"), dovecot.store("destination"));
+    build::small(&destination);
+    fs::create_dir_all(source.path()).unwrap();
+    let refused = dovecot.backup(&source, &destination);
+    assert_eq!(refused.code, Some(78), "{refused:?}");
+    refused.assert_refused("holds no mailbox");
+    assert!(destination.doveadm(&["mailbox", "list"]).lines().count() > 1);
+    dovecot.run_on(&["backup", "--allow-empty-source"], &source, &destination).assert_done();
+    assert_eq!(destination.doveadm(&["mailbox", "list"]).trim(), "INBOX");
+    assert_eq!(destination.doveadm(&["search", "all"]), "");
+    destination.assert_no_complaints();
+}
+
+#[test]
+fn quiet_is_quiet() {
+    let dovecot = Dovecot::new();
+    let (source, destination) = (dovecot.store("source"), dovecot.store("destination"));
+    append(&source, "one");
+    let run = dovecot.run_on(&["mirror", "-q", "-R"], &source, &destination);
+    assert!(run.code == Some(0) && run.stderr.is_empty(), "{run:?}");
+    dovecot.run_on(&["mirror", "-q", "-x"], &source, &destination).assert_refused("");
+}
