@@ -77,7 +77,10 @@ impl DboxMailbox {
         let indexed = MdboxRecord { map_uid: stored.map_uid, saved: 0, guid: record.guid.to_128() };
         let located = match &self.shared.storage {
             Some(storage) => {
-                let map = storage.map().ok().filter(|map| map.uid_validity == self.snapshot.header.first);
+                // A busy server changes the map all the time. Where a GUID shows whether it is right, an old one is as good.
+                let last = storage.last_map_with(stored.map_uid).filter(|_| indexed.guid != [0; 16]);
+                let map = last.or_else(|| storage.map().ok());
+                let map = map.filter(|map| map.uid_validity == self.snapshot.header.first);
                 snapshot::locate(storage, map.as_deref(), &indexed)?
             }
             None => single::locate(&self.paths, uid)?,

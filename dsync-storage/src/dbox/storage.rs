@@ -146,6 +146,13 @@ impl Storage {
         self.cache.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// The map as it was when it was last read, if it knows a message. The message may have moved since.
+    pub(super) fn last_map_with(&self, map_uid: u32) -> Option<Arc<Map>> {
+        let cache = self.cache();
+        let (_, map) = cache.map.as_ref()?;
+        map.get(map_uid).is_some().then(|| Arc::clone(map))
+    }
+
     /// The map as it is now.
     ///
     /// # Errors
