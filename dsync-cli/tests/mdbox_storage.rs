@@ -276,7 +276,7 @@ fn oversized(store: &Store, limit: u64) -> Vec<PathBuf> {
 fn files_are_as_big_as_the_setting_says() {
     let small = Driver::Mdbox.setting("mdbox_rotate_size = 20k");
     for (setup, setting, limit) in
-        [(small, "mdbox_rotate_size=20k", 20 << 10), (Driver::Mdbox.into(), "v=1", 10 << 20)]
+        [(small, "mdbox_rotate_size=20k", 20 << 10), (Driver::Mdbox.into(), "mbox_md5=apop3d", 10 << 20)]
     {
         let pair = Pair::of(Driver::Maildir, setup);
         build::long_lived(&pair.source);
