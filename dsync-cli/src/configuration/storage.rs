@@ -88,6 +88,11 @@ const OTHERS: [(&str, Kind); 22] = [
     ("dsync_hashed_headers", Kind::NotEmpty),
 ];
 
+/// Whether that is one of the settings whose values are only looked at.
+pub(super) fn is_checked(name: &str) -> bool {
+    OTHERS.iter().any(|(other, _)| *other == name)
+}
+
 fn check_values(settings: &Expanded<'_>) -> Result<(), ConfigurationError> {
     for (name, kind) in OTHERS {
         let Some(text) = settings.raw().get(name).map(Value::text) else { continue };

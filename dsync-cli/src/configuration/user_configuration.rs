@@ -1,0 +1,105 @@
+//! The configuration as it is for one user.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::Arc;
+
+use dsync_storage::location::{Driver, Location, LocationError};
+use dsync_storage::settings::Settings as StorageSettings;
+
+use super::error::ConfigurationError;
+use super::expanded::Expanded;
+use super::namespaces::Namespace;
+use super::settings::{Dialect, Settings};
+use super::user::UserFields;
+use super::{locations, namespaces, storage};
+
+/// The configuration of one user.
+#[derive(Clone, Debug)]
+pub(crate) struct UserConfiguration {
+    pub(super) settings: Settings,
+    pub(super) environment: Arc<BTreeMap<String, String>>,
+    pub(super) user: UserFields,
+    pub(super) home: Option<String>,
+    pub(super) warnings: Vec<String>,
+}
+
+impl UserConfiguration {
+    /// Whose it is.
+    pub(crate) fn user(&self) -> &UserFields {
+        &self.user
+    }
+
+    /// The home directory, if any is known; an absolute path.
+    pub(crate) fn home(&self) -> Option<&Path> {
+        self.home.as_deref().map(Path::new)
+    }
+
+    /// All settings, for this user.
+    pub(crate) fn settings(&self) -> Expanded<'_> {
+        Expanded::new(&self.settings, &self.user, self.home.as_deref(), &self.environment)
+    }
+
+    /// The namespace whose mail is synchronised.
+    ///
+    /// # Errors
+    /// If the namespaces contradict each other, or their mail is at several places.
+    pub(crate) fn namespace(&self) -> Result<Namespace, ConfigurationError> {
+        namespaces::main(&namespaces::read(&self.settings())?, self.settings.dialect()).cloned()
+    }
+
+    /// The settings of both stores, and what is to be told about settings that are not heeded.
+    ///
+    /// # Errors
+    /// If one has a value that it cannot have, or cannot be ignored.
+    pub(crate) fn storage(&self) -> Result<(StorageSettings, Vec<String>), ConfigurationError> {
+        let (settings, not_heeded) = storage::read(&self.settings())?;
+        let mut warnings = [&*self.warnings, &*not_heeded].concat();
+        warnings.extend(self.namespace()?.warning());
+        Ok((settings, warnings))
+    }
+
+    /// What is to be told if mail goes from one format to another.
+    pub(crate) fn about_conversion(&self, from: Driver, to: Driver) -> Option<String> {
+        storage::about_conversion(&self.settings(), from, to)
+    }
+
+    /// Where the mail of the user is. If that is not configured, it is looked for, with the rights of this process.
+    ///
+    /// # Errors
+    /// If it is nowhere, or at a place that cannot be used.
+    pub(crate) fn first_location(&self) -> Result<Location, ConfigurationError> {
+        locations::of_namespace(&self.settings(), &self.namespace()?, &self.user.name)
+    }
+
+    /// A location as it is written on the command line: `~` is the home of this user, variables stand for themselves,
+    /// and a relative path begins at the current directory.
+    ///
+    /// # Errors
+    /// If it is no location.
+    pub(crate) fn second_location(&self, word: &str) -> Result<Location, LocationError> {
+        locations::of_word(&self.settings(), word, &self.user.name)
+    }
+}
+
+/// The home directory of a user.
+pub(super) fn home(
+    settings: &Settings,
+    user: &UserFields,
+    environment: &BTreeMap<String, String>,
+) -> Result<Option<String>, ConfigurationError> {
+    const NAME: &str = "mail_home";
+    let configured = || Expanded::new(settings, user, None, environment).get(NAME);
+    // Since 2.4 servers do not ask for HOME.
+    let told = user.home.clone().filter(|_| user.looked_up || settings.dialect() == Dialect::Before24);
+    let home = match told {
+        Some(home) if !settings.is_overridden(NAME) => Some(home),
+        _ => configured()?.or_else(|| user.usual_home.clone()),
+    };
+    match home {
+        Some(home) if !home.starts_with('/') => {
+            Err(ConfigurationError::setting(NAME, format!("the home directory {home:?} is no absolute path")))
+        }
+        home => Ok(home),
+    }
+}
