@@ -9,6 +9,7 @@
 mod arguments;
 mod configuration;
 mod exit;
+mod interruption;
 mod messages;
 mod progress;
 mod stores;
@@ -20,11 +21,11 @@ use std::process::ExitCode;
 use arguments::{Arguments, Command};
 use configuration::{Environment, UserConfiguration};
 use exit::Failure;
+use interruption::Interruption;
 use synchronise::{BACKUP, MIRROR, ONE_WAY, synchronise};
 use users::{Account, Selection};
 
 fn main() -> ExitCode {
-    users::signals::release();
     let arguments = match Arguments::from_command_line() {
         Ok(arguments) => arguments,
         Err(answer) => return answer,
@@ -32,7 +33,15 @@ fn main() -> ExitCode {
     if arguments.verbosity() == progress::Verbosity::Silent {
         messages::only_errors();
     }
-    match run(&arguments) {
+    let interruption = match Interruption::watch() {
+        Ok(interruption) => interruption,
+        Err(error) => {
+            messages::error(format_args!("watching for signals: {error}"));
+            return ExitCode::from(exit::TEMPORARY);
+        }
+    };
+    users::signals::release();
+    match run(&arguments, &interruption) {
         Ok(status) => ExitCode::from(status),
         Err(failure) => {
             messages::error(&failure);
@@ -41,7 +50,7 @@ fn main() -> ExitCode {
     }
 }
 
-fn run(arguments: &Arguments) -> Result<u8, Failure> {
+fn run(arguments: &Arguments, interruption: &Interruption) -> Result<u8, Failure> {
     let environment = Environment::of_process();
     let configuration = stores::configuration(arguments, &environment)?;
     let account = match arguments.users().selection()? {
@@ -56,9 +65,11 @@ fn run(arguments: &Arguments) -> Result<u8, Failure> {
     let user = account.configuration();
     match &arguments.command {
         Command::Purge => purge(arguments, user),
-        Command::Mirror(mirror) if mirror.one_way => synchronise(arguments, user, &mirror.run, &ONE_WAY),
-        Command::Mirror(mirror) => synchronise(arguments, user, &mirror.run, &MIRROR),
-        Command::Backup(run) => synchronise(arguments, user, run, &BACKUP),
+        Command::Mirror(mirror) if mirror.one_way => {
+            synchronise(arguments, user, &mirror.run, &ONE_WAY, interruption)
+        }
+        Command::Mirror(mirror) => synchronise(arguments, user, &mirror.run, &MIRROR, interruption),
+        Command::Backup(run) => synchronise(arguments, user, run, &BACKUP, interruption),
     }
 }
 

@@ -6,6 +6,7 @@ use dsync_core::store::ReplacedName;
 use dsync_core::tree::TreeAction;
 use dsync_storage::dbox::PurgeReport;
 
+use crate::interruption::Interruption;
 use crate::{exit, messages};
 
 /// How much to say.
@@ -26,11 +27,19 @@ pub(crate) struct Progress {
     verbosity: Verbosity,
     /// The mailbox about which was last said that there is nothing to do: both sides find that out.
     unchanged: Option<MailboxName>,
+    /// Whoever may want the run to end.
+    interruption: Option<Interruption>,
 }
 
 impl Progress {
     pub(crate) fn new(verbosity: Verbosity) -> Self {
-        Self { verbosity, unchanged: None }
+        Self { verbosity, unchanged: None, interruption: None }
+    }
+
+    /// The same, and the run ends when the process is asked to.
+    pub(crate) fn until(self, interruption: &Interruption) -> Self {
+        interruption.defer();
+        Self { interruption: Some(interruption.clone()), ..self }
     }
 
     /// How much was done, for those who asked. `equal` says whether the run was to make both sides equal.
@@ -99,6 +108,10 @@ impl Observer for Progress {
             Event::MailboxCommitted(name) => self.say(Verbosity::Debug, || format!("{store}: {name}: committed")),
             _ => {}
         }
+    }
+
+    fn is_to_stop(&self) -> bool {
+        self.interruption.as_ref().is_some_and(Interruption::is_asked)
     }
 }
 

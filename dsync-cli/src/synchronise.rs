@@ -12,6 +12,7 @@ use dsync_storage::fs::sync_lock::SyncLock;
 use crate::arguments::{self, Arguments, Run};
 use crate::configuration::UserConfiguration;
 use crate::exit::{self, Failure};
+use crate::interruption::Interruption;
 use crate::progress::Progress;
 use crate::{messages, stores};
 
@@ -38,8 +39,9 @@ pub(crate) fn synchronise(
     user: &UserConfiguration,
     run: &Run,
     way: &Way,
+    interruption: &Interruption,
 ) -> Result<u8, Failure> {
-    let mut progress = Progress::new(arguments.verbosity());
+    let mut progress = Progress::new(arguments.verbosity()).until(interruption);
     let options = options(user, run, way)?;
     let _lock = lock(user, run)?;
     let (mut first, mut second) = match way.both_ways {

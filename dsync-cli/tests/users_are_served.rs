@@ -207,6 +207,47 @@ fn terminate(process: u32) {
 }
 
 #[test]
+fn a_run_that_is_stopped_finishes_what_it_is_at() {
+    let server = Server::start("", "anna:61001");
+    server.make_home("anna", 61_001, 2);
+    let mut imap = server.imap("anna");
+    for mailbox in ["Work", "Work/Old"] {
+        imap.create(mailbox);
+        imap.append(mailbox, "()", b"Subject: in a folder\r\n\r\ntext\r\n");
+    }
+    imap.logout();
+    server.dsync(&["-u", "anna", "backup", "maildir:~/copy"]).assert_done();
+    // Something is to be done in every mailbox, and the first is locked.
+    let mut imap = server.imap("anna");
+    for mailbox in ["INBOX", "Work", "Work/Old"] {
+        imap.select(mailbox);
+        imap.store("1", "+FLAGS", "(\\Flagged)");
+    }
+    imap.logout();
+    let lock = server.path("home/anna/copy/dovecot-uidlist.lock");
+    fs::write(&lock, "").unwrap();
+    give(&lock, 61_001);
+    let child = server.command(&["-l", "0", "-u", "anna", "backup", "maildir:~/copy"]).spawn().unwrap();
+    // It looks at the lock again and again, and sleeps in between.
+    let is_waiting =
+        || fs::read_to_string(format!("/proc/{}/wchan", child.id())).is_ok_and(|it| it.contains("nanosleep"));
+    wait_until(is_waiting, String::new);
+    assert!(server.path("home/anna/.dovecot-sync.lock").exists());
+    terminate(child.id());
+    fs::remove_file(&lock).unwrap();
+    let run = finish(child);
+    assert_status(&run, 75, &["dsync(anna): Error: stopped"]);
+    assert!(!server.path("home/anna/.dovecot-sync.lock").exists(), "the lock is gone");
+    let flagged = |mailbox: &str| {
+        let arguments = ["-o", "mail_location=maildir:~/copy", "search", "-u", "anna", "mailbox", mailbox, "flagged"];
+        !server.doveadm(&arguments).is_empty()
+    };
+    assert_eq!(["INBOX", "Work", "Work/Old"].map(flagged), [true, false, false]);
+    server.dsync(&["-u", "anna", "backup", "maildir:~/copy"]).assert_done();
+    assert_eq!(["INBOX", "Work", "Work/Old"].map(flagged), [true, true, true]);
+}
+
+#[test]
 fn who_stops_a_run_stops_it_for_all_users() {
     let server = Server::start("", "anna:61001\nbert:61002\ncleo:61003");
     for (name, uid) in [("anna", 61_001), ("bert", 61_002), ("cleo", 61_003)] {
@@ -223,8 +264,13 @@ fn who_stops_a_run_stops_it_for_all_users() {
     let others = rights_of(child.id()).unwrap();
     assert!(others[0].starts_with("0 "), "who starts the others keeps the rights for that: {others:?}");
     terminate(child.id());
+    // They end as soon as they are not in the middle of anything.
+    for name in ["anna", "bert"] {
+        fs::remove_file(server.path(&format!("home/{name}/Maildir/dovecot-uidlist.lock"))).unwrap();
+    }
     let run = finish(child);
-    assert_status(&run, 75, &["stopped by SIGTERM; 1 of 3 users were not begun"]);
+    let said = ["stopped by SIGTERM; 1 of 3 users were not begun", "dsync(anna): Error: ", "dsync(bert): Error: "];
+    assert_status(&run, 75, &said);
     for process in children {
         assert!(rights_of(process).is_none(), "nobody is left");
     }

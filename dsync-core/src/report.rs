@@ -117,6 +117,12 @@ pub enum Event<'a> {
 pub trait Observer {
     /// Called as things happen, with the [location](crate::store::MailStore::location) of the store that they happen to.
     fn event(&mut self, store: &str, event: Event<'_>);
+
+    /// Whether the run is to end before it is through, with [`Stopped`](crate::session::SessionError::Stopped): asked between
+    /// two steps, none of which is left half done.
+    fn is_to_stop(&self) -> bool {
+        false
+    }
 }
 
 /// An observer that looks away.

@@ -35,8 +35,10 @@ pub fn backup(
     observer: &mut dyn Observer,
 ) -> Result<Report, SessionError> {
     let mut sender = SourceSession::new(source, options.clone());
-    let mut receiver = DestinationSession::new(destination, observer);
-    drive(&mut sender, &mut receiver)?;
+    let shared = RefCell::new(observer);
+    let mut receivers = Shared(&shared);
+    let mut receiver = DestinationSession::new(destination, &mut receivers);
+    drive(&mut sender, &mut receiver, &shared)?;
     Ok(receiver.into_report())
 }
 
@@ -93,7 +95,7 @@ fn merge_with(
     let (mut firsts, mut seconds) = (Shared(&shared), Shared(&shared));
     let mut master = MirrorSession::new(first, Role::Master, first_imports, options.clone(), &mut firsts);
     let mut slave = MirrorSession::new(second, Role::Slave, second_imports, options.clone(), &mut seconds);
-    drive(&mut master, &mut slave)?;
+    drive(&mut master, &mut slave, &shared)?;
     Ok(master.into_report().joined(slave.into_report()))
 }
 
@@ -106,21 +108,73 @@ impl Observer for Shared<'_, '_> {
     }
 }
 
-/// Passes messages between two sessions, one at a time, until both are finished.
-fn drive(first: &mut dyn Session, second: &mut dyn Session) -> Result<(), SessionError> {
+/// Passes messages between two sessions, one at a time, until both are finished or are to stop.
+fn drive(
+    first: &mut dyn Session,
+    second: &mut dyn Session,
+    observer: &RefCell<&mut dyn Observer>,
+) -> Result<(), SessionError> {
     while !(first.is_finished() && second.is_finished()) {
-        let mut moved = false;
-        while let Some(message) = first.next()? {
-            second.receive(message)?;
-            moved = true;
-        }
-        while let Some(message) = second.next()? {
-            first.receive(message)?;
-            moved = true;
-        }
+        let moved = pass_on(first, second, observer)? | pass_on(second, first, observer)?;
         if !moved {
             return Err(SessionError::Stalled);
         }
     }
     Ok(())
+}
+
+/// Passes on all that one side has to say. Says whether that was anything.
+fn pass_on(
+    from: &mut dyn Session,
+    to: &mut dyn Session,
+    observer: &RefCell<&mut dyn Observer>,
+) -> Result<bool, SessionError> {
+    let mut moved = false;
+    while let Some(message) = from.next()? {
+        if observer.borrow().is_to_stop() {
+            return Err(SessionError::Stopped);
+        }
+        to.receive(message)?;
+        moved = true;
+    }
+    Ok(moved)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::memory::MemoryStore;
+    use crate::model::MailboxName;
+    use crate::report::Unobserved;
+
+    /// Wants the run to end as soon as one mailbox is done.
+    #[derive(Default)]
+    struct Impatient {
+        committed: usize,
+    }
+
+    impl Observer for Impatient {
+        fn event(&mut self, _: &str, event: Event<'_>) {
+            self.committed += usize::from(matches!(event, Event::MailboxCommitted(_)));
+        }
+
+        fn is_to_stop(&self) -> bool {
+            self.committed > 0
+        }
+    }
+
+    #[test]
+    fn a_run_that_is_stopped_goes_on_the_next_time() {
+        let mut source = MemoryStore::new();
+        source.deliver(&MailboxName::inbox(), b"Subject: one\n\n");
+        source.deliver(&MailboxName::new("Work").unwrap(), b"Subject: two\n\n");
+        let mut destination = MemoryStore::with_seed(2);
+        let mut impatient = Impatient::default();
+        let options = SyncOptions::default();
+        let stopped = backup(&mut source, &mut destination, &options, &mut impatient);
+        assert!(matches!(stopped, Err(SessionError::Stopped)));
+        assert_eq!(impatient.committed, 1);
+        let report = backup(&mut source, &mut destination, &options, &mut Unobserved).unwrap();
+        assert_eq!((report.exit_status(), report.counts.messages_saved), (0, 1));
+    }
 }

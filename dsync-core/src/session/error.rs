@@ -43,6 +43,9 @@ pub enum SessionError {
     /// The trees of both sides cannot be brought together.
     #[error("the mailboxes of both sides cannot be brought together: {0}")]
     Tree(#[from] TreeConflict),
+    /// Whoever watches the run wanted it to end.
+    #[error("stopped; what was done until then is kept, and the next run goes on from there")]
+    Stopped,
     /// Both sides wait for the other.
     #[error("both sides wait for the other one; this is a bug of dsync")]
     Stalled,
