@@ -167,7 +167,7 @@ mod tests {
     fn a_run_that_is_stopped_goes_on_the_next_time() {
         let mut source = MemoryStore::new();
         source.deliver(&MailboxName::inbox(), b"Subject: one\n\n");
-        source.deliver(&MailboxName::new("Work").unwrap(), b"Subject: two\n\n");
+        source.deliver(&MailboxName::new(["Work"]).unwrap(), b"Subject: two\n\n");
         let mut destination = MemoryStore::with_seed(2);
         let mut impatient = Impatient::default();
         let options = SyncOptions::default();
