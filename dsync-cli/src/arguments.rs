@@ -190,6 +190,9 @@ impl Arguments {
         let command = match command {
             CommandName::Purge if !location.is_empty() => return refuse("purge takes no location"),
             CommandName::Purge => Command::Purge,
+            _ if options.running.state.is_some() && users.are_several() => {
+                return refuse("-s is for one user: nobody could tell the states of several apart");
+            }
             _ if options.running.default_destination && !location.is_empty() => {
                 return refuse("-d takes LOCATION2 from the settings, so none can be given");
             }

@@ -92,6 +92,7 @@ fn who_cannot_be_served_is_told_why() {
     assert_status(&backup(&server, &["-u", ""]), 64, &[]);
     assert_status(&backup(&server, &["-A", "-F", "users"]), 64, &["-A and -F"]);
     assert_status(&backup(&server, &["-A", "-u", "anna"]), 64, &["-A and -u"]);
+    assert_status(&backup(&server, &["-A", "-s", ""]), 64, &["-s is for one user"]);
     assert_status(&backup(&server, &["-F", "/nonexistent"]), 66, &["/nonexistent"]);
     assert_status(&backup(&server, &["--no-userdb-lookup", "-u", "anna"]), 77, &["no uid"]);
     let wrong = format!("auth_socket_path={}", server.path("run/auth-login").display());

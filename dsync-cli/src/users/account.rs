@@ -131,9 +131,8 @@ fn rights_settings(configuration: &UserConfiguration) -> Result<RightsSettings, 
     const NO_GROUP: &str = "is no group, neither a number nor a name";
     let settings = configuration.settings();
     let mut access_groups = Vec::new();
-    for word in settings.get("mail_access_groups")?.unwrap_or_default().split([' ', ',']) {
-        match gid_of(word) {
-            _ if word.is_empty() => {}
+    for word in settings.raw().list("mail_access_groups") {
+        match gid_of(&word) {
             Some(gid) => access_groups.push(Gid::from_raw(gid)),
             None => return Err(ConfigurationError::setting("mail_access_groups", format!("{word:?} {NO_GROUP}"))),
         }

@@ -72,7 +72,12 @@ impl<'a> Lookup<'a> {
 
     /// The name as user databases are asked for it. One that cannot be brought into that form stays as it is.
     fn canonical(&self, name: &str) -> String {
-        let format = self.configuration.settings().text("auth_username_format").unwrap_or("%Lu");
+        let settings = self.configuration.settings();
+        let usual = match settings.dialect() {
+            Dialect::Before24 => "%Lu",
+            Dialect::Since24 => "%{user | lower}",
+        };
+        let format = settings.text("auth_username_format").unwrap_or(usual);
         self.expand(format, name).unwrap_or_else(|_| name.to_owned())
     }
 
@@ -93,7 +98,7 @@ impl<'a> Lookup<'a> {
     fn userdbs(&self) -> Vec<Userdb> {
         let settings = self.configuration.settings();
         // Without any server the system knows who users are.
-        if !settings.is_written("base_dir") {
+        if !settings.all().any(|(name, _)| settings.is_written(name)) {
             return vec![Userdb::system()];
         }
         settings.sections("userdb").iter().map(|id| userdb_of(settings, id)).collect()
@@ -102,11 +107,16 @@ impl<'a> Lookup<'a> {
 
 fn userdb_of(settings: &Settings, id: &str) -> Userdb {
     let text = |name: &str| settings.text(&format!("userdb/{id}/{name}")).map(str::to_owned);
-    // Since 2.4 the name of a block is its driver if nothing else is.
-    let name = || text("name").filter(|_| settings.dialect() == Dialect::Since24);
+    if settings.dialect() == Dialect::Since24 {
+        let driver = text("driver").unwrap_or_else(|| id.to_owned());
+        let has_fields = settings.all().any(|(name, _)| name.starts_with(&format!("userdb/{id}/fields/")));
+        // Which of them override what the file says is not for us to guess.
+        let driver = if has_fields { format!("{driver} with fields") } else { driver };
+        return Userdb { driver, args: text("passwd_file_path").unwrap_or_default(), ..Userdb::default() };
+    }
     Userdb {
-        driver: text("driver").or_else(name).unwrap_or_default(),
-        args: text("args").or_else(|| text("passwd_file_path")).unwrap_or_default(),
+        driver: text("driver").unwrap_or_default(),
+        args: text("args").unwrap_or_default(),
         default_fields: text("default_fields").unwrap_or_default(),
         override_fields: text("override_fields").unwrap_or_default(),
     }
@@ -116,4 +126,47 @@ fn socket(settings: &Settings) -> PathBuf {
     let base = settings.text("base_dir").unwrap_or("/run/dovecot");
     // An absolute path replaces the base.
     Path::new(base).join(settings.text("auth_socket_path").unwrap_or("auth-userdb"))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use super::*;
+
+    fn settings(dialect: Dialect, lines: &[(&str, &str)]) -> Settings {
+        let owned = lines.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
+        Settings::new(dialect, owned.collect::<BTreeMap<_, _>>())
+    }
+
+    #[test]
+    fn the_socket_is_in_the_base_directory_unless_it_says_where_it_is() {
+        let socket = |lines: &[(&str, &str)]| socket(&settings(Dialect::Before24, lines)).display().to_string();
+        assert_eq!(socket(&[]), "/run/dovecot/auth-userdb");
+        assert_eq!(socket(&[("base_dir", "/b"), ("auth_socket_path", "auth-x")]), "/b/auth-x");
+        assert_eq!(socket(&[("base_dir", "/b"), ("auth_socket_path", "/s/auth")]), "/s/auth");
+    }
+
+    #[test]
+    fn user_databases_are_written_in_two_ways() {
+        let old = [
+            ("userdb/0/driver", "passwd-file"),
+            ("userdb/0/args", "username_format=%n /etc/users"),
+            ("userdb/0/default_fields", "uid=5"),
+            ("userdb/0/override_fields", "gid=5"),
+        ];
+        let expected = Userdb {
+            driver: "passwd-file".to_owned(),
+            args: "username_format=%n /etc/users".to_owned(),
+            default_fields: "uid=5".to_owned(),
+            override_fields: "gid=5".to_owned(),
+        };
+        assert_eq!(userdb_of(&settings(Dialect::Before24, &old), "0"), expected);
+        let new = [("userdb/passwd-file/passwd_file_path", "/etc/users")];
+        let expected =
+            Userdb { args: "/etc/users".to_owned(), driver: "passwd-file".to_owned(), ..Userdb::default() };
+        assert_eq!(userdb_of(&settings(Dialect::Since24, &new), "passwd-file"), expected);
+        let with_fields = [("userdb/x/driver", "passwd-file"), ("userdb/x/fields/home", "/h")];
+        assert_eq!(userdb_of(&settings(Dialect::Since24, &with_fields), "x").driver, "passwd-file with fields");
+    }
 }

@@ -92,6 +92,11 @@ impl UserOptions {
         }
     }
 
+    /// Whether several users are meant.
+    pub(crate) fn are_several(&self) -> bool {
+        matches!(self.select(), Ok(Selection::Several(_)))
+    }
+
     /// Whether another process that serves several users started this one; that process has said what concerns them all.
     pub(crate) fn is_one_of_several(&self) -> bool {
         self.one_of_several.is_some()
