@@ -2,9 +2,13 @@
 
 mod support;
 
-use std::fs;
+use std::fs::{self, File};
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
+use std::thread;
+use std::time::Duration;
+
+use nix::fcntl::{Flock, FlockArg};
 
 use support::{Dovecot, Driver, Fingerprint, Run, assert_same, build};
 
@@ -149,6 +153,38 @@ fn settings_change_what_is_written() {
     let other = dovecot.store_of("other", Driver::Mdbox);
     run(&dovecot, &[], &["-c", &small, "-o", "mdbox_rotate_size=10M", "backup", &other.location()]).assert_done();
     assert!(files(other.path()) < many);
+}
+
+#[test]
+fn servers_that_lock_by_flock_are_waited_for() {
+    let dovecot = Dovecot::new();
+    for driver in [Driver::Maildir, Driver::Mdbox] {
+        let source = dovecot.store_of(&format!("{}-source", driver.name()), driver.setting("lock_method = flock"));
+        let copy = dovecot.store_of(&format!("{}-copy", driver.name()), driver.setting("lock_method = flock"));
+        build::small(&source);
+        let configured = dovecot.directory().join(format!("{}-source.conf", driver.name())).display().to_string();
+        run(&dovecot, &[], &["-c", &configured, "backup", &copy.location()]).assert_done();
+        let mut imap = source.imap();
+        imap.append("INBOX", "", b"Subject: new\r\n\r\nbody\r\n");
+        imap.logout();
+        let log = match driver {
+            Driver::Mdbox => copy.path().join("mailboxes/INBOX/dbox-Mails/dovecot.index.log"),
+            _ => copy.path().join("dovecot.index.log"),
+        };
+        let held = File::options().read(true).append(true).open(log).unwrap();
+        let held = Flock::lock(held, FlockArg::LockExclusive).unwrap();
+        let location = copy.location();
+        let arguments = ["-c", &configured, "mirror", &location];
+        thread::scope(|scope| {
+            let waiting = scope.spawn(|| run(&dovecot, &[], &arguments));
+            thread::sleep(Duration::from_millis(500));
+            assert!(!waiting.is_finished(), "{}", driver.name());
+            drop(held);
+            waiting.join().unwrap().assert_done();
+        });
+        assert_same(&source, &copy);
+        copy.assert_no_complaints();
+    }
 }
 
 #[test]

@@ -119,11 +119,10 @@ fn refuse_unsupported(settings: &Expanded<'_>) -> Result<(), ConfigurationError>
             return Err(ConfigurationError::setting("mail_plugins", problem));
         }
     }
-    if let Some(method) = settings.get("lock_method")?.filter(|method| method != "fcntl") {
-        let problem = format!(
-            "{method:?} is not supported: a server that locks in this way would not notice the locks that are taken here; \
-             if no server uses the stores meanwhile, use -o lock_method=fcntl"
-        );
+    // The other two are both taken, whatever the setting is.
+    if settings.raw().text("lock_method") == Some("dotlock") {
+        let problem = "dotlock is not supported: a server that locks in this way would not notice the locks that are taken \
+                       here; if no server uses the stores meanwhile, use -o lock_method=fcntl";
         return Err(ConfigurationError::setting("lock_method", problem));
     }
     Ok(())
@@ -221,7 +220,7 @@ mod tests {
             ("mbox_lock_timeout", "7 secs"),
             ("mbox_dotlock_change_timeout", "3 mins"),
             ("dsync_alt_char", "abc"),
-            ("lock_method", "fcntl"),
+            ("lock_method", "flock"),
             ("mail_plugins", "zlib quota"),
         ])
         .unwrap();
@@ -242,7 +241,7 @@ mod tests {
             ("mbox_write_locks", "paper"),
             ("mbox_md5", "none"),
             ("dsync_alt_char", "/"),
-            ("lock_method", "flock"),
+            ("lock_method", "dotlock"),
             ("mail_plugins", "quota mail_crypt"),
             ("mail_nfs_index", "perhaps"),
             ("mail_fsync", "sometimes"),

@@ -59,7 +59,7 @@ pub fn create(
 ) -> Result<(), IndexError> {
     // A server that has the old one open must not be writing to it meanwhile.
     let old = match File::options().read(true).append(true).open(files.log()) {
-        Ok(file) => Some(FileLock::exclusive(file, &files.log(), WAIT)?),
+        Ok(file) => Some(FileLock::exclusive_by_any_method(file, &files.log(), WAIT)?),
         Err(_) => None,
     };
     for path in [files.log(), files.old_log(), files.cache(), files.main()] {
@@ -124,7 +124,7 @@ impl LockedIndex {
                 }
                 Err(error) => return Err(FsError::new("open", &path, error).into()),
             };
-            let lock = FileLock::exclusive(file, &path, WAIT)?;
+            let lock = FileLock::exclusive_by_any_method(file, &path, WAIT)?;
             if !lock.is_at(&path) {
                 continue;
             }
@@ -321,7 +321,7 @@ impl LockedIndex {
         let path = self.files.cache();
         let opened = File::options().read(true).write(true).open(&path);
         if let Ok(file) = opened {
-            let lock = FileLock::exclusive(file, &path, CACHE_WAIT)?;
+            let lock = FileLock::exclusive_by_any_method(file, &path, CACHE_WAIT)?;
             if lock.is_at(&path)
                 && let Some(places) = self.add_dates(&lock, file_seq, &target.stale_in_cache, dates)?
             {
@@ -502,7 +502,7 @@ fn wait_for(path: &Path) -> Result<(), FsError> {
 /// Writes a new file that is locked before anybody can see what is in it.
 fn write_locked(path: &Path, bytes: &[u8], permissions: &Permissions) -> Result<FileLock, FsError> {
     let file = mutation::create(path, permissions)?;
-    let lock = FileLock::exclusive(file, path, Duration::ZERO)?;
+    let lock = FileLock::exclusive_by_any_method(file, path, Duration::ZERO)?;
     mutation::write(lock.file(), path, bytes)?;
     mutation::sync_file(lock.file(), path)?;
     Ok(lock)

@@ -36,7 +36,7 @@ impl ListLock {
             let opened = File::options().read(true).write(true).open(&path);
             match opened {
                 Ok(file) => {
-                    let lock = FileLock::exclusive(file, &path, left)?;
+                    let lock = FileLock::exclusive_by_any_method(file, &path, left)?;
                     if lock.is_at(&path) {
                         return Ok(Self { path, lock });
                     }
@@ -68,7 +68,7 @@ impl Drop for ListLock {
 fn create(path: &Path, permissions: &Permissions) -> Result<Option<FileLock>, FsError> {
     let temporary = path.with_file_name(format!("mailboxes.lock{}", unique::file_name()));
     let file = mutation::create(&temporary, permissions)?;
-    let result = FileLock::exclusive(file, &temporary, Duration::ZERO)
+    let result = FileLock::exclusive_by_any_method(file, &temporary, Duration::ZERO)
         .and_then(|lock| mutation::link(&temporary, path).map(|()| lock));
     mutation::remove_file(&temporary)?;
     match result {
