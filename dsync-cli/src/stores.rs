@@ -22,7 +22,26 @@ pub(crate) fn open_source_and_destination(
     let (first, second) = locations(user, run)?;
     let (source, destination) = if run.options.reverse { (second, first) } else { (first, second) };
     let settings = settings(arguments, user)?;
-    Ok((open_source(&source, &settings)?, dsync_storage::open(&destination, &settings)?))
+    let mut stores = (open_source(&source, &settings)?, dsync_storage::open(&destination, &settings)?);
+    if !source.root.is_dir() {
+        refuse_to_lose_all_but_inbox(&source, &mut *stores.1)?;
+    }
+    Ok(stores)
+}
+
+/// Of a source that has nothing but the file of its INBOX it cannot be told whether the rest is not there yet, or not there any
+/// more.
+fn refuse_to_lose_all_but_inbox(source: &Location, destination: &mut dyn MailStore) -> Result<(), Failure> {
+    let tree = destination.tree()?;
+    match tree.iter().find(|(name, node)| !name.is_inbox() && node.is_mailbox()) {
+        None => Ok(()),
+        Some((name, _)) => Err(Failure::Configuration(format!(
+            "there is no {}, only the INBOX of {source}, but {} has {name}, which would be deleted; check whether the source is \
+             mounted, and make the directory if it is right (the destination was not touched)",
+            source.root.display(),
+            destination.location()
+        ))),
+    }
 }
 
 /// Opens two stores that both may be changed. Nothing is written yet.
@@ -130,7 +149,7 @@ fn open_source(location: &Location, settings: &Settings) -> Result<Box<dyn MailS
         let message = format!("the source {location} cannot be looked at by this user");
         return Err(StoreError::with_source(ErrorKind::Permission, message, error).into());
     }
-    if !location.root.is_dir() {
+    if !location.exists() {
         return Err(Failure::Configuration(format!(
             "the source {location} does not exist; check the path and whether it is mounted (the destination was not \
              touched)"

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use nix::fcntl::{Flock, FlockArg};
 
-use support::{Dovecot, Driver, Fingerprint, Run, assert_same, build};
+use support::{Dovecot, Driver, Fingerprint, Run, Snapshot, assert_same, build};
 
 /// Exit statuses that dsync(1) does not tell apart, but scripts may.
 const USAGE: i32 = 64;
@@ -105,6 +105,29 @@ fn the_first_location_is_what_the_server_would_use() {
     run(&dovecot, &[], &["-c", &nothing, "backup", &copy.location()]).assert_done();
     fs::rename(dovecot.directory().join("home/Maildir"), store.path()).unwrap();
     assert_same(&store, &copy);
+}
+
+#[test]
+fn mail_that_was_only_delivered_yet_is_found() {
+    let dovecot = Dovecot::new();
+    let spool = dovecot.directory().join("spool");
+    fs::create_dir(&spool).unwrap();
+    fs::write(spool.join("tester"), "From a@b Thu Nov  9 22:33:52 2001\nSubject: x\n\nhello\n\n").unwrap();
+    dovecot.user().adopt(&spool);
+    // As Debian's packages have it.
+    let usual = configuration(&dovecot, "usual.conf", "mail_location = mbox:~/mail:INBOX={dir}/spool/%u\n");
+    let copy = dovecot.store("copy");
+    run(&dovecot, &[], &["-c", &usual, "backup", &copy.location()]).assert_done();
+    assert_eq!(Snapshot::of(&copy).message_count(), 1);
+    // There is a mailbox that the source may just have lost.
+    copy.imap().create("Archive");
+    let before = Fingerprint::of(copy.path());
+    fails(&run(&dovecot, &[], &["-c", &usual, "backup", &copy.location()]), CONFIGURATION, "Archive");
+    before.assert_unchanged(copy.path());
+    fs::create_dir(dovecot.directory().join("home/mail")).unwrap();
+    dovecot.user().adopt(&dovecot.directory().join("home"));
+    run(&dovecot, &[], &["-c", &usual, "backup", &copy.location()]).assert_done();
+    assert!(!copy.path().join(".Archive").exists());
 }
 
 #[test]

@@ -260,6 +260,13 @@ impl Location {
         }
     }
 
+    /// Whether there is a store. The first mail that is delivered to an mbox makes its INBOX, nothing else.
+    #[must_use]
+    pub fn exists(&self) -> bool {
+        let delivered = || self.inbox.as_ref().is_some_and(|inbox| inbox.is_file());
+        self.root.is_dir() || (self.driver == Driver::Mbox && !self.root.exists() && delivered())
+    }
+
     /// How names are spelled on disk.
     #[must_use]
     pub fn naming(&self) -> Naming {
@@ -440,6 +447,20 @@ mod tests {
             std::fs::create_dir(dir.path().join(name)).unwrap();
             assert_eq!(Driver::detect(dir.path()), Some(driver));
         }
+    }
+
+    #[test]
+    fn an_mbox_begins_with_its_inbox() {
+        let dir = tempfile::tempdir().unwrap();
+        let (root, spool) = (dir.path().join("mail"), dir.path().join("spool"));
+        let mut location = Location::new(Driver::Mbox, &root);
+        location.inbox = Some(spool.clone());
+        assert!(!location.exists());
+        std::fs::write(&spool, "").unwrap();
+        assert!(location.exists());
+        assert!(!Location { driver: Driver::Maildir, ..location.clone() }.exists());
+        std::fs::write(&root, "").unwrap();
+        assert!(!location.exists());
     }
 
     #[test]

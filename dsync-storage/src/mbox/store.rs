@@ -36,7 +36,7 @@ impl MboxStore {
     /// # Errors
     /// [`ErrorKind::NotFound`] if there is nothing at the location, [`ErrorKind::Impossible`] if it is no tree of mbox files.
     pub fn open_read_only(location: &Location, settings: Settings) -> Result<Self, StoreError> {
-        if !location.root.is_dir() {
+        if !location.exists() {
             let text = format!("there is no {location}: no such directory");
             return Err(StoreError::new(ErrorKind::NotFound, text));
         }
