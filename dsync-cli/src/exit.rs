@@ -50,8 +50,8 @@ pub(crate) enum Failure {
     /// Another run has the lock of the user.
     #[error("{0}; another synchronisation of this user may be at work: wait for it, or give a longer time with -l")]
     Locked(FsError),
-    /// The state cannot be printed.
-    #[error("the state cannot be written to stdout: {0}")]
+    /// What was asked for cannot be printed.
+    #[error("writing to stdout failed: {0}")]
     Output(std::io::Error),
     /// A store cannot be opened.
     #[error("{0}")]

@@ -8,6 +8,7 @@
 
 mod arguments;
 mod configuration;
+mod dry_run;
 mod exit;
 mod interruption;
 mod messages;

@@ -158,7 +158,7 @@ fn describe(action: &TreeAction) -> String {
 }
 
 /// A number of bytes for people, in units of 1024.
-fn bytes(count: u64) -> String {
+pub(crate) fn bytes(count: u64) -> String {
     const UNITS: [&str; 5] = ["bytes", "KiB", "MiB", "GiB", "TiB"];
     let mut whole = count;
     let mut tenths = 0;

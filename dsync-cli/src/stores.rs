@@ -1,5 +1,6 @@
 //! Finding and opening the two stores of a run.
 
+use dsync_core::rehearsal::Rehearsal;
 use dsync_core::store::{ErrorKind, MailStore, StoreError};
 use dsync_storage::dbox::{DboxStore, PurgeReport};
 use dsync_storage::location::{Driver, Location};
@@ -22,22 +23,27 @@ pub(crate) fn open_source_and_destination(
     let (first, second) = locations(user, run)?;
     let (source, destination) = if run.options.reverse { (second, first) } else { (first, second) };
     let settings = settings(arguments, user)?;
-    let mut stores = (open_source(&source, &settings)?, dsync_storage::open(&destination, &settings)?);
-    if !source.root.is_dir() {
-        refuse_to_lose_all_but_inbox(&source, &mut *stores.1)?;
-    }
+    let mut stores = (open_source(&source, run, &settings)?, dsync_storage::open(&destination, &settings)?);
+    refuse_to_lose_all_but_inbox(&source, run, &mut *stores.1)?;
     Ok(stores)
 }
 
 /// Of a source that has nothing but the file of its INBOX it cannot be told whether the rest is not there yet, or not there any
 /// more.
-fn refuse_to_lose_all_but_inbox(source: &Location, destination: &mut dyn MailStore) -> Result<(), Failure> {
+fn refuse_to_lose_all_but_inbox(
+    source: &Location,
+    run: &Run,
+    destination: &mut dyn MailStore,
+) -> Result<(), Failure> {
+    if source.root.is_dir() || run.options.running.allow_empty_source {
+        return Ok(());
+    }
     let tree = destination.tree()?;
     match tree.iter().find(|(name, node)| !name.is_inbox() && node.is_mailbox()) {
         None => Ok(()),
         Some((name, _)) => Err(Failure::Configuration(format!(
             "there is no {}, only the INBOX of {source}, but {} has {name}, which would be deleted; check whether the source is \
-             mounted, and make the directory if it is right (the destination was not touched)",
+             mounted, and make the directory, or give --allow-empty-source, if it is right (the destination was not touched)",
             source.root.display(),
             destination.location()
         ))),
@@ -142,12 +148,41 @@ fn second_location(user: &UserConfiguration, run: &Run) -> Result<Location, Fail
     user.second_location(word).map_err(|error| Failure::Usage(error.to_string()))
 }
 
-fn open_source(location: &Location, settings: &Settings) -> Result<Box<dyn MailStore>, Failure> {
+/// Opens both stores for a run that only pretends to change them: source and destination, or the first and the second.
+pub(crate) fn open_to_rehearse(
+    arguments: &Arguments,
+    user: &UserConfiguration,
+    run: &Run,
+    both_ways: bool,
+) -> Result<[Rehearsal; 2], Failure> {
+    let (first, second) = locations(user, run)?;
+    let settings = settings(arguments, user)?;
+    if both_ways {
+        return Ok([rehearsal(&first, &settings)?, rehearsal(&second, &settings)?]);
+    }
+    let (source, destination) = if run.options.reverse { (second, first) } else { (first, second) };
+    let mut stores = [Rehearsal::of(open_source(&source, run, &settings)?), rehearsal(&destination, &settings)?];
+    refuse_to_lose_all_but_inbox(&source, run, &mut stores[1])?;
+    Ok(stores)
+}
+
+fn rehearsal(location: &Location, settings: &Settings) -> Result<Rehearsal, StoreError> {
+    Ok(match location.exists() {
+        true => Rehearsal::of(dsync_storage::open_read_only(location, settings)?),
+        // It comes into being only when something is written to it.
+        false => Rehearsal::of_missing(dsync_storage::open(location, settings)?),
+    })
+}
+
+fn open_source(location: &Location, run: &Run, settings: &Settings) -> Result<Box<dyn MailStore>, Failure> {
     if let Err(error) = location.root.metadata()
         && error.kind() == std::io::ErrorKind::PermissionDenied
     {
         let message = format!("the source {location} cannot be looked at by this user");
         return Err(StoreError::with_source(ErrorKind::Permission, message, error).into());
+    }
+    if !location.exists() && run.options.running.allow_empty_source {
+        return Ok(Box::new(rehearsal(location, settings)?));
     }
     if !location.exists() {
         return Err(Failure::Configuration(format!(

@@ -11,6 +11,7 @@ use dsync_storage::fs::sync_lock::SyncLock;
 
 use crate::arguments::{self, Arguments, Run};
 use crate::configuration::UserConfiguration;
+use crate::dry_run::{self, Rehearsed};
 use crate::exit::{self, Failure};
 use crate::interruption::Interruption;
 use crate::progress::Progress;
@@ -43,6 +44,9 @@ pub(crate) fn synchronise(
 ) -> Result<u8, Failure> {
     let mut progress = Progress::new(arguments.verbosity()).until(interruption);
     let options = options(user, run, way)?;
+    if run.options.running.dry_run {
+        return rehearse(arguments, user, run, way, &options);
+    }
     let _lock = lock(user, run)?;
     let (mut first, mut second) = match way.both_ways {
         true => stores::open_both(arguments, user, run)?,
@@ -62,6 +66,27 @@ pub(crate) fn synchronise(
         Some(wanted) => Err(Failure::NotFound(format!("there is no {wanted} on either side"))),
         None => Ok(report.exit_status().max(purged)),
     }
+}
+
+/// Says what the run would do.
+fn rehearse(
+    arguments: &Arguments,
+    user: &UserConfiguration,
+    run: &Run,
+    way: &Way,
+    options: &SyncOptions,
+) -> Result<u8, Failure> {
+    let [mut first, mut second] = stores::open_to_rehearse(arguments, user, run, way.both_ways)?;
+    let mut progress = Progress::new(arguments.verbosity());
+    let report = (way.run)(&mut first, &mut second, options, &mut progress)?;
+    let rehearsed = [first, second].map(|store| Rehearsed { location: store.location(), changes: store.changes() });
+    let mut output = std::io::stdout().lock();
+    match run.options.running.json {
+        true => dry_run::write_json(&mut output, &rehearsed, &report),
+        false => dry_run::write_text(&mut output, &rehearsed, &report),
+    }
+    .map_err(Failure::Output)?;
+    Ok(report.exit_status())
 }
 
 /// The lock of the user, if it is asked for.

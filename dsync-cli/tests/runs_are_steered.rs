@@ -114,6 +114,12 @@ fn an_empty_source_empties_the_destination_only_if_that_is_said() {
     let dovecot = Dovecot::new();
     let (source, destination) = (dovecot.store("source"), dovecot.store("destination"));
     build::small(&destination);
+    let missing = dovecot.backup(&source, &destination);
+    assert_eq!(missing.code, Some(78), "{missing:?}");
+    missing.assert_refused("does not exist");
+    let would = dovecot.run_on(&["backup", "--allow-empty-source", "--dry-run"], &source, &destination);
+    assert!(would.code == Some(0) && would.stdout.contains("delete the mailbox"), "{would:?}");
+    assert!(!source.path().exists());
     fs::create_dir_all(source.path()).unwrap();
     let refused = dovecot.backup(&source, &destination);
     assert_eq!(refused.code, Some(78), "{refused:?}");
@@ -123,6 +129,9 @@ fn an_empty_source_empties_the_destination_only_if_that_is_said() {
     assert_eq!(destination.doveadm(&["mailbox", "list"]).trim(), "INBOX");
     assert_eq!(destination.doveadm(&["search", "all"]), "");
     destination.assert_no_complaints();
+    source.remove();
+    dovecot.run_on(&["backup", "--allow-empty-source"], &source, &destination).assert_done();
+    assert!(!source.path().exists());
 }
 
 #[test]

@@ -9,6 +9,8 @@
 //! * [`session`]: one side of a run, a state machine that exchanges messages with its peer.
 //! * [`sync`]: two sessions in one process, joined to a run.
 //! * [`wire`]: what two sides on different hosts say to each other, as bytes.
+//! * [`rehearsal`]: stores that only pretend to change.
+//! * [`state`]: what is known after a run, as text.
 //! * [`report`]: what was done, what could not be done, and the exit status that it means.
 //! * [`memory`]: a store in memory, for tests and examples.
 //! * [`conformance`]: what every store must pass.
@@ -18,6 +20,7 @@ pub mod conformance;
 pub mod memory;
 pub mod merge;
 pub mod model;
+pub mod rehearsal;
 pub mod report;
 pub mod session;
 pub mod state;

@@ -30,7 +30,15 @@ pub(crate) struct RunningOptions {
     #[arg(short = 'd', long = "default-destination")]
     pub(crate) default_destination: bool,
 
-    /// Let a source that holds no mailbox empty the destination
+    /// Say on stdout what would be done to both stores, and do nothing
+    #[arg(long = "dry-run")]
+    pub(crate) dry_run: bool,
+
+    /// Say it as a JSON object
+    #[arg(long = "json", requires = "dry_run")]
+    pub(crate) json: bool,
+
+    /// Let a source that does not exist, or holds no mailbox, empty the destination
     #[arg(long = "allow-empty-source")]
     pub(crate) allow_empty_source: bool,
 }

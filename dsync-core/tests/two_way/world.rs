@@ -4,9 +4,11 @@ use std::collections::BTreeMap;
 
 use dsync_core::memory::MemoryStore;
 use dsync_core::model::{MailboxName, MailboxNode, MessageGuid, MessageSelection, NodeKind, Role, Timestamp};
-use dsync_core::report::{Report, Unobserved};
+use dsync_core::rehearsal::Rehearsal;
+use dsync_core::report::{Counts, Problem, Report, Unobserved};
 use dsync_core::session::{MirrorSession, Session, SyncOptions};
 use dsync_core::store::MailStore;
+use dsync_core::sync;
 
 use crate::clients::{Content, carry_out, mailboxes, messages};
 use crate::generate::{Step, Work};
@@ -60,6 +62,14 @@ pub(crate) fn run(
     cut_off: Option<usize>,
 ) -> Option<Report> {
     run_with(master, slave, SyncOptions { full, ..SyncOptions::default() }, cut_off)
+}
+
+/// What a run would do.
+fn rehearse(master: &MemoryStore, slave: &MemoryStore, full: bool) -> (Counts, Vec<Problem>) {
+    let [mut master, mut slave] = [master, slave].map(|store| Rehearsal::of(Box::new(store.duplicate())));
+    let options = SyncOptions { full, ..SyncOptions::default() };
+    let report = sync::mirror(&mut master, &mut slave, &options, &mut Unobserved).unwrap();
+    (report.counts, report.problems)
 }
 
 /// The same with any options.
@@ -128,7 +138,12 @@ impl World {
         }
         let [first, second] = &mut self.stores;
         let (master, slave) = if begun_by_second { (second, first) } else { (first, second) };
+        // Not every time, which would take as long again.
+        let rehearsed = (self.clock % 40 == 0).then(|| rehearse(master, slave, full));
         let report = run(master, slave, full, cut_off);
+        if let (Some(rehearsed), Some(report)) = (rehearsed, &report) {
+            assert_eq!(rehearsed, (report.counts, report.problems.clone()), "what would be done is what is done");
+        }
         for ((store, seen), before) in self.stores.iter_mut().zip(&mut self.seen).zip(before) {
             // Renamed mailboxes are others under their old names.
             if names(store) != before {

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use dsync_core::model::{
     HistoryRange, MailboxHistory, MailboxIdentity, MailboxName, MailboxStatus, MessageKey, MessageList,
-    MessageRecord, SyncPoint,
+    MessageRecord, ModSeq, SyncPoint,
 };
 use dsync_core::store::{ErrorKind, FileRange, Mailbox, MailboxChanges, MessageBody, SavedBody, StoreError};
 
@@ -81,6 +81,8 @@ impl MaildirMailbox {
         let identity = build.identity();
         let mut mailbox = Self::open_new(context, name, paths, permissions, identity)?;
         mailbox.build = Some(build);
+        // Nothing has been counted in it yet, as in a new mailbox of any other format.
+        mailbox.snapshot.joined.status.highest_modseq = Some(ModSeq::FIRST);
         Ok(mailbox)
     }
 
