@@ -2,7 +2,7 @@
 //!
 //! Arguments come in through [`arguments`], the settings of the server through [`configuration`], [`users`]
 //! says for whom to work and gives up all rights but theirs, the two stores are found by [`stores`] and made equal by
-//! [`synchronise`], [`progress`] shows what happens, and [`exit`] turns the outcome into the exit status. There is no
+//! [`mod@synchronise`], [`progress`] shows what happens, and [`exit`] turns the outcome into the exit status. There is no
 //! synchronisation logic here.
 #![forbid(unsafe_code)]
 
@@ -61,17 +61,21 @@ fn run(arguments: &Arguments, interruption: &Interruption) -> Result<u8, Failure
         }
         selection => Account::find(selection, &configuration, &environment)?,
     };
+    if arguments.verbosity() == progress::Verbosity::Debug {
+        messages::debug(account.describe());
+    }
     // What has to be done with the rights of the caller is to be done before this.
     account.take_on()?;
     let user = account.configuration();
-    match &arguments.command {
+    let result = match &arguments.command {
         Command::Purge => purge(arguments, user),
         Command::Mirror(mirror) if mirror.one_way => {
             synchronise(arguments, user, &mirror.run, &ONE_WAY, interruption)
         }
         Command::Mirror(mirror) => synchronise(arguments, user, &mirror.run, &MIRROR, interruption),
         Command::Backup(run) => synchronise(arguments, user, run, &BACKUP, interruption),
-    }
+    };
+    result.map_err(|failure| account.blame(failure))
 }
 
 fn purge(arguments: &Arguments, user: &UserConfiguration) -> Result<u8, Failure> {

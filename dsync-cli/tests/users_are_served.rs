@@ -20,6 +20,7 @@ use support::{Run, Server};
 const USERS: &str = "anna:61001
                      ben:61002:userdb_mail=mdbox:~/mdbox
                      low:100
+                     odd:61005:userdb_mail=nonsense:~/mail
                      zoe:61009";
 
 fn server() -> Server {
@@ -89,6 +90,9 @@ fn who_cannot_be_served_is_told_why() {
     assert_status(&backup(&server, &["-u", "x*"]), 67, &["no user fits x*"]);
     assert_status(&backup(&server, &["-u", "low"]), 77, &["dsync(low): Error:", "first_valid_uid"]);
     assert_status(&backup(&server, &["-u", "zoe"]), 77, &["dsync(zoe): Error:"]);
+    let said = ["dsync(odd): Error:", "the user database says", "mail_location", "nonsense"];
+    assert_status(&backup(&server, &["-u", "odd"]), 75, &said);
+    assert_status(&backup(&server, &["-u", "odd", "-o", "mail=nonsense:~/mail"]), 78, &["nonsense"]);
     assert_status(&backup(&server, &["-u", ""]), 64, &[]);
     assert_status(&backup(&server, &["-A", "-F", "users"]), 64, &["-A and -F"]);
     assert_status(&backup(&server, &["-A", "-u", "anna"]), 64, &["-A and -u"]);
@@ -119,8 +123,9 @@ fn several_users_are_served_whatever_becomes_of_one() {
     let server = server();
     fill_ben(&server);
     let run = server.dsync(&["-A", "-j", "2", "backup", "sdbox:~/copy"]);
-    let names = ["2 of 4 users failed", "low (status 77)", "zoe (status 77)", "dsync(zoe): Error:"];
-    assert_status(&run, 77, &names);
+    let names =
+        ["3 of 5 users failed", "low (status 77)", "odd (status 75)", "zoe (status 77)", "dsync(zoe): Error:"];
+    assert_status(&run, 75, &names);
     for (name, uid) in [("anna", 61_001), ("ben", 61_002)] {
         assert_owned(&server.path(&format!("home/{name}")), uid);
         assert!(!run.stderr.contains(name), "{run:#?}");

@@ -24,6 +24,8 @@ pub(crate) struct Account {
     /// Where to work; `None` is where the process is.
     directory: Option<PathBuf>,
     is_named: bool,
+    /// The names of settings that the user database gives to this user, as far as the command line does not say otherwise.
+    own_settings: Vec<String>,
 }
 
 impl Account {
@@ -60,7 +62,7 @@ impl Account {
         let rights = rights::decide(None, None, &settings, caller(), groups_of);
         let name = || configuration.user().name.clone();
         let rights = rights.map_err(|error| UserError::Rights { name: name(), error })?;
-        Ok(Self { configuration, rights, directory: None, is_named: false })
+        Ok(Self { configuration, rights, directory: None, is_named: false, own_settings: Vec::new() })
     }
 
     fn of_record(record: &UserRecord, configuration: &Configuration) -> Result<Self, Failure> {
@@ -71,18 +73,52 @@ impl Account {
         let (chroot, home) = rights::chroot_and_home(record, &settings).map_err(refused)?;
         let rights =
             rights::decide(Some(record), chroot.as_deref(), &settings, caller(), groups_of).map_err(refused)?;
-        let configuration = match home == record.home {
+        let user = match home == record.home {
             true => first,
             false => configuration.for_user(fields(record, home, configuration))?,
         };
         let directory = record.directory.as_ref().map(PathBuf::from);
-        let directory = directory.or_else(|| configuration.home().map(ToOwned::to_owned));
-        Ok(Self { configuration, rights, directory, is_named: true })
+        let directory = directory.or_else(|| user.home().map(ToOwned::to_owned));
+        let names = record.settings.iter().map(|(name, _)| match name.trim_end_matches('+') {
+            "mail" => "mail_location".to_owned(),
+            other => other.to_owned(),
+        });
+        let own_settings = names.filter(|name| !configuration.settings().is_overridden(name)).collect();
+        Ok(Self { configuration: user, rights, directory, is_named: true, own_settings })
     }
 
     /// The configuration of this user.
     pub(crate) fn configuration(&self) -> &UserConfiguration {
         &self.configuration
+    }
+
+    /// Puts the blame for a setting that cannot be used on the user database, if that is where it comes from: then the
+    /// configuration is in order, and it is this user's mail alone that cannot be reached for now.
+    pub(crate) fn blame(&self, failure: Failure) -> Failure {
+        let setting = match &failure {
+            Failure::Configured(
+                ConfigurationError::Setting { name, .. } | ConfigurationError::Location { name, .. },
+            ) => name,
+            _ => return failure,
+        };
+        let is_own = self.own_settings.iter().any(|name| name == setting || format!("plugin/{name}") == *setting);
+        match failure {
+            Failure::Configured(error) if is_own => UserError::Setting(error.to_string()).into(),
+            failure => failure,
+        }
+    }
+
+    /// Who it is, for those who want to know everything. Values of settings may be secrets.
+    pub(crate) fn describe(&self) -> String {
+        let text = |id: Option<String>| id.unwrap_or_else(|| "unchanged".to_owned());
+        let home = self.configuration.home().map_or("unknown".to_owned(), |home| home.display().to_string());
+        format!(
+            "user {}: uid {}, gid {}, home {home}, settings of its own: {}",
+            self.configuration.user().name,
+            text(self.rights.uid.map(|uid| uid.to_string())),
+            text(self.rights.gid.map(|gid| gid.to_string())),
+            if self.own_settings.is_empty() { "none".to_owned() } else { self.own_settings.join(", ") }
+        )
     }
 
     /// Becomes the user. From here on nothing can be done with the rights that the process had before; whatever needs

@@ -84,6 +84,9 @@ pub(crate) enum UserError {
         /// Why.
         error: RightsError,
     },
+    /// A setting that the user database gives to the user cannot be used.
+    #[error("the user database says something about the user that cannot be used: {0}")]
+    Setting(String),
     /// The process could not become the user.
     #[error("{0}")]
     Privileges(#[from] PrivilegeError),
@@ -106,6 +109,7 @@ impl UserError {
             | Self::LookupInstead { .. }
             | Self::List { .. }
             | Self::ListInstead { .. }
+            | Self::Setting(_)
             | Self::Privileges(_)
             | Self::Waiting(_) => exit::TEMPORARY,
         }

@@ -9,7 +9,7 @@
 //! ```
 //!
 //! Each side says in its headers which columns its rows will have, and values are found by the names of the columns
-//! ([`Layouts`]). A line with a dot ends a list. A row of an attribute or a mail may be followed by a [body](body).
+//! ([`Layouts`]). A line with a dot ends a list. A row of an attribute or a mail may be followed by a [body].
 //!
 //! [`Decoder`] takes bytes as they come and gives what they say, [`Encoder`] is the other way round. Both know nothing of
 //! the order in which things have to be said. What a peer sends is bounded by the [limits] before it takes memory.
