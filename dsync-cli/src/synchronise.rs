@@ -42,11 +42,11 @@ pub(crate) fn synchronise(
     way: &Way,
     interruption: &Interruption,
 ) -> Result<u8, Failure> {
-    let mut progress = Progress::new(arguments.verbosity()).until(interruption);
     let options = options(user, run, way)?;
     if run.options.running.dry_run {
         return rehearse(arguments, user, run, way, &options);
     }
+    let mut progress = Progress::new(arguments.verbosity()).until(interruption);
     let _lock = lock(user, run)?;
     let (mut first, mut second) = match way.both_ways {
         true => stores::open_both(arguments, user, run)?,
