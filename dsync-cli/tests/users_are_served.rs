@@ -72,6 +72,13 @@ fn one_user_is_served_with_their_rights_and_settings() {
     server.dsync(&["-u", "ben", "-o", "mail=maildir:~/copy", "backup", "maildir:~/again"]).assert_done();
     assert_eq!(server.subjects("ben", "maildir:~/again"), ["for ben"]);
 
+    // Without a lookup the configuration has to say everything.
+    let home = format!("mail_home={}", server.path("home/anna").display());
+    let settings = ["-o", &home, "-o", "mail_uid=61001", "-o", "mail_gid=61001"];
+    let arguments = ["--no-userdb-lookup", "-u", "whoever", "backup", "sdbox:~/without"];
+    server.dsync(&[&settings[..], &arguments].concat()).assert_done();
+    assert_owned(&server.path("home/anna/without"), 61_001);
+
     // What only root could do cannot be done.
     let private = server.path("private");
     fs::create_dir(&private).unwrap();
