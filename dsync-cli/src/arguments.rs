@@ -43,17 +43,17 @@ struct Line {
     common: Common,
 
     #[command(flatten)]
-    users: UserOptions,
-
-    #[command(flatten)]
     options: RunOptions,
 
+    #[command(flatten)]
+    users: UserOptions,
+
     /// What to do; see below
-    #[arg(value_name = "COMMAND", hide_possible_values = true)]
+    #[arg(value_name = "COMMAND", hide_possible_values = true, help_heading = "Arguments")]
     command: CommandName,
 
     /// The other store: driver:path, for example maildir:/backup/user/Maildir
-    #[arg(trailing_var_arg = true, value_name = "LOCATION2")]
+    #[arg(trailing_var_arg = true, value_name = "LOCATION2", help_heading = "Arguments")]
     location: Vec<String>,
 }
 

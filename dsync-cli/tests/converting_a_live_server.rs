@@ -113,7 +113,7 @@ fn run_beside(server: &Server, client: Client, location: &str) -> Client {
 fn seen(server: &Server, location: &str) -> String {
     let location = format!("mail_location={location}");
     let counters = "guid uidvalidity uidnext highestmodseq messages unseen";
-    let fields = "mailbox uid guid flags modseq date.received size.virtual text";
+    let fields = "mailbox uid guid flags modseq date.received date.saved size.virtual pop3.uidl pop3.order text";
     let names = server.doveadm(&["-o", &location, "mailbox", "list", "-u", "anna"]);
     let mut text = names.clone();
     for name in names.lines() {

@@ -11,9 +11,9 @@ use super::mask;
 
 /// The options about users.
 #[derive(Debug, Default, Args)]
+#[command(next_help_heading = "Users (without these: the one who runs the program, as USER and HOME say)")]
 pub(crate) struct UserOptions {
-    /// Serve this user: look them up, and take on their rights and settings. With * or ? in it: all users whose names fit.
-    /// Without any of these options the one who runs the program is served, as USER and HOME say
+    /// Serve this user, with their rights and settings; with * or ? in it: all whose names fit
     #[arg(short = 'u', long = "user", value_name = "USER", value_parser = NonEmptyStringValueParser::new())]
     user: Option<String>,
 
