@@ -30,6 +30,8 @@ pub struct MemoryStore {
 struct Contents {
     mailboxes: BTreeMap<MailboxName, StoredMailbox>,
     directories: BTreeSet<MailboxName>,
+    /// There are none.
+    without_directories: bool,
     subscriptions: BTreeSet<MailboxName>,
     events: Vec<TreeEvent>,
     clock: Timestamp,
@@ -93,6 +95,12 @@ impl MemoryStore {
     #[must_use]
     pub fn without_guids(seed: u32) -> Self {
         Self { shared: Arc::new(Mutex::new(Contents { seed, without_guids: true, ..Contents::default() })) }
+    }
+
+    /// An empty store that, like a Maildir++, holds no levels that are not mailboxes.
+    #[must_use]
+    pub fn without_directories(seed: u32) -> Self {
+        Self { shared: Arc::new(Mutex::new(Contents { seed, without_directories: true, ..Contents::default() })) }
     }
 
     /// A copy that shares nothing with this one.
@@ -206,8 +214,9 @@ impl MailStore for MemoryStore {
     }
 
     fn capabilities(&self) -> Capabilities {
-        let keeps = if lock(&self.shared).without_guids { KeptFields::LEAST } else { KeptFields::ALL };
-        Capabilities { directories: true, keeps, line_ends: true }
+        let contents = lock(&self.shared);
+        let keeps = if contents.without_guids { KeptFields::LEAST } else { KeptFields::ALL };
+        Capabilities { directories: !contents.without_directories, keeps, line_ends: true }
     }
 
     fn tree_history(&mut self) -> Result<TreeHistory, StoreError> {
@@ -296,6 +305,10 @@ impl MailStore for MemoryStore {
 
     fn create_directory(&mut self, name: &MailboxName) -> Result<(), StoreError> {
         let mut contents = lock(&self.shared);
+        if contents.without_directories {
+            let text = format!("{name}: there are no levels that are not mailboxes here");
+            return Err(StoreError::new(ErrorKind::Impossible, text));
+        }
         if !contents.mailboxes.contains_key(name) {
             contents.directories.insert(name.clone());
         }

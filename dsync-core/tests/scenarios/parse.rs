@@ -11,6 +11,8 @@ pub(crate) struct Scenario {
     pub title: String,
     /// By side: whether every level of the hierarchy is a directory, as in Dovecot's layout `fs`.
     pub level_is_directory: [bool; 2],
+    /// By side: whether levels that are not mailboxes can be there, as they cannot be in a Maildir++.
+    pub holds_directories: [bool; 2],
     /// Messages whose GUIDs ascend in this order.
     pub order: Vec<String>,
     /// What both sides hold at first.
@@ -137,6 +139,7 @@ fn scenario(block: &str) -> Result<Scenario, String> {
         id: id.to_owned(),
         title: title.to_owned(),
         level_is_directory: [false; 2],
+        holds_directories: [true; 2],
         order: Vec::new(),
         base: Vec::new(),
         settle: false,
@@ -147,7 +150,10 @@ fn scenario(block: &str) -> Result<Scenario, String> {
         let (word, rest) = line.split_once(' ').unwrap_or((line, ""));
         let words = || rest.split(' ').map(str::to_owned).collect::<Vec<_>>();
         match word {
-            "layout" => scenario.level_is_directory = [0, 1].map(|side: usize| words()[side] == "fs"),
+            "layout" => {
+                scenario.level_is_directory = [0, 1].map(|side: usize| words()[side] == "fs");
+                scenario.holds_directories = [0, 1].map(|side: usize| words()[side] != "maildir++");
+            }
             "order" => scenario.order = words(),
             "base" => scenario.base.push(base(rest).ok_or(line)?),
             "settle" => scenario.settle = true,

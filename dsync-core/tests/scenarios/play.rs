@@ -9,6 +9,7 @@ use dsync_core::model::{
 };
 use dsync_core::report::{Report, Unobserved};
 use dsync_core::session::{SessionError, SyncOptions};
+use dsync_core::state::SyncState;
 use dsync_core::store::MailStore;
 use dsync_core::sync;
 
@@ -18,10 +19,15 @@ use crate::show;
 /// Later than all events that scenarios give a time in the past.
 const START: i64 = 1_700_000_000;
 
+/// By side.
+const SEEDS: [u32; 2] = [1, 2];
+
 struct World {
     stores: [MemoryStore; 2],
     level_is_directory: [bool; 2],
     clock: i64,
+    /// What the last run said.
+    state: SyncState,
     /// The ids of all messages; their GUIDs ascend in this order.
     ids: Vec<String>,
 }
@@ -29,7 +35,11 @@ struct World {
 /// The outcome of every run.
 pub(crate) fn play(scenario: &Scenario) -> Vec<Expected> {
     let mut world = World {
-        stores: [MemoryStore::with_seed(1), MemoryStore::with_seed(2)],
+        stores: [0, 1].map(|side: usize| match scenario.holds_directories[side] {
+            true => MemoryStore::with_seed(SEEDS[side]),
+            false => MemoryStore::without_directories(SEEDS[side]),
+        }),
+        state: SyncState::default(),
         level_is_directory: scenario.level_is_directory,
         clock: START,
         ids: ids(scenario),
@@ -122,7 +132,10 @@ impl World {
     fn run(&mut self, run: &Run) -> Expected {
         self.pass_time();
         let exit = match self.carry_out(run) {
-            Ok(report) => report.exit_status(),
+            Ok(report) => {
+                self.state = report.state.clone();
+                report.exit_status()
+            }
             Err(error) => panic!("a run failed: {error}"),
         };
         self.pass_time();
@@ -132,6 +145,7 @@ impl World {
 
     fn carry_out(&mut self, run: &Run) -> Result<Report, SessionError> {
         let mut options = SyncOptions::default();
+        let state = &self.state;
         let [mut first, mut second] = self.stores.each_mut();
         for option in &run.options {
             match option.split_once('=') {
@@ -139,6 +153,10 @@ impl World {
                 None if option == "reverse" => std::mem::swap(&mut first, &mut second),
                 None if option == "tree-only" => options.tree_only = true,
                 Some(("mailbox", pattern)) => options.mailboxes = MailboxSelection::matching(pattern),
+                // What is given decides nothing, but has to be one that a run made.
+                Some(("state", "none")) => {}
+                Some(("state", "last")) => assert_eq!(SyncState::parse(&state.to_string()).as_ref(), Ok(state)),
+                Some(("state", text)) => assert!(SyncState::parse(text).is_err(), "{text}"),
                 Some(("since", date)) => options.messages.since = Some(midnight(date)),
                 Some(("until", date)) => options.messages.until = Some(midnight(date)),
                 Some(("max-size", bytes)) => options.messages.max_size = Some(bytes.parse().unwrap()),

@@ -1,6 +1,4 @@
-//! Which scenarios there are, and which are not played, or not as they should be.
-
-const NO_STATE: &str = "a run cannot be given a state yet";
+//! Which scenarios there are, and which do not end as they should.
 
 /// The files.
 pub(crate) const FILES: &[(&str, &str)] = &[
@@ -14,21 +12,6 @@ pub(crate) const FILES: &[(&str, &str)] = &[
     ("state.txt", include_str!("state.txt")),
     ("subscriptions.txt", include_str!("subscriptions.txt")),
     ("tree.txt", include_str!("tree.txt")),
-];
-
-/// What cannot be played yet.
-pub(crate) const NOT_YET: &[(&str, &str)] = &[
-    ("dir-to-maildir", "the store in memory holds directories"),
-    ("st-a", NO_STATE),
-    ("st-b", NO_STATE),
-    ("st-deletedbox", NO_STATE),
-    ("st-guidmismatch", NO_STATE),
-    ("st-invalid", NO_STATE),
-    ("st-lostlog", NO_STATE),
-    ("st-lostlog-b", NO_STATE),
-    ("st-newbox", NO_STATE),
-    ("st-stale-log", NO_STATE),
-    ("st-uidvalidity", NO_STATE),
 ];
 
 /// What should end otherwise than it does.
