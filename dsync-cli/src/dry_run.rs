@@ -8,6 +8,7 @@ use dsync_core::report::{Counts, Report};
 use dsync_core::store::Origin;
 use serde_json::{Value, json};
 
+use crate::messages::harmless;
 use crate::progress::bytes;
 
 /// What would be done to one store.
@@ -19,12 +20,12 @@ pub(crate) struct Rehearsed {
 /// Writes it for people.
 pub(crate) fn write_text(output: &mut dyn Write, stores: &[Rehearsed], report: &Report) -> io::Result<()> {
     for Rehearsed { location, changes } in stores {
-        writeln!(output, "{}:", printable(location))?;
+        writeln!(output, "{}:", harmless(location))?;
         if changes.is_empty() {
             writeln!(output, "  nothing would change")?;
         }
         for change in changes {
-            writeln!(output, "  {}", printable(&describe(change)))?;
+            writeln!(output, "  {}", harmless(&describe(change)))?;
         }
     }
     let Counts { mailboxes, mailboxes_changed, mailboxes_renamed, mailboxes_deleted, .. } = report.counts;
@@ -76,15 +77,6 @@ fn describe(change: &StoreChange) -> String {
 
 fn messages(count: usize) -> String {
     if count == 1 { "1 message".to_owned() } else { format!("{count} messages") }
-}
-
-/// Names come from mail stores, and must not begin a line of their own or control a terminal.
-fn printable(text: &str) -> String {
-    let plain = |character: char| match character.is_control() {
-        true => character.escape_default().to_string(),
-        false => character.to_string(),
-    };
-    text.chars().map(plain).collect()
 }
 
 /// Writes it for programs: one JSON object.

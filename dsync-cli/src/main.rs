@@ -7,6 +7,7 @@
 #![forbid(unsafe_code)]
 
 mod arguments;
+mod bar;
 mod configuration;
 mod dry_run;
 mod exit;

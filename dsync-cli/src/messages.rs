@@ -6,8 +6,10 @@
 
 use std::fmt::{Display, Write as _};
 use std::io::Write as _;
-use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
+
+use indicatif::ProgressBar;
 
 /// The user whose mail this process works on, once known.
 static USER: OnceLock<String> = OnceLock::new();
@@ -48,7 +50,28 @@ pub(crate) fn debug(text: impl Display) {
 pub(crate) fn say(text: impl Display) {
     let line = line(USER.get().map(String::as_str), text);
     // If stderr is closed, nobody can be told.
-    let _ = std::io::stderr().write_all(line.as_bytes());
+    let write = || drop(std::io::stderr().write_all(line.as_bytes()));
+    match &*below() {
+        Some(bar) => bar.suspend(write),
+        None => write(),
+    }
+}
+
+/// What is drawn below the lines.
+static BELOW: Mutex<Option<ProgressBar>> = Mutex::new(None);
+
+fn below() -> MutexGuard<'static, Option<ProgressBar>> {
+    BELOW.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// From now on lines are written above this bar.
+pub(crate) fn keep_above(bar: ProgressBar) {
+    *below() = Some(bar);
+}
+
+/// There is no bar any more.
+pub(crate) fn keep_nothing_above() {
+    *below() = None;
 }
 
 /// `dsync(user): text`, and a line end.
@@ -58,16 +81,21 @@ fn line(user: Option<&str>, text: impl Display) -> String {
         None => format!("dsync: {text}"),
     };
     if line.contains(is_harmful) {
-        line = line.chars().fold(String::new(), |mut line, character| {
-            let _ = match is_harmful(character) {
-                true => write!(line, "{}", character.escape_default()),
-                false => line.write_char(character),
-            };
-            line
-        });
+        line = harmless(&line);
     }
     line.push('\n');
     line
+}
+
+/// The text without anything that could begin a line or control a terminal.
+pub(crate) fn harmless(text: &str) -> String {
+    text.chars().fold(String::new(), |mut line, character| {
+        let _ = match is_harmful(character) {
+            true => write!(line, "{}", character.escape_default()),
+            false => line.write_char(character),
+        };
+        line
+    })
 }
 
 fn is_harmful(character: char) -> bool {

@@ -6,6 +6,7 @@ use dsync_core::store::ReplacedName;
 use dsync_core::tree::TreeAction;
 use dsync_storage::dbox::PurgeReport;
 
+use crate::bar::Bar;
 use crate::interruption::Interruption;
 use crate::{exit, messages};
 
@@ -29,11 +30,12 @@ pub(crate) struct Progress {
     unchanged: Option<MailboxName>,
     /// Whoever may want the run to end.
     interruption: Option<Interruption>,
+    bar: Bar,
 }
 
 impl Progress {
     pub(crate) fn new(verbosity: Verbosity) -> Self {
-        Self { verbosity, unchanged: None, interruption: None }
+        Self { verbosity, unchanged: None, interruption: None, bar: Bar::new(false) }
     }
 
     /// The same, and the run ends when the process is asked to.
@@ -42,8 +44,14 @@ impl Progress {
         Self { interruption: Some(interruption.clone()), ..self }
     }
 
+    /// The same with a bar, if there is a terminal to draw it on.
+    pub(crate) fn with_bar(self) -> Self {
+        Self { bar: Bar::new(self.verbosity > Verbosity::Silent), ..self }
+    }
+
     /// How much was done, for those who asked. `equal` says whether the run was to make both sides equal.
-    pub(crate) fn summary(&self, report: &Report, equal: bool) {
+    pub(crate) fn summary(&mut self, report: &Report, equal: bool) {
+        self.bar = Bar::new(false);
         if self.verbosity < Verbosity::Verbose {
             return;
         }
@@ -100,11 +108,13 @@ impl Observer for Progress {
                 self.unchanged = Some(name.clone());
             }
             Event::MailboxPlanned(name, plan) => {
+                self.bar.expect(&name.to_string(), plan.fetch.len());
                 self.say(Verbosity::Verbose, || format!("{store}: {name}: {}", describe_plan(plan)));
                 if self.verbosity >= Verbosity::Debug {
                     debug_plan(name, plan);
                 }
             }
+            Event::MessageSaved(_, size) => self.bar.saved(size),
             Event::MailboxCommitted(name) => self.say(Verbosity::Debug, || format!("{store}: {name}: committed")),
             _ => {}
         }

@@ -47,6 +47,10 @@ pub(crate) fn synchronise(
         return rehearse(arguments, user, run, way, &options);
     }
     let mut progress = Progress::new(arguments.verbosity()).until(interruption);
+    // The bars of several processes would run into each other.
+    if !arguments.users().is_one_of_several() {
+        progress = progress.with_bar();
+    }
     let _lock = lock(user, run)?;
     let (mut first, mut second) = match way.both_ways {
         true => stores::open_both(arguments, user, run)?,

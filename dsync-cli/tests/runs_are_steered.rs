@@ -135,6 +135,39 @@ fn an_empty_source_empties_the_destination_only_if_that_is_said() {
 }
 
 #[test]
+fn a_terminal_shows_how_far_it_is() {
+    let dovecot = Dovecot::new();
+    let (source, destination) = (dovecot.store("source"), dovecot.store("destination"));
+    build::small(&source);
+    source.adopt();
+    // The directory is open to the owner of the mail, who runs the program in the other tests.
+    let run = |options: &str| {
+        let line = format!(
+            "{} {options} -o mail_location={} backup {}",
+            env!("CARGO_BIN_EXE_dsync"),
+            source.location(),
+            destination.location()
+        );
+        let output = std::process::Command::new("script")
+            .args(["-qec", &line, "/dev/null"])
+            .env("USER", "tester")
+            .env("HOME", dovecot.directory().join("home"))
+            .current_dir(dovecot.directory())
+            .stdin(std::process::Stdio::null())
+            .output()
+            .unwrap();
+        String::from_utf8_lossy(&output.stdout).into_owned()
+    };
+    let shown = run("");
+    assert!(shown.contains(" messages, ") && shown.contains(" left, "), "{shown:?}");
+    destination.remove();
+    let shown = run("-v");
+    assert!(shown.contains("messages to copy") && shown.contains("both sides are equal now"), "{shown:?}");
+    destination.remove();
+    assert_eq!(run("-q"), "");
+}
+
+#[test]
 fn quiet_is_quiet() {
     let dovecot = Dovecot::new();
     let (source, destination) = (dovecot.store("source"), dovecot.store("destination"));
