@@ -226,6 +226,48 @@ fn a_mailbox_is_selected_by_the_name_that_clients_see() {
 }
 
 #[test]
+fn what_clients_did_to_names_with_a_prefix_is_recognised() {
+    thread::scope(|scope| {
+        for driver in [Driver::Maildir, Driver::Mdbox, Driver::Mbox] {
+            scope.spawn(move || unsubscriptions_arrive(driver));
+        }
+    });
+}
+
+/// What is on record about a name tells a removal from something that is new at the other side. Names are recorded as clients
+/// see them.
+fn unsubscriptions_arrive(driver: Driver) {
+    let dovecot = Dovecot::new();
+    let prefixed = "namespace inbox {\n  prefix = INBOX.\n  separator = .\n}";
+    let [first, second] = ["first", "second"].map(|name| dovecot.store_of(name, driver.setting(prefixed)));
+    let mut imap = first.imap();
+    for name in ["INBOX.Work", "INBOX.Lists.rust"] {
+        imap.create(name);
+        imap.subscribe(name);
+    }
+    imap.logout();
+    let configured = dovecot.directory().join("first.conf").display().to_string();
+    let mirror = || run(&dovecot, &[], &["-c", &configured, "mirror", &second.location()]).assert_done();
+    let names = |store: &support::Store| {
+        let name = if driver == Driver::Mbox { ".subscriptions" } else { "subscriptions" };
+        fs::read_to_string(store.path().join(name)).expect("it is there")
+    };
+    mirror();
+    assert!(names(&second).contains("Work") && names(&second).contains("rust"), "{driver:?}");
+    for (store, other, name, last) in
+        [(&second, &first, "INBOX.Work", "Work"), (&first, &second, "INBOX.Lists.rust", "rust")]
+    {
+        // Times on record are whole seconds.
+        thread::sleep(Duration::from_millis(1100));
+        let mut imap = store.imap();
+        imap.unsubscribe(name);
+        imap.logout();
+        mirror();
+        assert!(!names(store).contains(last) && !names(other).contains(last), "{driver:?}: {name}");
+    }
+}
+
+#[test]
 fn a_configuration_that_cannot_be_used_stops_the_run() {
     let dovecot = Dovecot::new();
     let (source, destination) = (dovecot.store("source"), dovecot.store("destination"));

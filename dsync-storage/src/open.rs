@@ -25,7 +25,7 @@ use crate::settings::Settings;
 /// As the `open` of the format.
 pub fn open(location: &Location, settings: &Settings) -> Result<Box<dyn MailStore>, StoreError> {
     let inner: Box<dyn MailStore> = match location.driver {
-        Driver::Maildir => Box::new(MaildirStore::open(location)?),
+        Driver::Maildir => Box::new(MaildirStore::open(location)?.configured(settings)),
         Driver::Mbox => Box::new(MboxStore::open(location, settings.clone())?),
         Driver::Mdbox | Driver::Sdbox => Box::new(DboxStore::open(location, settings.clone())?),
     };
@@ -38,7 +38,7 @@ pub fn open(location: &Location, settings: &Settings) -> Result<Box<dyn MailStor
 /// As the `open_read_only` of the format.
 pub fn open_read_only(location: &Location, settings: &Settings) -> Result<Box<dyn MailStore>, StoreError> {
     let inner: Box<dyn MailStore> = match location.driver {
-        Driver::Maildir => Box::new(MaildirStore::open_read_only(location)?),
+        Driver::Maildir => Box::new(MaildirStore::open_read_only(location)?.configured(settings)),
         Driver::Mbox => Box::new(MboxStore::open_read_only(location, settings.clone())?),
         Driver::Mdbox | Driver::Sdbox => Box::new(DboxStore::open_read_only(location, settings.clone())?),
     };

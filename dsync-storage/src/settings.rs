@@ -22,6 +22,23 @@ pub struct Settings {
     pub mbox_locks: MboxLocks,
     /// Of which headers the checksum is made by which messages of an mbox are recognised (`mbox_md5`).
     pub mbox_digest: HeaderDigest,
+    /// With what the names of all mailboxes but INBOX begin that clients see (`prefix` of the namespace).
+    pub name_prefix: String,
+    /// What stands between the parts of such names (`separator` of the namespace); `None` for the usual one.
+    pub separator: Option<char>,
+}
+
+impl Settings {
+    /// What may stand between the parts of names, where without this setting it is one of `usual`.
+    pub(crate) fn separators(&self, usual: &[char]) -> Vec<char> {
+        let mut separators = Vec::new();
+        for separator in self.separator.iter().chain(usual) {
+            if !separators.contains(separator) {
+                separators.push(*separator);
+            }
+        }
+        separators
+    }
 }
 
 impl Default for Settings {
@@ -34,6 +51,8 @@ impl Default for Settings {
             alternative_character: AlternativeCharacter::default(),
             mbox_locks: MboxLocks::default(),
             mbox_digest: HeaderDigest::default(),
+            name_prefix: String::new(),
+            separator: None,
         }
     }
 }

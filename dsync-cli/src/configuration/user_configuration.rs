@@ -53,9 +53,12 @@ impl UserConfiguration {
     /// # Errors
     /// If one has a value that it cannot have, or cannot be ignored.
     pub(crate) fn storage(&self) -> Result<(StorageSettings, Vec<String>), ConfigurationError> {
-        let (settings, not_heeded) = storage::read(&self.settings())?;
+        let (mut settings, not_heeded) = storage::read(&self.settings())?;
+        let namespace = self.namespace()?;
         let mut warnings = [&*self.warnings, &*not_heeded].concat();
-        warnings.extend(self.namespace()?.warning());
+        warnings.extend(namespace.warning());
+        settings.separator = namespace.separator;
+        settings.name_prefix = namespace.prefix;
         Ok((settings, warnings))
     }
 

@@ -220,7 +220,7 @@ impl MailStore for MemoryStore {
     }
 
     fn tree_history(&mut self) -> Result<TreeHistory, StoreError> {
-        Ok(TreeHistory { separators: vec!['/'], events: lock(&self.shared).events.clone() })
+        Ok(TreeHistory { events: lock(&self.shared).events.clone(), ..TreeHistory::default() })
     }
 
     fn tree(&mut self) -> Result<MailboxTree, StoreError> {

@@ -49,6 +49,17 @@ impl NameHash {
         hash.copy_from_slice(&Sha1::digest(visible_name.as_bytes())[..16]);
         Self(hash)
     }
+
+    /// The hashes of a name, one for each way to spell it: with the prefix and without it, with each of the separators. Of all
+    /// names but INBOX they are as many, in the same order.
+    pub fn of_spellings(name: &MailboxName, prefix: &str, separators: &[char]) -> impl Iterator<Item = Self> {
+        let is_prefixed = !prefix.is_empty() && !name.is_inbox();
+        separators.iter().flat_map(move |separator| {
+            let name = name.join(*separator);
+            let prefixed = is_prefixed.then(|| Self::of(&format!("{prefix}{name}")));
+            prefixed.into_iter().chain([Self::of(&name)])
+        })
+    }
 }
 
 /// Something that happened to the tree.
@@ -78,6 +89,8 @@ pub struct TreeEvent {
 /// What happened to the tree of a store, as far as it still knows: by clients and by synchronisations.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TreeHistory {
+    /// With what the names that were hashed may begin, unless it is `INBOX` itself: `INBOX.`, for example.
+    pub prefix: String,
     /// What may stand between the parts of the names that were hashed: a store does not always know what its server
     /// shows to clients.
     pub separators: Vec<char>,
@@ -88,14 +101,14 @@ pub struct TreeHistory {
 impl TreeHistory {
     /// The hashes under which the events may know a name.
     pub fn hashes(&self, name: &MailboxName) -> impl Iterator<Item = NameHash> {
-        self.separators.iter().map(|separator| NameHash::of(&name.join(*separator)))
+        NameHash::of_spellings(name, &self.prefix, &self.separators)
     }
 }
 
 impl Default for TreeHistory {
     /// Nothing is known.
     fn default() -> Self {
-        Self { separators: vec!['/'], events: Vec::new() }
+        Self { prefix: String::new(), separators: vec!['/'], events: Vec::new() }
     }
 }
 

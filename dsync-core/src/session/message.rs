@@ -132,6 +132,8 @@ pub enum Message {
     TreeEnd {
         /// What may stand between the parts of names in the events.
         separators: Vec<char>,
+        /// [`TreeHistory::prefix`](crate::model::TreeHistory::prefix).
+        prefix: String,
     },
     /// What a side did about mailboxes that the other side deleted.
     Amendments(Amendments),

@@ -196,7 +196,7 @@ impl Session for SourceSession<'_> {
             }
             State::SendTree(mut names) => match names.pop_front().and_then(|name| self.tree.remove_entry(&name)) {
                 Some((name, node)) => (State::SendTree(names), Some(Message::Node(name, node))),
-                None => (State::SendOffer, Some(Message::TreeEnd { separators: Vec::new() })),
+                None => (State::SendOffer, Some(Message::TreeEnd { separators: Vec::new(), prefix: String::new() })),
             },
             State::SendOffer => {
                 let (state, message) = self.offer();

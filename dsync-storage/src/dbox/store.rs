@@ -75,7 +75,8 @@ impl DboxStore {
             roots,
             naming,
             // Servers may be told to show a dot instead.
-            separators: vec![Layout::Dbox.separator(), '.'],
+            separators: settings.separators(&[Layout::Dbox.separator(), '.']),
+            prefix: settings.name_prefix.clone(),
             subscriptions: location.subscriptions_file(),
             hidden: HiddenPlaces::DBOX,
             read_only,
@@ -200,7 +201,7 @@ impl MailStore for DboxStore {
 
     fn tree_history(&mut self) -> Result<TreeHistory, StoreError> {
         let events = read_changes(&self.context().list_root())?;
-        Ok(TreeHistory { separators: self.context().separators.clone(), events })
+        Ok(self.context().history(events))
     }
 
     fn note_deleted(&mut self, guid: MailboxGuid) -> Result<(), StoreError> {

@@ -187,8 +187,7 @@ pub(crate) fn lock(context: &Context) -> Result<ListLock, FsError> {
 
 /// A change of a name, for each way in which a server may spell the name. Those that it does not know mean nothing to it.
 pub(crate) fn named(context: &Context, name: &MailboxName, change: fn(NameHash) -> TreeChange) -> Vec<TreeChange> {
-    let mut hashes: Vec<_> =
-        context.separators.iter().map(|separator| NameHash::of(&name.join(*separator))).collect();
+    let mut hashes: Vec<_> = NameHash::of_spellings(name, &context.prefix, &context.separators).collect();
     hashes.dedup();
     hashes.into_iter().map(change).collect()
 }

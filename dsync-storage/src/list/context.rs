@@ -3,7 +3,7 @@
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
-use dsync_core::model::MailboxName;
+use dsync_core::model::{MailboxName, TreeEvent, TreeHistory};
 use dsync_core::store::{ErrorKind, StoreError};
 
 use super::hidden::HiddenPlaces;
@@ -19,6 +19,8 @@ pub(crate) struct Context {
     pub(crate) naming: Naming,
     /// Separators that clients of the store may see.
     pub(crate) separators: Vec<char>,
+    /// With what the names that clients see begin, except for INBOX.
+    pub(crate) prefix: String,
     /// The subscriptions file.
     pub(crate) subscriptions: PathBuf,
     /// Where things are built before they appear.
@@ -56,6 +58,11 @@ impl Context {
         }
         let text = format!("{} is a link that leads out of the store, so nothing is changed there", mails.display());
         Err(StoreError::new(ErrorKind::Impossible, text))
+    }
+
+    /// What happened to the tree.
+    pub(crate) fn history(&self, events: Vec<TreeEvent>) -> TreeHistory {
+        TreeHistory { prefix: self.prefix.clone(), separators: self.separators.clone(), events }
     }
 
     /// A name for the store that stays the same and that no other has.

@@ -18,6 +18,7 @@ use crate::list::hidden::HiddenPlaces;
 use crate::list::layout::{Layout, MBOX_INDEXES, MailboxPaths};
 use crate::list::{changes, hidden};
 use crate::location::{IndexPlace, Location};
+use crate::settings::Settings;
 
 /// A Maildir store that was opened.
 #[derive(Debug)]
@@ -64,18 +65,26 @@ impl MaildirStore {
         Ok(Self::new(location, false))
     }
 
+    /// The same store with what the server's settings say about its names.
+    #[must_use]
+    pub fn configured(mut self, settings: &Settings) -> Self {
+        if let Some(context) = Arc::get_mut(&mut self.context) {
+            context.separators = settings.separators(&context.separators);
+            context.prefix.clone_from(&settings.name_prefix);
+        }
+        self
+    }
+
     fn new(location: &Location, read_only: bool) -> Self {
         let naming = location.naming();
         // What servers show to clients is the layout's own unless they are told otherwise, and mostly `/` then.
-        let mut separators = vec![naming.layout.separator()];
-        if separators != ['/'] {
-            separators.push('/');
-        }
+        let separators = Settings::default().separators(&[naming.layout.separator(), '/']);
         let context = Context {
             location: location.to_string(),
             roots: location.roots(),
             naming,
             separators,
+            prefix: String::new(),
             subscriptions: location.subscriptions_file(),
             hidden: HiddenPlaces::MAILDIR,
             read_only,
@@ -167,7 +176,7 @@ impl MailStore for MaildirStore {
             Some(root) => read_changes(root)?,
             None => Vec::new(),
         };
-        Ok(TreeHistory { separators: self.context.separators.clone(), events })
+        Ok(self.context.history(events))
     }
 
     fn note_deleted(&mut self, guid: MailboxGuid) -> Result<(), StoreError> {

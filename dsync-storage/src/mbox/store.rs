@@ -71,7 +71,8 @@ impl MboxStore {
             roots: location.roots(),
             naming: location.naming(),
             // Servers may be told to show a dot instead.
-            separators: vec![Layout::Mbox.separator(), '.'],
+            separators: settings.separators(&[Layout::Mbox.separator(), '.']),
+            prefix: settings.name_prefix.clone(),
             subscriptions: location.subscriptions_file(),
             hidden: HiddenPlaces::MBOX,
             read_only,
@@ -171,7 +172,7 @@ impl MailStore for MboxStore {
             Some(root) => read_changes(&root)?,
             None => Vec::new(),
         };
-        Ok(TreeHistory { separators: self.context().separators.clone(), events })
+        Ok(self.context().history(events))
     }
 
     fn note_deleted(&mut self, guid: MailboxGuid) -> Result<(), StoreError> {

@@ -9,8 +9,7 @@ use dsync_core::model::{MailboxName, NameHash, TreeChange, TreeEvent, TreeHistor
 pub(super) fn translated(history: TreeHistory, names: &[(MailboxName, MailboxName)]) -> TreeHistory {
     let mut hashes: BTreeMap<NameHash, Vec<NameHash>> = BTreeMap::new();
     for (stored, original) in names {
-        for separator in &history.separators {
-            let [stored, original] = [stored, original].map(|name| NameHash::of(&name.join(*separator)));
+        for (stored, original) in history.hashes(stored).zip(history.hashes(original)) {
             let known = hashes.entry(stored).or_default();
             if !known.contains(&original) {
                 known.push(original);
@@ -49,9 +48,10 @@ mod tests {
         let name = |text| MailboxName::parse(text, '/').unwrap();
         let (stored, original, other) = (name("a_b/c"), name("a.b/c"), name("other"));
         let event = |hash| TreeEvent { change: TreeChange::Renamed(hash), time: Timestamp(7) };
-        let events = ["a_b.c", "a_b/c", "other"].map(|text| event(NameHash::of(text))).to_vec();
-        let history = translated(TreeHistory { separators: vec!['.', '/'], events }, &[(stored, original)]);
-        assert_eq!(history.events, ["a.b.c", "a.b/c", "other"].map(|text| event(NameHash::of(text))));
-        assert!(history.hashes(&other).any(|hash| event(hash) == history.events[2]));
+        let events = ["a_b.c", "a_b/c", "p.a_b/c", "other"].map(|text| event(NameHash::of(text))).to_vec();
+        let (prefix, separators) = ("p.".to_owned(), vec!['.', '/']);
+        let history = translated(TreeHistory { prefix, separators, events }, &[(stored, original)]);
+        assert_eq!(history.events, ["a.b.c", "a.b/c", "p.a.b/c", "other"].map(|text| event(NameHash::of(text))));
+        assert!(history.hashes(&other).any(|hash| event(hash) == history.events[3]));
     }
 }

@@ -395,8 +395,9 @@ impl Session for MirrorSession<'_> {
                 self.other.history.events.push(event);
                 State::AwaitTree
             }
-            (State::AwaitTree, Message::TreeEnd { separators }) => {
+            (State::AwaitTree, Message::TreeEnd { separators, prefix }) => {
                 self.other.history.separators = separators;
+                self.other.history.prefix = prefix;
                 self.amend()?
             }
             (State::AwaitAmendments(own), Message::Amendments(other)) => self.merge_trees(&own, &other)?,

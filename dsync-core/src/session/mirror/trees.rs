@@ -24,7 +24,9 @@ impl MirrorSession<'_> {
         let nodes = self.own.tree.iter().map(|(name, node)| Message::Node(name.clone(), node.clone()));
         self.outbox.extend(nodes);
         self.outbox.extend(self.own.history.events.iter().map(|event| Message::TreeEvent(*event)));
-        self.outbox.push_back(Message::TreeEnd { separators: self.own.history.separators.clone() });
+        let history = &self.own.history;
+        let (separators, prefix) = (history.separators.clone(), history.prefix.clone());
+        self.outbox.push_back(Message::TreeEnd { separators, prefix });
         Ok(())
     }
 
