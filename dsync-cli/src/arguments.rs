@@ -52,7 +52,8 @@ struct Line {
     #[arg(value_name = "COMMAND", hide_possible_values = true, help_heading = "Arguments")]
     command: CommandName,
 
-    /// The other store: driver:path, for example maildir:/backup/user/Maildir
+    /// The other store: driver:path, for example maildir:/backup/user/Maildir, or a command that talks to another host, for
+    /// example ssh user@host doveadm dsync-server
     #[arg(trailing_var_arg = true, value_name = "LOCATION2", help_heading = "Arguments")]
     location: Vec<String>,
 }
@@ -62,6 +63,8 @@ enum CommandName {
     #[value(aliases = ["sync", "convert"])]
     Mirror,
     Backup,
+    #[value(alias = "dsync-server")]
+    Server,
     Purge,
 }
 
@@ -70,6 +73,7 @@ Commands:
   mirror  merge the changes of the default mail location and of LOCATION2; afterwards both are equal and nothing is lost
           (also: sync, convert)
   backup  make LOCATION2 an exact copy of the default mail location; changes made in LOCATION2 are discarded
+  server  be the other side of a run that begins elsewhere, on stdin and stdout (also: dsync-server)
   purge   free the space of messages in the default mail location that were expunged from all mailboxes; only an mdbox
           keeps them until then
 
@@ -112,6 +116,7 @@ struct Common {
 pub(crate) enum Command {
     Mirror(Mirror),
     Backup(Run),
+    Server,
     Purge,
 }
 
@@ -190,6 +195,13 @@ impl Arguments {
         let command = match command {
             CommandName::Purge if !location.is_empty() => return refuse("purge takes no location"),
             CommandName::Purge => Command::Purge,
+            // Dovecot's programs append it to a command that has it already.
+            CommandName::Server
+                if location.iter().any(|word| !["server", "dsync-server"].contains(&word.as_str())) =>
+            {
+                return refuse("server takes no location; the other side says what is to be done");
+            }
+            CommandName::Server => Command::Server,
             _ if options.running.state.is_some() && users.are_several() => {
                 return refuse("-s is for one user: nobody could tell the states of several apart");
             }
@@ -319,6 +331,8 @@ mod tests {
     #[test]
     fn what_is_incomplete_is_refused() {
         assert!(parse("dsync purge").is_ok());
+        assert!(parse("dsync server").is_ok() && parse("dsync dsync-server server").is_ok());
+        assert!(parse("dsync server maildir:/a").is_err());
         for words in [
             "dsync",
             "dsync purge mdbox:/a",

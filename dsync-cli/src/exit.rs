@@ -22,6 +22,8 @@ pub(crate) const NO_INPUT: u8 = 66;
 pub(crate) const NO_USER: u8 = 67;
 /// Something named does not exist (EX_NOHOST, as the original uses it).
 const NOT_FOUND: u8 = 68;
+/// There is no room for what was to be written (EX_CANTCREAT).
+const CANNOT_CREATE: u8 = 73;
 /// It may work another time (EX_TEMPFAIL).
 pub(crate) const TEMPORARY: u8 = 75;
 /// Access was refused (EX_NOPERM).
@@ -56,6 +58,9 @@ pub(crate) enum Failure {
     /// A store cannot be opened.
     #[error("{0}")]
     Store(#[from] StoreError),
+    /// The other side cannot be reached.
+    #[error("{0}")]
+    OtherSide(String),
     /// The run itself failed.
     #[error("{0}")]
     Session(#[from] SessionError),
@@ -73,8 +78,23 @@ impl Failure {
             }
             Self::User(error) => error.exit_status(),
             Self::Store(error) | Self::Session(SessionError::Store { error, .. }) => status_of(error.kind()),
-            Self::Session(_) | Self::Locked(_) | Self::Output(_) => TEMPORARY,
+            Self::Session(SessionError::Inexpressible(_)) => USAGE,
+            Self::Session(SessionError::UnreadableSource { .. }) => DATA,
+            Self::Session(SessionError::Remote { code, .. }) => status_of_remote(*code),
+            Self::OtherSide(_) | Self::Session(_) | Self::Locked(_) | Self::Output(_) => TEMPORARY,
         }
+    }
+}
+
+/// What the other side says went wrong, in Dovecot's numbers.
+fn status_of_remote(code: Option<u32>) -> u8 {
+    match code {
+        Some(3 | 8 | 10..=13) => DATA,
+        Some(4) => USAGE,
+        Some(5) => PERMISSION,
+        Some(6) => CANNOT_CREATE,
+        Some(7) => NOT_FOUND,
+        _ => TEMPORARY,
     }
 }
 

@@ -13,7 +13,10 @@ mod dry_run;
 mod exit;
 mod interruption;
 mod messages;
+mod other_side;
+mod peer_process;
 mod progress;
+mod remote;
 mod stores;
 mod synchronise;
 mod users;
@@ -70,6 +73,7 @@ fn run(arguments: &Arguments, interruption: &Interruption) -> Result<u8, Failure
     let user = account.configuration();
     let result = match &arguments.command {
         Command::Purge => purge(arguments, user),
+        Command::Server => serve(arguments, user, interruption),
         Command::Mirror(mirror) if mirror.one_way => {
             synchronise(arguments, user, &mirror.run, &ONE_WAY, interruption)
         }
@@ -77,6 +81,16 @@ fn run(arguments: &Arguments, interruption: &Interruption) -> Result<u8, Failure
         Command::Backup(run) => synchronise(arguments, user, run, &BACKUP, interruption),
     };
     result.map_err(|failure| account.blame(failure))
+}
+
+/// Is the other side of a run that begins elsewhere.
+fn serve(arguments: &Arguments, user: &UserConfiguration, interruption: &Interruption) -> Result<u8, Failure> {
+    let mut progress = progress::Progress::new(arguments.verbosity()).until(interruption);
+    let open = |wanted: &remote::Wanted<'_>| {
+        let lock = synchronise::lock(user, wanted.lock)?;
+        Ok((stores::open_for_part(arguments, user, wanted.part, wanted.alternative, false)?, lock))
+    };
+    Ok(remote::serve(open, &mut progress)?.exit_status())
 }
 
 fn purge(arguments: &Arguments, user: &UserConfiguration) -> Result<u8, Failure> {

@@ -1,6 +1,7 @@
 //! Finding and opening the two stores of a run.
 
 use dsync_core::rehearsal::Rehearsal;
+use dsync_core::session::remote::Part;
 use dsync_core::store::{ErrorKind, MailStore, StoreError};
 use dsync_storage::dbox::{DboxStore, PurgeReport};
 use dsync_storage::location::{Driver, Location};
@@ -10,6 +11,7 @@ use crate::arguments::{Arguments, Run};
 use crate::configuration::{Configuration, Environment, UserConfiguration};
 use crate::exit::Failure;
 use crate::messages;
+use crate::other_side::OtherSide;
 
 /// The two stores of a run.
 pub(crate) type Pair = (Box<dyn MailStore>, Box<dyn MailStore>);
@@ -23,7 +25,10 @@ pub(crate) fn open_source_and_destination(
     let (first, second) = locations(user, run)?;
     let (source, destination) = if run.options.reverse { (second, first) } else { (first, second) };
     let settings = settings(arguments, user)?;
-    let mut stores = (open_source(&source, run, &settings)?, dsync_storage::open(&destination, &settings)?);
+    let mut stores = (
+        open_source(&source, run.options.running.allow_empty_source, &settings)?,
+        dsync_storage::open(&destination, &settings)?,
+    );
     refuse_to_lose_all_but_inbox(&source, run, &mut *stores.1)?;
     Ok(stores)
 }
@@ -55,6 +60,33 @@ pub(crate) fn open_both(arguments: &Arguments, user: &UserConfiguration, run: &R
     let (first, second) = locations(user, run)?;
     let settings = settings(arguments, user)?;
     Ok((dsync_storage::open(&first, &settings)?, dsync_storage::open(&second, &settings)?))
+}
+
+/// Opens the first store for a run with a peer, in which it does `part`. `alternative` is what the peer wants to take the place of
+/// characters that names cannot have.
+pub(crate) fn open_for_part(
+    arguments: &Arguments,
+    user: &UserConfiguration,
+    part: Part,
+    alternative: Option<&str>,
+    allow_empty: bool,
+) -> Result<Box<dyn MailStore>, Failure> {
+    let location = user.first_location()?;
+    let mut settings = settings(arguments, user)?;
+    // One that no name can have is none of this side's concern.
+    let alternative = alternative.and_then(|text| text.parse().ok());
+    if let Some(character) = alternative.filter(|_| arguments.alternative_character().is_none()) {
+        settings.alternative_character = character;
+    }
+    match part.imports() {
+        true => Ok(dsync_storage::open(&location, &settings)?),
+        // What the other side has that is not here cannot be looked at.
+        false if !allow_empty && !location.root.is_dir() => Err(Failure::Configuration(format!(
+            "there is no {}; check whether the source is mounted, and make the directory if it is right",
+            location.root.display()
+        ))),
+        false => open_source(&location, allow_empty, &settings),
+    }
 }
 
 /// Opens the store that is to be purged.
@@ -127,25 +159,27 @@ pub(crate) fn purge_second(
 /// The setting that names the other store of a user.
 const REPLICA: [&str; 2] = ["mail_replica", "plugin/mail_replica"];
 
+/// Where the second store of a run is.
+pub(crate) fn other_side(user: &UserConfiguration, run: &Run) -> Result<OtherSide, Failure> {
+    if !run.options.running.default_destination {
+        return OtherSide::of(&run.location);
+    }
+    let settings = user.settings();
+    let mut replica = None;
+    for name in REPLICA {
+        replica = replica.or(settings.get(name)?);
+    }
+    let replica = replica.ok_or_else(|| Failure::NotFound("-d: the setting mail_replica is empty".to_owned()))?;
+    OtherSide::of(&[replica])
+}
+
 fn second_location(user: &UserConfiguration, run: &Run) -> Result<Location, Failure> {
-    let words = match run.options.running.default_destination {
-        false => run.location.clone(),
-        true => {
-            let settings = user.settings();
-            let mut replica = None;
-            for name in REPLICA {
-                replica = replica.or(settings.get(name)?);
-            }
-            vec![replica.ok_or_else(|| Failure::NotFound("-d: the setting mail_replica is empty".to_owned()))?]
+    match other_side(user, run)? {
+        OtherSide::Local(word) => user.second_location(&word).map_err(|error| Failure::Usage(error.to_string())),
+        OtherSide::Command(words) => {
+            Err(Failure::Usage(format!("{:?} is a command line, no mail location", words.join(" "))))
         }
-    };
-    let [word] = &words[..] else {
-        return Err(Failure::Usage(format!(
-            "{:?} is a command line; only local locations can be used so far, for example maildir:/backup/Maildir",
-            words.join(" ")
-        )));
-    };
-    user.second_location(word).map_err(|error| Failure::Usage(error.to_string()))
+    }
 }
 
 /// Opens both stores for a run that only pretends to change them: source and destination, or the first and the second.
@@ -161,7 +195,10 @@ pub(crate) fn open_to_rehearse(
         return Ok([rehearsal(&first, &settings)?, rehearsal(&second, &settings)?]);
     }
     let (source, destination) = if run.options.reverse { (second, first) } else { (first, second) };
-    let mut stores = [Rehearsal::of(open_source(&source, run, &settings)?), rehearsal(&destination, &settings)?];
+    let mut stores = [
+        Rehearsal::of(open_source(&source, run.options.running.allow_empty_source, &settings)?),
+        rehearsal(&destination, &settings)?,
+    ];
     refuse_to_lose_all_but_inbox(&source, run, &mut stores[1])?;
     Ok(stores)
 }
@@ -174,14 +211,14 @@ fn rehearsal(location: &Location, settings: &Settings) -> Result<Rehearsal, Stor
     })
 }
 
-fn open_source(location: &Location, run: &Run, settings: &Settings) -> Result<Box<dyn MailStore>, Failure> {
+fn open_source(location: &Location, allow_empty: bool, settings: &Settings) -> Result<Box<dyn MailStore>, Failure> {
     if let Err(error) = location.root.metadata()
         && error.kind() == std::io::ErrorKind::PermissionDenied
     {
         let message = format!("the source {location} cannot be looked at by this user");
         return Err(StoreError::with_source(ErrorKind::Permission, message, error).into());
     }
-    if !location.exists() && run.options.running.allow_empty_source {
+    if !location.exists() && allow_empty {
         return Ok(Box::new(rehearsal(location, settings)?));
     }
     if !location.exists() {

@@ -1,8 +1,10 @@
 //! One run between the two stores of one user.
 
 use std::io::Write as _;
+use std::time::Duration;
 
 use dsync_core::report::{Observer, Report};
+use dsync_core::session::remote::Part;
 use dsync_core::session::{SessionError, SyncOptions};
 use dsync_core::state::SyncState;
 use dsync_core::store::MailStore;
@@ -14,8 +16,9 @@ use crate::configuration::UserConfiguration;
 use crate::dry_run::{self, Rehearsed};
 use crate::exit::{self, Failure};
 use crate::interruption::Interruption;
+use crate::other_side::OtherSide;
 use crate::progress::Progress;
-use crate::{messages, stores};
+use crate::{messages, remote, stores};
 
 /// Makes two stores equal.
 type Synchronisation =
@@ -24,15 +27,18 @@ type Synchronisation =
 /// A way to make two stores equal, and what is to be expected of it.
 pub(crate) struct Way {
     run: Synchronisation,
+    /// What the first store does in it, unless it is reversed.
+    part: Part,
     /// Both stores are changed.
     both_ways: bool,
     /// Afterwards both are the same.
     makes_equal: bool,
 }
 
-pub(crate) const BACKUP: Way = Way { run: sync::backup, both_ways: false, makes_equal: true };
-pub(crate) const MIRROR: Way = Way { run: sync::mirror, both_ways: true, makes_equal: true };
-pub(crate) const ONE_WAY: Way = Way { run: sync::merge_one_way, both_ways: false, makes_equal: false };
+pub(crate) const BACKUP: Way = Way { run: sync::backup, part: Part::Source, both_ways: false, makes_equal: true };
+pub(crate) const MIRROR: Way = Way { run: sync::mirror, part: Part::Both, both_ways: true, makes_equal: true };
+pub(crate) const ONE_WAY: Way =
+    Way { run: sync::merge_one_way, part: Part::MergeSource, both_ways: false, makes_equal: false };
 
 /// A run between the two stores of a user, from the lock to the last word. The exit status.
 pub(crate) fn synchronise(
@@ -51,7 +57,17 @@ pub(crate) fn synchronise(
     if !arguments.users().is_one_of_several() {
         progress = progress.with_bar();
     }
-    let _lock = lock(user, run)?;
+    let _lock = lock(user, run.options.running.lock)?;
+    if let OtherSide::Command(command) = stores::other_side(user, run)? {
+        if run.options.running.state.is_some() {
+            return Err(Failure::Usage("-s cannot be used with another host yet".to_owned()));
+        }
+        let part = if run.options.reverse { way.part.other() } else { way.part };
+        let mut store = stores::open_for_part(arguments, user, part, None, run.options.running.allow_empty_source)?;
+        let report = remote::run_with(command, &mut *store, part, (options, run), &mut progress)?;
+        progress.summary(&report, false);
+        return Ok(report.exit_status());
+    }
     let (mut first, mut second) = match way.both_ways {
         true => stores::open_both(arguments, user, run)?,
         false => stores::open_source_and_destination(arguments, user, run)?,
@@ -94,8 +110,8 @@ fn rehearse(
 }
 
 /// The lock of the user, if it is asked for.
-fn lock(user: &UserConfiguration, run: &Run) -> Result<Option<SyncLock>, Failure> {
-    let Some(timeout) = run.options.running.lock else { return Ok(None) };
+pub(crate) fn lock(user: &UserConfiguration, timeout: Option<Duration>) -> Result<Option<SyncLock>, Failure> {
+    let Some(timeout) = timeout else { return Ok(None) };
     let Some(home) = user.home() else {
         return Err(Failure::Configuration(
             "-l: the home directory, where the lock has its place, is not known".to_owned(),

@@ -19,7 +19,6 @@ pub(crate) struct RunningOptions {
 
     /// How many seconds nothing may be heard of another host
     #[arg(short = 'T', long = "timeout", value_name = "SECONDS", value_parser = parse_seconds, default_value = "600")]
-    #[allow(dead_code, reason = "for runs between two hosts")]
     pub(crate) timeout: Duration,
 
     /// Afterwards free the space of messages in LOCATION2 that were expunged from all mailboxes, if it is an mdbox

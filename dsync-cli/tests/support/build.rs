@@ -81,6 +81,26 @@ pub fn a_day_of_work(store: &Store, round: usize, who: &str) {
     store.forget_list_index();
 }
 
+/// What is done meanwhile at the other side of a store that has [a day of work](a_day_of_work).
+pub fn small_work(store: &Store, round: usize) {
+    let mut imap = store.imap();
+    for number in 0..5 {
+        let mail = mail::message(4000 + 100 * round + number);
+        imap.append("INBOX", &mail.attributes, &mail.bytes);
+    }
+    imap.select("INBOX");
+    let at = |first: usize, last: usize| format!("{}:{}", first + 15 * round, last + 15 * round);
+    imap.store(&at(113, 117), "+FLAGS", "(\\Answered other)");
+    imap.store(&at(122, 123), "+FLAGS", "(\\Flagged)");
+    imap.expunge(&at(150, 152));
+    imap.command("UNSELECT");
+    imap.create(&format!("Other {round}"));
+    imap.append(&format!("Other {round}"), "(\\Seen)", &mail::plain("other"));
+    imap.subscribe(&format!("Other {round}"));
+    imap.logout();
+    store.forget_list_index();
+}
+
 /// Lets Dovecot free what is not used any more, write its indexes anew and begin new logs.
 pub fn maintain(store: &Store) {
     store.doveadm(&["purge"]);

@@ -211,6 +211,12 @@ impl Store {
         command
     }
 
+    /// The command line of a Dovecot that is the other side of a run with this store.
+    pub fn server_words(&self) -> Vec<String> {
+        let configuration = self.configuration().display().to_string();
+        ["/usr/bin/doveadm", "-c", &configuration, "dsync-server"].map(str::to_owned).into()
+    }
+
     fn log_file(&self) -> File {
         let file = OpenOptions::new().create(true).append(true).open(&self.log).unwrap();
         self.user.adopt(&self.log);

@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::path::PathBuf;
-use std::process::{Command, Stdio};
+use std::process::{Command, Output, Stdio};
 use std::time::Duration;
 
 use super::{Dovecot, Store};
@@ -16,6 +16,14 @@ pub struct Run {
 }
 
 impl Run {
+    fn of(output: &Output) -> Self {
+        Self {
+            code: output.status.code(),
+            stdout: String::from_utf8_lossy(&output.stdout).into_owned(),
+            stderr: String::from_utf8_lossy(&output.stderr).into_owned(),
+        }
+    }
+
     /// # Panics
     /// Unless everything was done, without a word.
     pub fn assert_done(&self) {
@@ -46,12 +54,7 @@ impl Run {
 impl Dovecot {
     /// Runs `dsync` as the owner of the mail.
     pub fn dsync(&self, arguments: &[&str]) -> Run {
-        let output = self.dsync_command(arguments).output().expect("dsync starts");
-        Run {
-            code: output.status.code(),
-            stdout: String::from_utf8_lossy(&output.stdout).into_owned(),
-            stderr: String::from_utf8_lossy(&output.stderr).into_owned(),
-        }
+        Run::of(&self.dsync_command(arguments).output().expect("dsync starts"))
     }
 
     /// `dsync` as the owner of the mail, with an environment of its own.
@@ -84,6 +87,28 @@ impl Dovecot {
     /// Makes both stores equal.
     pub fn mirror(&self, first: &Store, second: &Store) -> Run {
         self.run_on(&["mirror"], first, second)
+    }
+
+    /// Runs a command with its options on a store and on one that is served by Dovecot's own program.
+    pub fn run_with_server(&self, command: &[&str], own: &Store, served: &Store) -> Run {
+        own.adopt();
+        served.adopt();
+        let location = format!("mail_location={}", own.location());
+        let server = served.server_words();
+        let server: Vec<_> = server.iter().map(String::as_str).collect();
+        self.dsync(&[&["-o", &location], command, &server].concat())
+    }
+
+    /// Lets Dovecot's own program run a command with its options on a store and on one that `dsync` serves.
+    pub fn run_doveadm_with(&self, command: &[&str], own: &Store, served: &Store) -> Run {
+        own.adopt();
+        served.adopt();
+        let program = self.program();
+        let location = format!("mail_location={}", served.location());
+        let server = [&program.to_string_lossy(), "-o", &location, "server"];
+        let output =
+            own.command(&[command, &server].concat()).stderr(Stdio::piped()).output().expect("doveadm starts");
+        Run::of(&output)
     }
 
     /// Runs a command with its options on two stores.

@@ -3,7 +3,7 @@
 mod fetch;
 mod headroom;
 mod one_way;
-mod own_guid;
+pub(crate) mod own_guid;
 mod recognise;
 mod settle;
 pub mod two_way;

@@ -6,7 +6,7 @@ use crate::model::{MailboxIdentity, MessageGuid, Uid, UidValidity};
 
 /// A GUID that no other message has: made of where the message is, and of what is in it if it has no UID. `copy` tells those
 /// apart of which even that is the same.
-pub(super) fn own_guid(
+pub(crate) fn own_guid(
     mailbox: MailboxIdentity,
     uid: Option<Uid>,
     content: Option<&[u8; 16]>,

@@ -82,6 +82,22 @@ impl MailboxSelection {
         *self == Self::default()
     }
 
+    /// How it is said to another program; `None` if it cannot be said in these words.
+    pub(crate) fn words(&self) -> Option<SelectionWords> {
+        let mut words = SelectionWords::default();
+        match &self.only {
+            Only::All => {}
+            Only::Matching(pattern) => words.pattern = Some(pattern.clone()),
+            Only::Guid(guid) => words.guid = Some(*guid),
+            Only::Named(names) => match names.first() {
+                Some(name) if names.len() == 1 => words.pattern = Some(name.join('/')),
+                _ => return None,
+            },
+        }
+        words.excluded = self.excluded.iter().map(Exclusion::mask).collect();
+        Some(words)
+    }
+
     /// Whether the mailbox takes part; `guid` is `None` if it has none yet.
     #[must_use]
     pub fn contains(&self, name: &MailboxName, guid: Option<MailboxGuid>) -> bool {
@@ -127,7 +143,25 @@ impl MailboxSelection {
     }
 }
 
+/// A [`MailboxSelection`] in words.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct SelectionWords {
+    /// See [`MailboxSelection::matching`].
+    pub(crate) pattern: Option<String>,
+    /// See [`MailboxSelection::with_guid`].
+    pub(crate) guid: Option<MailboxGuid>,
+    /// See [`MailboxSelection::excluding`].
+    pub(crate) excluded: Vec<String>,
+}
+
 impl Exclusion {
+    fn mask(&self) -> String {
+        match self {
+            Self::Matching(mask) => mask.clone(),
+            Self::Named(name) => name.join('/'),
+        }
+    }
+
     fn covers(&self, name: &MailboxName) -> bool {
         match self {
             Self::Matching(mask) => matches(mask, name, &Wildcards::OF_MASKS),

@@ -2,8 +2,10 @@
 
 use thiserror::Error;
 
+use crate::model::MailboxName;
 use crate::store::{MailStore, StoreError};
 use crate::tree::two_way::TreeConflict;
+use crate::wire::WireError;
 
 /// A failure that ends a run. What was committed before it stays; running again goes on from there.
 #[derive(Debug, Error)]
@@ -46,6 +48,52 @@ pub enum SessionError {
     /// Whoever watches the run wanted it to end.
     #[error("stopped; what was done until then is kept, and the next run goes on from there")]
     Stopped,
+    /// The peer sent bytes that mean nothing.
+    #[error("{0}")]
+    Wire(#[from] WireError),
+    /// The connection failed.
+    #[error("the connection to the other side failed while {doing}: {error}")]
+    Connection {
+        /// What was going on.
+        doing: &'static str,
+        /// What failed.
+        #[source]
+        error: std::io::Error,
+    },
+    /// The peer ended the conversation in the middle of it.
+    #[error(
+        "the other side ended the conversation before it was done; what it said about that, if anything, stands above. \
+         What was committed before stays, and another run goes on from there"
+    )]
+    Closed,
+    /// The peer has been silent for too long.
+    #[error("the other side has neither said nor taken anything for {0} seconds")]
+    Silent(u64),
+    /// The peer failed.
+    #[error("the other side failed: {text}")]
+    Remote {
+        /// What it says.
+        text: String,
+        /// The class of the failure in Dovecot's numbers, if it says that.
+        code: Option<u32>,
+    },
+    /// The peer asks for something that this side does not know.
+    #[error("the other side asks for {0}, which this version cannot do; nothing was changed")]
+    Unsupported(String),
+    /// Something is wanted that the protocol has no words for.
+    #[error("{0}")]
+    Inexpressible(String),
+    /// The other side would delete its copy of something that cannot be read here.
+    #[error(
+        "mailbox {mailbox} cannot be read ({reason}), and the other side would take it for deleted: repair it, or leave it \
+         out with -x"
+    )]
+    UnreadableSource {
+        /// The mailbox.
+        mailbox: MailboxName,
+        /// Why it cannot be read.
+        reason: String,
+    },
     /// Both sides wait for the other.
     #[error("both sides wait for the other one; this is a bug of dsync")]
     Stalled,

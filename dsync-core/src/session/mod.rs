@@ -44,6 +44,7 @@ mod message;
 mod mirror;
 mod options;
 mod receiving;
+pub mod remote;
 mod reporting;
 mod selecting;
 mod settle;

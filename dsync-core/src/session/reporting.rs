@@ -20,6 +20,11 @@ impl<'a> Reporter<'a> {
         self.observer.event(&self.location, event);
     }
 
+    /// Whether whoever watches wants the run to end.
+    pub(super) fn is_to_stop(&self) -> bool {
+        self.observer.is_to_stop()
+    }
+
     /// Says which names the store has replaced since this was last asked.
     pub(super) fn replaced_names(&mut self, store: &mut dyn MailStore) {
         for name in store.replaced_names() {

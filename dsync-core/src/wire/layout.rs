@@ -10,7 +10,7 @@ pub struct Layouts {
 }
 
 impl Layouts {
-    /// What this program sends: the columns of Dovecot 2.3, in its order.
+    /// What this program sends: the columns of Dovecot 2.3 in its order, and behind them what only this program knows.
     #[must_use]
     pub fn standard() -> Self {
         let mut layouts = Self::unknown();

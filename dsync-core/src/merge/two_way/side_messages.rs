@@ -61,6 +61,16 @@ impl<'a> SideMessages<'a> {
         Self { records: Cow::Owned(MessageList::with_capacity(messages)), ..Self::default() }
     }
 
+    /// The same messages, borrowed.
+    pub(crate) fn borrowed(&self) -> SideMessages<'_> {
+        SideMessages { records: Cow::Borrowed(&self.records), notes: Cow::Borrowed(&self.notes) }
+    }
+
+    /// The messages without what is known beside them.
+    pub(crate) fn list(&self) -> &MessageList {
+        &self.records
+    }
+
     /// Adds a message at the end.
     ///
     /// # Errors

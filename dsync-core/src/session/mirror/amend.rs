@@ -17,22 +17,22 @@ use crate::store::{MailStore, Mailbox, MailboxChanges, Origin, StoreError};
 use crate::tree::two_way::TreeSide;
 
 /// Mailboxes that hold nothing which the other side did not have, and how they were when that was found.
-pub(super) type Deletable = BTreeMap<MailboxGuid, MailboxStatus>;
+pub(in crate::session) type Deletable = BTreeMap<MailboxGuid, MailboxStatus>;
 
 /// What was done, and what is to follow from it.
 #[derive(Default)]
-pub(super) struct Amended {
-    pub(super) amendments: Amendments,
-    pub(super) deletable: Deletable,
+pub(in crate::session) struct Amended {
+    pub(in crate::session) amendments: Amendments,
+    pub(in crate::session) deletable: Deletable,
     /// Mailboxes that had the GUID of another one.
-    pub(super) duplicates: Vec<MailboxName>,
+    pub(in crate::session) duplicates: Vec<MailboxName>,
     /// Mailboxes that could not be looked at or changed. They stay as they are.
-    pub(super) failed: Vec<(MailboxName, StoreError)>,
+    pub(in crate::session) failed: Vec<(MailboxName, StoreError)>,
 }
 
 /// Looks at every mailbox of `own` that cannot stay what it is, and changes it. What the other side deleted counts only if it
 /// is selected. `peer` is how the other side is called in sync points.
-pub(super) fn amend(
+pub(in crate::session) fn amend(
     store: &mut dyn MailStore,
     own: &TreeSide,
     other: &TreeSide,
@@ -64,7 +64,7 @@ pub(super) fn amend(
 }
 
 /// Carries the amendments of a side over to what is known of its tree.
-pub(super) fn apply(side: &mut TreeSide, amendments: &Amendments) {
+pub(in crate::session) fn apply(side: &mut TreeSide, amendments: &Amendments) {
     for (name, guid) in &amendments.kept {
         if let Some(node) = side.tree.get_mut(name) {
             node.set_guid(*guid);
@@ -79,7 +79,7 @@ pub(super) fn apply(side: &mut TreeSide, amendments: &Amendments) {
 
 /// Mailboxes that have to give up a GUID which another one has. INBOX keeps it, or else the one that has the name which the
 /// mailbox has at the other side, or else the last by name.
-pub(super) fn duplicates(own: &TreeSide, other: &TreeSide) -> Vec<MailboxName> {
+pub(in crate::session) fn duplicates(own: &TreeSide, other: &TreeSide) -> Vec<MailboxName> {
     let mut by_guid: BTreeMap<MailboxGuid, Vec<&MailboxName>> = BTreeMap::new();
     for (name, node) in &own.tree {
         if let Some(guid) = node.guid() {

@@ -1,8 +1,8 @@
 //! A side of a two-way run: takes over what the other side did, and tells it what happened here.
 
-mod amend;
+pub(super) mod amend;
 mod exchange;
-mod place;
+pub(super) mod place;
 mod trees;
 
 use std::collections::VecDeque;

@@ -4,7 +4,7 @@ use crate::model::{MailboxGuid, MailboxName, MailboxNode, MailboxTree};
 
 /// Where a mailbox is.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Place {
+pub(in crate::session) enum Place {
     /// Under this name.
     At(MailboxName),
     /// It has to be made.
@@ -18,7 +18,7 @@ pub(super) enum Place {
 ///
 /// # Errors
 /// Why the mailbox cannot be had: what is here under its name is another one, or it was here and is gone.
-pub(super) fn find(
+pub(in crate::session) fn find(
     imports: bool,
     name: &MailboxName,
     guid: Option<MailboxGuid>,

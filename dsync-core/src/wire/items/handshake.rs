@@ -70,6 +70,9 @@ pub struct Handshake {
     pub hashed_headers: Option<Vec<Vec<u8>>>,
     /// What takes the place of characters that a name cannot have.
     pub alternative_character: Option<Vec<u8>>,
+    /// The sender says its [`Deletions`](super::Deletions) after it has heard those of the receiver. Only this program says
+    /// that; others do not understand it.
+    pub waits_for_deletions: bool,
 }
 
 impl Row for Handshake {
@@ -100,6 +103,7 @@ impl Row for Handshake {
         optional("import_commit_msgs_interval"),
         optional("hashed_headers"),
         optional("alt_char"),
+        optional("waits_for_deletions"),
     ];
 
     fn read(fields: &Fields<'_>) -> Result<Self, WireError> {
@@ -144,6 +148,7 @@ impl Row for Handshake {
             commit_interval: fields.number("import_commit_msgs_interval")?,
             hashed_headers: fields.list("hashed_headers", limits::LIST)?,
             alternative_character: fields.bytes("alt_char"),
+            waits_for_deletions: fields.is_set("waits_for_deletions"),
         })
     }
 
@@ -181,5 +186,6 @@ impl Row for Handshake {
         row.set_if_some("import_commit_msgs_interval", self.commit_interval.map(|count| count.to_string()));
         row.set_if_some("hashed_headers", joined(self.hashed_headers.as_ref()));
         row.set_if_some("alt_char", self.alternative_character.clone());
+        row.set_flag("waits_for_deletions", self.waits_for_deletions);
     }
 }

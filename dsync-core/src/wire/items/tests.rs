@@ -40,7 +40,7 @@ fn handshake() -> impl Strategy<Value = Item> {
     let types = option::of(prop::sample::select(vec![SyncType::Full, SyncType::Changed, SyncType::State]));
     let texts = (option::of(bytes()), option::of(bytes()), option::of(bytes()), option::of(bytes()));
     let numbers = option::of(any::<u64>());
-    (some_bytes(), prefixes, types, texts, list(), list(), any::<[bool; 10]>(), option::of(any::<u32>()), numbers)
+    (some_bytes(), prefixes, types, texts, list(), list(), any::<[bool; 11]>(), option::of(any::<u32>()), numbers)
         .prop_map(|(hostname, prefixes, sync_type, texts, exclude, hashed, flags, small, number)| {
             Item::Handshake(Box::new(Handshake {
                 hostname,
@@ -68,6 +68,7 @@ fn handshake() -> impl Strategy<Value = Item> {
                 commit_interval: small,
                 hashed_headers: hashed,
                 alternative_character: texts.3,
+                waits_for_deletions: flags[10],
             }))
         })
 }

@@ -1,0 +1,149 @@
+//! Runs over the dsync protocol with Dovecot's own program at the other side, in either role.
+
+mod support;
+
+use support::snapshot::SAVED;
+use support::{Dovecot, Driver, Fingerprint, Run, Snapshot, Store, assert_equal, build};
+
+/// What Dovecot's program does not take over exactly: it counts on beyond the modification sequences that it is told, drops the
+/// POP3 order of messages without a POP3 UIDL, and gives a message that is in a mailbox twice the same POP3 UIDL twice. (A Maildir
+/// would not have recent messages either.)
+const INEXACT: [&str; 4] = ["highestmodseq", "modseq", "pop3.order", "pop3.uidl"];
+
+fn assert_like(own: &Store, served: &Store) {
+    let [own, served] = [own, served].map(|store| Snapshot::of(store).without(&INEXACT).without_pop3());
+    assert_equal(&own, &served);
+}
+
+/// What Dovecot's program gives another UID is saved anew there.
+fn assert_merged(sides: &Sides) {
+    let [own, served] = [&sides.own, &sides.served].map(|store| Snapshot::of(store).without(&INEXACT).without_pop3());
+    assert_equal(&own.without(&[SAVED]), &served.without(&[SAVED]));
+}
+
+/// Who begins a run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Master {
+    Dsync,
+    Dovecot,
+}
+
+/// A store of ours, and one that only Dovecot's program opens.
+struct Sides {
+    dovecot: Dovecot,
+    own: Store,
+    served: Store,
+}
+
+impl Sides {
+    fn of(own: Driver, served: Driver) -> Self {
+        let dovecot = Dovecot::new();
+        let own = dovecot.store_of("own", own);
+        let served = dovecot.store_of("served", served);
+        Self { dovecot, own, served }
+    }
+
+    fn run(&self, master: Master, command: &[&str]) -> Run {
+        match master {
+            Master::Dsync => self.dovecot.run_with_server(command, &self.own, &self.served),
+            Master::Dovecot => self.dovecot.run_doveadm_with(command, &self.served, &self.own),
+        }
+    }
+
+    /// Makes the store that Dovecot's program opens a copy of ours.
+    fn give(&self, master: Master) -> Run {
+        self.run(master, if master == Master::Dsync { &["backup"] } else { &["backup", "-R"] })
+    }
+
+    /// Makes our store a copy of the one that Dovecot's program opens.
+    fn take(&self, master: Master) -> Run {
+        self.run(master, if master == Master::Dsync { &["backup", "-R"] } else { &["backup"] })
+    }
+}
+
+const BOTH: [Master; 2] = [Master::Dsync, Master::Dovecot];
+
+#[test]
+fn what_a_server_gives_arrives_exactly() {
+    for (master, drivers) in
+        BOTH.into_iter().zip([[Driver::Mdbox, Driver::Maildir], [Driver::Maildir, Driver::Sdbox]])
+    {
+        let [own, served] = drivers;
+        let sides = Sides::of(own, served);
+        build::long_lived(&sides.served);
+        sides.take(master).assert_done();
+        assert_equal(&Snapshot::of(&sides.served), &Snapshot::of(&sides.own));
+        build::a_day_of_work(&sides.served, 1, "server");
+        // What is done to a copy is undone.
+        build::small_work(&sides.own, 1);
+        sides.take(master).assert_done();
+        assert_equal(&Snapshot::of(&sides.served), &Snapshot::of(&sides.own));
+        sides.own.assert_no_complaints();
+    }
+}
+
+#[test]
+fn what_a_server_takes_is_what_we_have() {
+    for (master, drivers) in BOTH.into_iter().zip([[Driver::Maildir, Driver::Mdbox], [Driver::Mdbox, Driver::Sdbox]])
+    {
+        let [own, served] = drivers;
+        let sides = Sides::of(own, served);
+        build::long_lived(&sides.own);
+        sides.own.adopt();
+        let before = Fingerprint::of(sides.own.path());
+        sides.give(master).assert_done();
+        before.assert_unchanged(sides.own.path());
+        assert_like(&sides.own, &sides.served);
+        build::a_day_of_work(&sides.own, 1, "own");
+        sides.give(master).assert_done();
+        assert_like(&sides.own, &sides.served);
+        sides.served.assert_no_complaints();
+    }
+}
+
+#[test]
+fn both_sides_take_over_what_the_other_did() {
+    for (master, drivers) in BOTH.into_iter().zip([[Driver::Maildir, Driver::Mdbox], [Driver::Sdbox, Driver::Mdbox]])
+    {
+        let [own, served] = drivers;
+        let sides = Sides::of(own, served);
+        build::long_lived(&sides.own);
+        sides.run(master, &["sync"]).assert_done();
+        assert_merged(&sides);
+        build::a_day_of_work(&sides.own, 1, "own");
+        build::small_work(&sides.served, 1);
+        // Dovecot's program plans for two runs.
+        for _ in 0..2 {
+            sides.run(master, &["sync"]).assert_done();
+        }
+        assert_merged(&sides);
+        sides.own.assert_no_complaints();
+        sides.served.assert_no_complaints();
+    }
+}
+
+#[test]
+fn a_peer_that_fails_costs_nothing() {
+    let sides = Sides::of(Driver::Maildir, Driver::Mdbox);
+    build::small(&sides.own);
+    sides.own.adopt();
+    let location = format!("mail_location={}", sides.own.location());
+    let server = sides.served.server_words().join(" ");
+    let run = |command: &[&str], words: &[&str]| {
+        let run = sides.dovecot.dsync(&[&["-o", location.as_str()], command, words].concat());
+        assert_eq!(run.code, Some(75), "{run:?}");
+        run
+    };
+    run(&["backup"], &["/nonexistent/program", "x"]).assert_refused("cannot be started");
+    run(&["backup"], &["/bin/false", "x"]).assert_refused("ended the conversation");
+    run(&["mirror"], &["/bin/sh", "-c", "echo Welcome; cat"]).assert_refused("does not speak the dsync protocol");
+    build::small(&sides.served);
+    sides.served.adopt();
+    // It stops in the middle of a message, or of anything else.
+    for bytes in [1300, 2500, 6000] {
+        let cut = format!("exec dd status=none bs=1 count={bytes} < <({server})");
+        run(&["backup", "-R"], &["/bin/bash", "-c", &cut]).assert_refused("ended the conversation");
+    }
+    sides.take(Master::Dsync).assert_done();
+    assert_equal(&Snapshot::of(&sides.served), &Snapshot::of(&sides.own));
+}

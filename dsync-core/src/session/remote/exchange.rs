@@ -1,0 +1,564 @@
+//! One mailbox of a run with a peer, after both sides have said their counters.
+//!
+//! Each direction has an order of its own, and both go on at the same time:
+//!
+//! ```text
+//!     a side that exports    attributes · changes ·            mails · state
+//!     a side that imports                          requests ·          state
+//!     a side that does both  attributes · changes · requests · mails · state
+//! ```
+
+use std::collections::{HashMap, HashSet, VecDeque};
+
+use super::arrivals::Arrivals;
+use super::header_hash::header_hash;
+use super::own::{OwnMailbox, UNCOUNTED, status_of};
+use super::part::Part;
+use super::rows::{Heard, Knowledge, Listing, RowStyle};
+use super::{Heard as Received, Said};
+use crate::merge::two_way::{self, MergeSide, SideMessages};
+use crate::merge::{self, Contents, LeftOut, MailboxPlan, MailboxView, RecogniseSide};
+use crate::model::{HistoryRange, KeptFields, MailboxStatus, MessageGuid, MessageKey, Role, Uid, UidValidity};
+use crate::report::Event;
+use crate::session::destination::is_about_one_mailbox;
+use crate::session::reporting::Reporter;
+use crate::session::{MailboxSummary, SessionError, peer_label, sync_point};
+use crate::store::{ErrorKind, MailStore, StoreError};
+use crate::wire::{Item, Mail, MailRequest, MailboxInfo, MailboxState};
+
+/// What is the same for all mailboxes of a run.
+#[derive(Clone, Debug)]
+pub(super) struct Terms {
+    pub(super) role: Role,
+    pub(super) part: Part,
+    /// Bodies come only if they are asked for.
+    pub(super) requests: bool,
+    /// The peer knows attributes.
+    pub(super) attributes: bool,
+    /// The headers by which messages are recognised that have no GUIDs.
+    pub(super) hashed_headers: Vec<Vec<u8>>,
+    /// How the other side is called in sync points.
+    pub(super) peer: [u8; 8],
+    /// How it is called in those at which both were equal in every counter.
+    pub(super) equal_peer: [u8; 8],
+}
+
+/// What this side says next.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Sending {
+    Attributes,
+    Changes,
+    Requests(usize),
+    Mails,
+    Commit,
+    State,
+    Nothing,
+}
+
+/// What the other side says next.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Receiving {
+    Attributes,
+    Changes,
+    Requests,
+    Mails,
+    Nothing,
+}
+
+/// A message that the other side wants.
+struct Wanted {
+    key: MessageKey,
+    uid: Uid,
+    /// By what it was asked for: its UID if there is none.
+    guid: Option<MessageGuid>,
+}
+
+/// What the other side's list has led to.
+struct Planned {
+    plan: MailboxPlan,
+    arrivals: Arrivals,
+    /// Nothing changes at the other side.
+    other_stays: bool,
+}
+
+pub(super) struct Exchange {
+    pub(super) own: OwnMailbox,
+    own_info: MailboxInfo,
+    other_info: MailboxInfo,
+    terms: Terms,
+    by_hash: bool,
+    known: Knowledge,
+    /// What is in the own messages, where that matters.
+    contents: Contents,
+    /// Everything could be compared.
+    is_comparable: bool,
+    listing: Listing,
+    wanted: VecDeque<Wanted>,
+    by_guid: Option<HashMap<MessageGuid, usize>>,
+    heard: Heard,
+    planned: Option<Planned>,
+    sending: Sending,
+    receiving: Receiving,
+    /// Something could not be done: another run is needed.
+    incomplete: bool,
+}
+
+impl Exchange {
+    pub(super) fn start(
+        own: OwnMailbox,
+        own_info: MailboxInfo,
+        other_info: MailboxInfo,
+        terms: Terms,
+    ) -> Result<Self, StoreError> {
+        let part = terms.part;
+        let by_hash = !guids_count(part, &own_info, &other_info);
+        let sending = if part.exports() {
+            if terms.attributes { Sending::Attributes } else { Sending::Changes }
+        } else if terms.requests {
+            Sending::Requests(0)
+        } else {
+            Sending::Commit
+        };
+        let receiving = match (part.imports(), terms.attributes) {
+            (true, true) => Receiving::Attributes,
+            (true, false) => Receiving::Changes,
+            _ if terms.requests => Receiving::Requests,
+            _ => Receiving::Nothing,
+        };
+        let mut exchange = Self {
+            own,
+            own_info,
+            other_info,
+            terms,
+            by_hash,
+            known: Knowledge::default(),
+            contents: Contents::new(),
+            is_comparable: true,
+            listing: Listing::default(),
+            wanted: VecDeque::new(),
+            by_guid: None,
+            heard: Heard::new(),
+            planned: None,
+            sending,
+            receiving,
+            incomplete: false,
+        };
+        exchange.look()?;
+        if part.exports() && !exchange.terms.requests {
+            exchange.want_all();
+        }
+        Ok(exchange)
+    }
+
+    /// Finds out what this side knows beside its list.
+    fn look(&mut self) -> Result<(), StoreError> {
+        let mut history = match self.terms.part.is_copying() {
+            true => Default::default(),
+            false => {
+                let points = self.own.mailbox.sync_points();
+                let agreed = points.iter().map(|point| point.highest_modseq).max().unwrap_or_default();
+                self.own.mailbox.history(HistoryRange { since: None, mirrored_until: agreed })?
+            }
+        };
+        let needs_content = self.by_hash && self.other_info.message_count > 0;
+        for place in 0..self.own.messages().len() {
+            let Some(uid) = self.own.messages().uid_at(place) else { continue };
+            let mut content = None;
+            if needs_content {
+                let body = self.own.mailbox.body(self.own.key(uid)).ok();
+                content = body.and_then(|body| header_hash(body, &self.terms.hashed_headers));
+                self.is_comparable &= content.is_some();
+                self.contents.extend(content.map(|content| (place, content)));
+            }
+            let flags = history.flags.remove(&uid).filter(|history| !history.is_empty());
+            self.known.notes.push(place, flags, content, true);
+        }
+        let uid_next = self.own.status().uid_next;
+        self.known.expunged = history.expunged;
+        let own = self.own.messages();
+        self.known.expunged.retain(|uid, _| *uid < uid_next && !own.contains(*uid));
+        Ok(())
+    }
+
+    /// A peer that does not ask for messages gets all of them: once for each GUID.
+    fn want_all(&mut self) {
+        let mut seen = HashSet::new();
+        for record in self.own.messages().records() {
+            let Some(uid) = record.uid else { continue };
+            let guid = (!self.by_hash).then(|| self.own.guid_of(&record));
+            if guid.as_ref().is_none_or(|guid| seen.insert(guid.clone())) {
+                self.wanted.push_back(Wanted { key: self.own.key(uid), uid, guid });
+            }
+        }
+    }
+
+    /// Whether this side has said everything about the mailbox.
+    pub(super) fn is_over(&self) -> bool {
+        self.sending == Sending::Nothing
+    }
+
+    /// What this side says next; `None` if the other one has to speak first. It is not called before the last body was taken.
+    pub(super) fn next(
+        &mut self,
+        reporter: &mut Reporter<'_>,
+        store: &dyn MailStore,
+    ) -> Result<Option<Said>, SessionError> {
+        let part = self.terms.part;
+        match self.sending {
+            Sending::Attributes => {
+                self.sending = Sending::Changes;
+                Ok(Some(Said::EndOfList))
+            }
+            Sending::Changes => {
+                let hash_needed = self.other_info.message_count > 0;
+                let style = RowStyle { by_hash: self.by_hash, hash_needed };
+                if let Some(change) = self.listing.next(&self.own, &self.known, style) {
+                    return Ok(Some(Said::Item(Item::Change(change))));
+                }
+                let asks = part.imports() && self.terms.requests;
+                self.sending = if asks { Sending::Requests(0) } else { Sending::Mails };
+                Ok(Some(Said::EndOfList))
+            }
+            Sending::Requests(place) => {
+                let Some(planned) = &self.planned else { return Ok(None) };
+                if let Some(request) = planned.arrivals.request(place) {
+                    self.sending = Sending::Requests(place.saturating_add(1));
+                    return Ok(Some(Said::Item(Item::MailRequest(request))));
+                }
+                self.sending = if part.exports() { Sending::Mails } else { Sending::Commit };
+                Ok(Some(Said::EndOfList))
+            }
+            Sending::Mails if self.terms.requests && self.awaits_requests() => Ok(None),
+            Sending::Mails => match self.wanted.pop_front() {
+                Some(wanted) => Ok(Some(self.mail(&wanted, reporter))),
+                None => {
+                    self.sending = Sending::Commit;
+                    Ok(Some(Said::EndOfList))
+                }
+            },
+            Sending::Commit if self.receiving != Receiving::Nothing => Ok(None),
+            Sending::Commit => {
+                if part.imports() {
+                    self.commit(reporter, store)?;
+                }
+                self.sending = Sending::State;
+                self.next(reporter, store)
+            }
+            Sending::State => {
+                self.sending = Sending::Nothing;
+                Ok(Some(Said::Item(Item::MailboxState(self.state()))))
+            }
+            Sending::Nothing => Ok(None),
+        }
+    }
+
+    fn awaits_requests(&self) -> bool {
+        matches!(self.receiving, Receiving::Attributes | Receiving::Changes | Receiving::Requests)
+    }
+
+    fn mail(&mut self, wanted: &Wanted, reporter: &mut Reporter<'_>) -> Said {
+        let record = self.own.messages().get(wanted.uid);
+        let seconds = |time: i64| u64::try_from(time).unwrap_or(0);
+        let mut mail = Mail {
+            guid: wanted.guid.clone(),
+            uid: wanted.guid.is_none().then_some(wanted.uid),
+            pop3_uidl: Some(Vec::new()),
+            pop3_order: 0,
+            received: 0,
+            saved: None,
+            stream: false,
+        };
+        let Some(record) = record else { return Said::Item(Item::Mail(mail)) };
+        mail.pop3_uidl = Some(record.pop3_uidl.as_deref().unwrap_or_default().as_bytes().to_vec());
+        mail.pop3_order = record.pop3_order.unwrap_or(0);
+        mail.received = seconds(record.received.seconds());
+        mail.saved = record.saved.map(|time| seconds(time.seconds()));
+        match self.own.mailbox.body(wanted.key) {
+            Ok(body) => {
+                mail.stream = true;
+                Said::Mail(mail, body)
+            }
+            Err(error) => {
+                if error.kind() != ErrorKind::NotFound {
+                    reporter.problem(Some(&self.own.name), format!("{} cannot be copied: {error}", wanted.key));
+                }
+                self.incomplete = true;
+                Said::Item(Item::Mail(mail))
+            }
+        }
+    }
+
+    /// Takes what the other side says about the mailbox.
+    pub(super) fn receive(
+        &mut self,
+        received: Received,
+        reporter: &mut Reporter<'_>,
+        store: &dyn MailStore,
+    ) -> Result<(), SessionError> {
+        match (self.receiving, received) {
+            (Receiving::Attributes, Received::Item(Item::Attribute(_)) | Received::Body(Item::Attribute(_), _)) => {}
+            (Receiving::Attributes, Received::EndOfList) => self.receiving = Receiving::Changes,
+            (Receiving::Changes, Received::Item(Item::Change(change))) => {
+                self.heard.take(&self.own.name, change, &self.other_info, &self.own)?;
+            }
+            (Receiving::Changes, Received::EndOfList) => {
+                self.heard.complete(self.own.messages());
+                self.decide(reporter);
+                let asks = self.terms.part.exports() && self.terms.requests;
+                self.receiving = if asks { Receiving::Requests } else { Receiving::Mails };
+            }
+            (Receiving::Requests, Received::Item(Item::MailRequest(request))) => self.want(&request)?,
+            (Receiving::Requests, Received::EndOfList) => {
+                // Dovecot's program forgets POP3 UIDLs that come after one of a greater UID.
+                self.wanted.make_contiguous().sort_by_key(|wanted| wanted.uid);
+                self.receiving = if self.terms.part.imports() { Receiving::Mails } else { Receiving::Nothing };
+            }
+            (Receiving::Mails, Received::Item(Item::Mail(mail))) => self.take(&mail, None, reporter, store)?,
+            (Receiving::Mails, Received::Body(Item::Mail(mail), body)) => {
+                self.take(&mail, Some(body), reporter, store)?;
+            }
+            (Receiving::Mails, Received::EndOfList) => self.receiving = Receiving::Nothing,
+            (receiving, received) => {
+                let state = match receiving {
+                    Receiving::Attributes => "attributes of a mailbox were due",
+                    Receiving::Changes => "messages were being listed",
+                    Receiving::Requests => "requests for messages were due",
+                    Receiving::Mails => "messages were being received",
+                    Receiving::Nothing => "the end of a mailbox was due",
+                };
+                return Err(SessionError::UnexpectedMessage { received: received.kind(), state });
+            }
+        }
+        Ok(())
+    }
+
+    fn take(
+        &mut self,
+        mail: &Mail,
+        body: Option<crate::store::MessageBody>,
+        reporter: &mut Reporter<'_>,
+        store: &dyn MailStore,
+    ) -> Result<(), SessionError> {
+        let OwnMailbox { name, mailbox, .. } = &mut self.own;
+        match &mut self.planned {
+            Some(planned) => planned.arrivals.take(name, &mut **mailbox, mail, body, reporter, store),
+            None => Ok(()),
+        }
+    }
+
+    /// How many bytes the last message had.
+    pub(super) fn count(&mut self, bytes: u64) {
+        if let Some(planned) = &mut self.planned {
+            planned.arrivals.count(bytes);
+        }
+    }
+
+    /// Finds a message that the other side wants.
+    fn want(&mut self, request: &MailRequest) -> Result<(), SessionError> {
+        let messages = self.own.messages();
+        if self.wanted.len() >= messages.len() {
+            return Err(SessionError::InvalidData("requests for more messages than there are".to_owned()));
+        }
+        let there = request.uid.and_then(|uid| messages.get(uid));
+        let uid = match (&request.guid, there) {
+            (None, there) => there.and_then(|record| record.uid),
+            (Some(guid), Some(record)) if self.own.guid_of(&record) == *guid => record.uid,
+            (Some(guid), _) => self.uid_of(guid),
+        };
+        // One that is gone by now: that is said when it is its turn.
+        let Some(uid) = uid.or(request.uid) else {
+            return Err(SessionError::InvalidData("a request for a message that was never listed".to_owned()));
+        };
+        let key = self.own.key(uid);
+        self.wanted.push_back(Wanted { key, uid, guid: request.guid.clone() });
+        Ok(())
+    }
+
+    fn uid_of(&mut self, guid: &MessageGuid) -> Option<Uid> {
+        if self.by_guid.is_none() {
+            let records = self.own.messages().records().enumerate();
+            self.by_guid = Some(records.map(|(place, record)| (self.own.guid_of(&record), place)).collect());
+        }
+        let place = self.by_guid.as_ref()?.get(guid)?;
+        self.own.messages().uid_at(*place)
+    }
+
+    /// The other side has listed everything.
+    fn decide(&mut self, reporter: &mut Reporter<'_>) {
+        let (mut plan, other_stays) = self.plan(&HashSet::new());
+        let name = &self.own.name;
+        reporter.event(match plan.needed {
+            true => Event::MailboxPlanned(name, &plan),
+            false => Event::MailboxUnchanged(name),
+        });
+        for key in &plan.unplaced {
+            self.incomplete = true;
+            reporter.problem(Some(name), format!("{key} cannot be copied: all UIDs of the mailbox are used up"));
+        }
+        let arrivals = Arrivals::of(&mut plan);
+        self.planned = Some(Planned { plan, arrivals, other_stays });
+    }
+
+    /// What to do here, and whether nothing changes at the other side.
+    fn plan(&self, unavailable: &HashSet<MessageKey>) -> (MailboxPlan, bool) {
+        let (mut plan, other_stays) = match self.terms.part.is_copying() {
+            true => (self.plan_copy(unavailable), true),
+            false => self.plan_merge(unavailable),
+        };
+        plan.needed |= self.own.created;
+        (plan, other_stays)
+    }
+
+    fn other_status(&self) -> MailboxStatus {
+        let status = status_of(&self.other_info);
+        let message_count = match status.message_count {
+            UNCOUNTED => u32::try_from(self.heard.messages.len()).unwrap_or(UNCOUNTED),
+            count => count,
+        };
+        MailboxStatus { message_count, ..status }
+    }
+
+    fn other_keeps(&self) -> KeptFields {
+        KeptFields { guids: !self.by_hash, ..KeptFields::ALL }
+    }
+
+    fn plan_copy(&self, unavailable: &HashSet<MessageKey>) -> MailboxPlan {
+        let left_out = LeftOut { unavailable: unavailable.clone(), ..LeftOut::default() };
+        let status = self.other_status();
+        let source = MailboxView { status: &status, messages: self.heard.messages.list() };
+        let own = MailboxView { status: self.own.mailbox.status(), messages: self.own.mailbox.messages() };
+        if !self.by_hash {
+            return merge::one_way(source, own, &left_out, true);
+        }
+        let listed = self.heard.messages.iter().enumerate();
+        let contents: Contents = listed.filter_map(|(place, message)| Some((place, message.content?))).collect();
+        let there = RecogniseSide { view: source, contents: &contents, keeps: self.other_keeps() };
+        let here = RecogniseSide { view: own, contents: &self.contents, keeps: self.own.keeps };
+        let (there, here) = merge::recognise(there, here, None);
+        let source = MailboxView { messages: &there, ..source };
+        merge::one_way(source, MailboxView { messages: &here, ..own }, &left_out, self.is_comparable)
+    }
+
+    fn plan_merge(&self, unavailable: &HashSet<MessageKey>) -> (MailboxPlan, bool) {
+        let own = MergeSide {
+            status: self.own.status().clone(),
+            messages: SideMessages::of(self.own.messages(), &self.known.notes),
+            expunged: self.known.expunged.clone(),
+            history_complete: false,
+            complete: self.own.mailbox.problems().is_empty(),
+            keeps: self.own.keeps,
+            imports: true,
+        };
+        let other = MergeSide {
+            status: self.other_status(),
+            messages: self.heard.messages.borrowed(),
+            expunged: self.heard.expunged.clone(),
+            history_complete: false,
+            complete: true,
+            keeps: self.other_keeps(),
+            imports: self.terms.part == Part::Both,
+        };
+        let (master, slave) = match self.terms.role {
+            Role::Master => (&own, &other),
+            Role::Slave => (&other, &own),
+        };
+        let (role, merged) = (self.terms.role, two_way::merge(master, slave, None));
+        let other_stays = !other.imports || !merged.plan(role.other(), &other, &own, &HashSet::new()).needed;
+        (merged.plan(role, &own, &other, unavailable), other_stays)
+    }
+
+    fn commit(&mut self, reporter: &mut Reporter<'_>, store: &dyn MailStore) -> Result<(), SessionError> {
+        let Some(mut planned) = self.planned.take() else { return Ok(()) };
+        let missing = planned.arrivals.missing();
+        if !missing.is_empty() {
+            // No UID is given to a message that is not there.
+            planned.plan = self.plan(&missing).0;
+            self.incomplete = true;
+            let text = format!("{} messages did not come from the other side", missing.len());
+            reporter.problem(Some(&self.own.name), text);
+        }
+        let other_status = self.other_status();
+        // A commit needs room of its own.
+        self.heard = Heard::new();
+        self.known = Knowledge::default();
+        let OwnMailbox { name, mailbox, .. } = &mut self.own;
+        if planned.plan.needed {
+            match planned.arrivals.commit(name, &mut **mailbox, planned.plan, reporter) {
+                Ok(()) => {}
+                Err(error) if error.kind() == ErrorKind::Changed || is_about_one_mailbox(error.kind()) => {
+                    self.incomplete = true;
+                    reporter.problem(Some(name), error.to_string());
+                    return Ok(());
+                }
+                Err(error) => return Err(SessionError::of_store(store, error)),
+            }
+        }
+        if !self.incomplete {
+            remember(&mut self.own, self.terms.peer, reporter, store)?;
+            if planned.other_stays && *self.own.mailbox.status() == other_status {
+                remember(&mut self.own, self.terms.equal_peer, reporter, store)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn state(&self) -> MailboxState {
+        let status = self.own.status();
+        let common_modseq = match self.terms.part.imports() {
+            true => self.other_info.highest_modseq,
+            false => self.own_info.highest_modseq,
+        };
+        MailboxState {
+            guid: self.own_info.guid,
+            uid_validity: status.identity.uid_validity.map_or(self.own_info.uid_validity, UidValidity::get),
+            common_uid: status.uid_next.get().saturating_sub(1),
+            common_modseq,
+            common_private_modseq: 0,
+            message_count: u32::try_from(self.own.messages().len()).unwrap_or(u32::MAX),
+            changes_during_sync: self.incomplete,
+        }
+    }
+}
+
+/// Both sides have the same now. Keeps in mind that the other one has had these messages.
+pub(super) fn remember(
+    own: &mut OwnMailbox,
+    peer: [u8; 8],
+    reporter: &mut Reporter<'_>,
+    store: &dyn MailStore,
+) -> Result<(), SessionError> {
+    let fingerprint = MailboxSummary::of(&*own.mailbox, KeptFields::ALL).fingerprint;
+    let point = fingerprint.and_then(|fingerprint| sync_point(own.mailbox.status(), fingerprint, peer));
+    let Some(point) = point.filter(|point| !own.mailbox.sync_points().contains(point)) else { return Ok(()) };
+    match own.mailbox.remember(point) {
+        Err(error) if error.kind() == ErrorKind::Changed || is_about_one_mailbox(error.kind()) => {
+            reporter.problem(Some(&own.name), error.to_string());
+            Ok(())
+        }
+        result => result.map_err(|error| SessionError::of_store(store, error)),
+    }
+}
+
+/// How another side with this host name is called in sync points: in all, and in those at which both were equal in every counter.
+pub(super) fn labels_of(hostname: &[u8]) -> [[u8; 8]; 2] {
+    let hostname = String::from_utf8_lossy(hostname);
+    ["", "equal "].map(|kind| peer_label(&format!("dsync protocol: {kind}{hostname}")))
+}
+
+/// Whether nothing has happened here since both sides were equal in every counter. If the other one still has the same counters,
+/// nothing has happened there either.
+pub(super) fn is_as_when_equal(own: &OwnMailbox, equal_peer: [u8; 8]) -> bool {
+    let fingerprint = MailboxSummary::of(&*own.mailbox, KeptFields::ALL).fingerprint;
+    let mut points = own.mailbox.sync_points().iter();
+    points.any(|point| point.peer == equal_peer && Some(point.fingerprint) == fingerprint)
+}
+
+/// Whether GUIDs say which messages are the same. Both sides decide that in the same way.
+fn guids_count(part: Part, own: &MailboxInfo, other: &MailboxInfo) -> bool {
+    let (source, copy) = match part {
+        Part::Source => (own, other),
+        Part::Copy => (other, own),
+        _ => return own.have_save_guids && other.have_save_guids,
+    };
+    copy.have_save_guids && (source.have_guids || source.have_save_guids)
+}

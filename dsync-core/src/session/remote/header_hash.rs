@@ -1,0 +1,98 @@
+//! A checksum over some headers, by which servers recognise messages whose GUIDs prove nothing.
+//!
+//! As Dovecot computes it for peers of minor version 4 and later: MD5 over the lines of the wanted headers in the order of the
+//! message, with LF line ends and an empty line behind them; spaces are left out, and control characters, bytes beyond ASCII and
+//! `?` become `?`, several in a row only one.
+
+use std::io::Read;
+
+use md5::{Digest, Md5};
+
+use crate::store::MessageBody;
+
+/// Longer headers are not read to their end.
+const MOST: usize = 1 << 20;
+
+/// The checksum of a message; `None` if it cannot be read.
+pub(super) fn header_hash(body: MessageBody, wanted: &[Vec<u8>]) -> Option<[u8; 16]> {
+    let mut header = Vec::new();
+    let mut body = body;
+    let mut buffer = [0; 4096];
+    loop {
+        let length = body.read(&mut buffer).ok()?;
+        let before = header.len().saturating_sub(3);
+        header.extend_from_slice(buffer.get(..length)?);
+        let is_complete = header.get(before..)?.windows(2).any(|pair| pair == b"\n\n")
+            || header.get(before..)?.windows(3).any(|three| three == b"\n\r\n");
+        if length == 0 || is_complete || header.len() > MOST {
+            break;
+        }
+    }
+    Some(hash_of(&header, wanted))
+}
+
+fn hash_of(message: &[u8], wanted: &[Vec<u8>]) -> [u8; 16] {
+    let mut text = Vec::new();
+    let mut is_wanted = false;
+    for line in message.split_inclusive(|byte| *byte == b'\n') {
+        let line = line.strip_suffix(b"\n").unwrap_or(line);
+        let line = line.strip_suffix(b"\r").unwrap_or(line);
+        if line.is_empty() {
+            break;
+        }
+        if !matches!(line.first(), Some(b' ' | b'\t')) {
+            let name = line.split(|byte| *byte == b':').next().unwrap_or_default().trim_ascii_end();
+            is_wanted = wanted.iter().any(|wanted| !wanted.is_empty() && wanted.eq_ignore_ascii_case(name));
+        }
+        if is_wanted {
+            text.extend_from_slice(line);
+            text.push(b'\n');
+        }
+    }
+    text.push(b'\n');
+    let mut hash = Md5::new();
+    hash.update(normalised(&text));
+    hash.finalize().into()
+}
+
+fn normalised(text: &[u8]) -> Vec<u8> {
+    let mut normal = Vec::with_capacity(text.len());
+    let mut after_replaced = false;
+    for byte in text {
+        let is_replaced = match byte {
+            b'\t' | b'\n' | b' ' => false,
+            byte => *byte < 0x20 || *byte >= 0x7f || *byte == b'?',
+        };
+        match (is_replaced, byte) {
+            (true, _) if after_replaced => {}
+            (true, _) => normal.push(b'?'),
+            (false, b' ') => {}
+            (false, byte) => normal.push(*byte),
+        }
+        after_replaced = is_replaced;
+    }
+    normal
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn hash(message: &[u8]) -> String {
+        let wanted = [b"Date".to_vec(), b"Message-ID".to_vec(), Vec::new()];
+        let hash = header_hash(MessageBody::from_bytes(message.to_vec()), &wanted).unwrap();
+        hash.iter().map(|byte| format!("{byte:02x}")).collect()
+    }
+
+    #[test]
+    fn hashes_are_those_of_a_server() {
+        let expected = "6e9d0d415986022b8fda16a7088c2969";
+        let message = b"Subject: x\nDate: Mon, 1 Jan 2024 00:00:01 +0000\nMessage-ID: <m1@example.org>\n\nDate: y\n";
+        assert_eq!(hash(message), expected);
+        assert_eq!(hash(&String::from_utf8_lossy(message).replace('\n', "\r\n").into_bytes()), expected);
+        let message = b"Date: Thu, 01 Jan 2026 00:00:01 +0000\nMessage-ID: <h1@x>\n\n";
+        assert_eq!(hash(message), "b13293da0abd131ffd5a14a03597d3db");
+        assert_eq!(hash(b"Subject: none\n\nbody"), "68b329da9893e34099c7d8ad5cb9c940");
+        assert_eq!(hash(b""), "68b329da9893e34099c7d8ad5cb9c940");
+    }
+}

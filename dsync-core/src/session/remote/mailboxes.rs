@@ -1,0 +1,285 @@
+//! The second part of a run with a peer: one mailbox after the other.
+
+use std::collections::BTreeMap;
+
+use super::exchange::{self, Exchange};
+use super::own::{OwnMailbox, UNCOUNTED, counters_are_equal};
+use super::{Part, RemoteSession, Said, State};
+use crate::model::{
+    KeptFields, MailboxGuid, MailboxIdentity, MailboxName, MailboxNode, MailboxTree, NodeKind, Role, UidValidity,
+};
+use crate::report::Event;
+use crate::session::mirror::place::{self, Place};
+use crate::session::{SessionError, destination, settle};
+use crate::store::{ErrorKind, StoreError};
+use crate::wire::{Item, MailboxInfo};
+
+/// Greater modseqs cannot be told to clients (RFC 7162, 7).
+const HIGHEST_MODSEQ: u64 = 1 << 63;
+
+/// The mailboxes that both sides have, or will have.
+#[derive(Default)]
+pub(super) struct Agreed {
+    by_guid: BTreeMap<MailboxGuid, MailboxName>,
+    tree: MailboxTree,
+}
+
+impl Agreed {
+    pub(super) fn of(tree: &MailboxTree) -> Self {
+        let mailboxes = tree.iter().filter(|(_, node)| matches!(node.kind, NodeKind::Mailbox { .. }));
+        let by_guid = mailboxes.filter_map(|(name, node)| Some((node.guid()?, name.clone()))).collect();
+        Self { by_guid, tree: tree.clone() }
+    }
+
+    pub(super) fn name(&self, guid: MailboxGuid) -> Option<&MailboxName> {
+        self.by_guid.get(&guid)
+    }
+
+    /// In the order of their names.
+    pub(super) fn guids(&self) -> impl Iterator<Item = MailboxGuid> {
+        self.tree.values().filter_map(MailboxNode::guid).filter(|guid| self.by_guid.contains_key(guid))
+    }
+
+    fn identity(&self, guid: MailboxGuid) -> MailboxIdentity {
+        let node = self.by_guid.get(&guid).and_then(|name| self.tree.get(name)).map(|node| &node.kind);
+        let uid_validity = match node {
+            Some(NodeKind::Mailbox { uid_validity, .. }) => *uid_validity,
+            _ => None,
+        };
+        MailboxIdentity { guid: Some(guid), uid_validity }
+    }
+}
+
+/// A mailbox that was offered and not answered for yet.
+pub(super) struct Offered {
+    own: OwnMailbox,
+    info: MailboxInfo,
+}
+
+impl RemoteSession<'_> {
+    /// Opens mailboxes until one can be opened.
+    pub(super) fn offer(&mut self) -> Result<(State, Said), SessionError> {
+        while let Some(guid) = self.offers.pop_front() {
+            let Some(own) = self.open(guid)? else { continue };
+            let Some(info) = self.info(&own, guid, None) else { continue };
+            let said = Said::Item(Item::Mailbox(Box::new(info.clone())));
+            return Ok((State::AwaitAnswer(Box::new(Offered { own, info })), said));
+        }
+        // Peers of old versions say nothing at the end.
+        let state = if self.peer_minor >= 3 { State::AwaitFinish } else { State::Finished };
+        Ok((state, Said::EndOfList))
+    }
+
+    pub(super) fn take_answer(&mut self, offered: Offered, other: MailboxInfo) -> Result<State, SessionError> {
+        let Offered { own, info } = offered;
+        if other.guid != info.guid {
+            return Err(SessionError::InvalidData(format!("another mailbox than {}, which was offered", own.name)));
+        }
+        if other.ignore {
+            return Ok(State::Offer);
+        }
+        if other.lost {
+            self.reporter
+                .problem(Some(&own.name), "the other side does not have it, or cannot open it; run dsync again");
+            return Ok(State::Offer);
+        }
+        self.compare(own, info, other)
+    }
+
+    pub(super) fn take_offer(&mut self, other: MailboxInfo) -> Result<State, SessionError> {
+        let guid = other.guid;
+        if self.options.tree_only {
+            return Err(SessionError::InvalidData(
+                "a mailbox although only names were to be synchronised".to_owned(),
+            ));
+        }
+        let own = match self.agreed.name(guid) {
+            Some(_) => self.open(guid)?,
+            None => None,
+        };
+        let info = own.as_ref().and_then(|own| self.info(own, guid, Some(&other)));
+        let (Some(own), Some(info)) = (own, info) else {
+            self.outbox.push_back(Said::Item(Item::Mailbox(Box::new(self.lost(guid)))));
+            return Ok(State::AwaitOffer);
+        };
+        self.outbox.push_back(Said::Item(Item::Mailbox(Box::new(info.clone()))));
+        self.compare(own, info, other)
+    }
+
+    /// Both have said what the mailbox is at their side.
+    fn compare(&mut self, own: OwnMailbox, info: MailboxInfo, other: MailboxInfo) -> Result<State, SessionError> {
+        if other.highest_modseq >= HIGHEST_MODSEQ || info.highest_modseq >= HIGHEST_MODSEQ {
+            let reason = "it has a HIGHESTMODSEQ that no server can have; let a server rebuild its index";
+            return Err(SessionError::InvalidData(format!("mailbox {}: {reason}", own.name)));
+        }
+        if !self.options.full && counters_are_equal(&info, &other) {
+            self.reporter.event(Event::MailboxUnchanged(&own.name));
+            return self.skip(own);
+        }
+        self.unconfirmed = Some(info.guid);
+        let exchange = Exchange::start(own, info, other, self.terms.clone());
+        Ok(State::Exchange(Box::new(exchange.map_err(|error| self.store_error(error))?)))
+    }
+
+    /// Nothing has to be done about the mailbox, but that it has to exist.
+    fn skip(&mut self, mut own: OwnMailbox) -> Result<State, SessionError> {
+        if self.terms.part.imports() {
+            if own.created
+                && let Err(error) = settle::publish(&mut *own.mailbox)
+            {
+                self.problem_or_error(&own.name, error)?;
+                return Ok(self.after_mailbox());
+            }
+            exchange::remember(&mut own, self.terms.peer, &mut self.reporter, self.store)?;
+        }
+        Ok(self.after_mailbox())
+    }
+
+    pub(super) fn after_mailbox(&self) -> State {
+        match self.terms.role {
+            Role::Master => State::Offer,
+            Role::Slave => State::AwaitOffer,
+        }
+    }
+
+    /// The counters of a mailbox for the other side, which has said its own if it is the master.
+    fn info(&self, own: &OwnMailbox, guid: MailboxGuid, other: Option<&MailboxInfo>) -> Option<MailboxInfo> {
+        let agreed = self.agreed.identity(guid);
+        let mut info = own.info(agreed)?;
+        if self.terms.part == Part::Copy {
+            // A source must not take over anything from its copy.
+            let wanted = other.map_or(agreed.uid_validity.map_or(0, UidValidity::get), |other| other.uid_validity);
+            info.uid_validity = if wanted > 0 { wanted } else { info.uid_validity };
+        }
+        if self.terms.part.imports() && self.must_be_listed(own, &info, other) {
+            info.message_count = UNCOUNTED;
+        }
+        Some(info)
+    }
+
+    /// Whether equal counters do not mean that nothing has to be done: different changes can lead to the same ones.
+    fn must_be_listed(&self, own: &OwnMailbox, info: &MailboxInfo, other: Option<&MailboxInfo>) -> bool {
+        if own.created {
+            return false;
+        }
+        let uid_validity = own.mailbox.status().identity.uid_validity.map_or(0, UidValidity::get);
+        if uid_validity != info.uid_validity || own.mailbox.messages().assigned() < own.mailbox.messages().len() {
+            return true;
+        }
+        let may_be_equal = match other {
+            Some(other) => counters_are_equal(info, other),
+            // Where the UIDVALIDITYs differ, the number of messages decides between them.
+            None => self.other.tree.values().any(|node| match node.kind {
+                NodeKind::Mailbox { guid, uid_validity } => {
+                    guid == Some(info.guid) && uid_validity.map(UidValidity::get) == Some(info.uid_validity)
+                }
+                _ => false,
+            }),
+        };
+        may_be_equal && !exchange::is_as_when_equal(own, self.terms.equal_peer)
+    }
+
+    fn lost(&self, guid: MailboxGuid) -> MailboxInfo {
+        let ignore = self.terms.part == Part::MergeSource;
+        MailboxInfo {
+            guid,
+            uid_validity: 0,
+            uid_next: 0,
+            message_count: 0,
+            first_recent_uid: 0,
+            highest_modseq: 0,
+            highest_private_modseq: 0,
+            lost: !ignore,
+            ignore,
+            cache_fields: Vec::new(),
+            have_guids: false,
+            have_save_guids: false,
+            have_only_guid128: false,
+        }
+    }
+
+    fn keeps(&self) -> KeptFields {
+        self.store.capabilities().keeps
+    }
+
+    /// A mailbox of a store that must not be changed.
+    pub(super) fn open_source(&mut self, name: &MailboxName) -> Result<OwnMailbox, StoreError> {
+        let mailbox = self.store.open(name)?;
+        Ok(OwnMailbox::of_source(name.clone(), mailbox, self.keeps(), &self.store_id))
+    }
+
+    /// The mailbox with this GUID, made if it is missing. `None` if it cannot be had.
+    fn open(&mut self, guid: MailboxGuid) -> Result<Option<OwnMailbox>, SessionError> {
+        let Some(name) = self.agreed.name(guid).cloned() else { return Ok(None) };
+        self.reporter.report.counts.mailboxes += 1;
+        let opened = match self.terms.part {
+            Part::Source => self.open_source(&name).map(Some),
+            Part::Copy => self.open_or_create(&name, guid).map(Some),
+            _ => match self.find(&name, guid) {
+                Ok(place) => self.open_at(place, &name, guid),
+                Err(reason) => {
+                    self.reporter.problem(Some(&name), reason);
+                    return Ok(None);
+                }
+            },
+        };
+        self.reporter.replaced_names(self.store);
+        match opened {
+            Ok(own) => {
+                for reason in own.iter().flat_map(|own| own.mailbox.problems()) {
+                    self.reporter.problem(Some(&name), reason.clone());
+                }
+                Ok(own)
+            }
+            // Whatever is wrong with one mailbox, the others can be had.
+            Err(error) => {
+                self.problem_or_error(&name, error)?;
+                Ok(None)
+            }
+        }
+    }
+
+    fn problem_or_error(&mut self, name: &MailboxName, error: StoreError) -> Result<(), SessionError> {
+        if !(destination::is_about_one_mailbox(error.kind()) || error.kind() == ErrorKind::Changed) {
+            return Err(self.store_error(error));
+        }
+        self.reporter.problem(Some(name), error.to_string());
+        Ok(())
+    }
+
+    fn find(&self, name: &MailboxName, guid: MailboxGuid) -> Result<Place, String> {
+        let imports = self.terms.part.imports();
+        place::find(imports, name, Some(guid), &self.own.tree, &self.here, &self.agreed.tree)
+    }
+
+    fn open_at(
+        &mut self,
+        place: Place,
+        name: &MailboxName,
+        guid: MailboxGuid,
+    ) -> Result<Option<OwnMailbox>, StoreError> {
+        let keeps = self.keeps();
+        match place {
+            Place::Nowhere => Ok(None),
+            Place::At(place) if !self.terms.part.imports() => self.open_source(&place).map(Some),
+            Place::At(place) => {
+                let mailbox = settle::open_settled(self.store, &place)?;
+                Ok(Some(OwnMailbox::new(place, mailbox, false, keeps)))
+            }
+            Place::New => {
+                let mailbox = self.store.create(name, self.agreed.identity(guid))?;
+                Ok(Some(OwnMailbox::new(name.clone(), mailbox, true, keeps)))
+            }
+        }
+    }
+
+    fn open_or_create(&mut self, name: &MailboxName, guid: MailboxGuid) -> Result<OwnMailbox, StoreError> {
+        let (mailbox, created) = match self.store.open(name) {
+            Err(error) if error.kind() == ErrorKind::NotFound => {
+                (self.store.create(name, self.agreed.identity(guid))?, true)
+            }
+            opened => (opened?, false),
+        };
+        Ok(OwnMailbox::new(name.clone(), mailbox, created, self.keeps()))
+    }
+}

@@ -1,0 +1,350 @@
+//! One side of a run whose other side speaks the [dsync protocol](crate::wire): another `dsync`, or a Dovecot.
+//!
+//! ```text
+//!     master                                     slave
+//!     handshake                ◀───────▶         handshake            both at once
+//!     names · deletions        ◀───────▶         names · deletions    both merge the trees and change their own
+//!     mailbox                  ────────▶
+//!                              ◀────────         mailbox (or: lost); if the counters are equal, that is all
+//!     …                        ◀───────▶         …                    messages, as drawn in `exchange`
+//!     end of list              ────────▶
+//!                              ◀────────         finish · done
+//! ```
+//!
+//! The decisions are those of [`crate::tree`] and [`crate::merge`]: what a peer says is turned into what they are made from.
+//! [`RemoteSession`] is a state machine that takes and gives rows and bodies, [`Connection`] passes them on over two byte
+//! streams.
+
+mod arrivals;
+mod connection;
+mod exchange;
+mod header_hash;
+mod mailboxes;
+mod own;
+mod part;
+mod rows;
+mod tree_rows;
+mod trees;
+
+use std::collections::VecDeque;
+
+pub use connection::{Connection, ConnectionOptions};
+pub use part::{Part, master_handshake, slave_handshake};
+
+use super::mirror::amend::Deletable;
+use super::reporting::Reporter;
+use super::{SessionError, SyncOptions};
+use crate::model::{MailboxGuid, MailboxTree, Role};
+use crate::report::{Observer, Report};
+use crate::store::{MailStore, MessageBody, StoreError};
+use crate::tree::two_way::TreeSide;
+use crate::wire::{Finish, Handshake, Item, Mail};
+
+use exchange::{Exchange, Terms};
+use mailboxes::{Agreed, Offered};
+use tree_rows::PeerTree;
+
+/// What a side says.
+#[derive(Debug)]
+pub enum Said {
+    /// A row without a body.
+    Item(Item),
+    /// The end of a list.
+    EndOfList,
+    /// A message with its bytes.
+    Mail(Mail, MessageBody),
+}
+
+/// What the other side said.
+#[derive(Debug)]
+pub enum Heard {
+    /// A row without a body.
+    Item(Item),
+    /// The end of a list.
+    EndOfList,
+    /// A row with its bytes.
+    Body(Item, MessageBody),
+}
+
+impl Heard {
+    /// What it is called in messages to people.
+    #[must_use]
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Self::Item(item) | Self::Body(item, _) => item.name(),
+            Self::EndOfList => "end of list",
+        }
+    }
+}
+
+/// The other side, as it has introduced itself.
+#[derive(Clone, Debug)]
+pub struct Peer {
+    /// What it can do, beyond version 3 of the protocol.
+    pub minor_version: u32,
+    /// Its handshake.
+    pub handshake: Handshake,
+}
+
+/// One side of a run with a peer, after both have introduced themselves.
+pub struct RemoteSession<'a> {
+    store: &'a mut dyn MailStore,
+    /// The name of the store.
+    store_id: String,
+    reporter: Reporter<'a>,
+    options: SyncOptions,
+    terms: Terms,
+    peer_minor: u32,
+    own: TreeSide,
+    other: TreeSide,
+    /// What is to be told of what was deleted here, as long as that waits for the other side to say it.
+    deleted: TreeSide,
+    waits_for_deletions: bool,
+    /// The mailboxes that this side will have, or has if it is not changed.
+    agreed: Agreed,
+    deletable: Deletable,
+    /// What this store has since the trees were merged.
+    here: MailboxTree,
+    outbox: VecDeque<Said>,
+    state: State,
+    /// Mailboxes that the master has still to offer.
+    offers: VecDeque<MailboxGuid>,
+    /// The mailbox of which the other side has not said how it came out.
+    unconfirmed: Option<MailboxGuid>,
+}
+
+enum State {
+    AwaitTree(PeerTree),
+    AwaitDeletions(PeerTree),
+    /// Both trees are known.
+    Trees,
+    /// The master's turn to offer a mailbox.
+    Offer,
+    AwaitOffer,
+    AwaitAnswer(Box<Offered>),
+    Exchange(Box<Exchange>),
+    AwaitFinish,
+    Finished,
+}
+
+impl State {
+    fn description(&self) -> &'static str {
+        match self {
+            Self::AwaitTree(_) => "names of mailboxes were being listed",
+            Self::AwaitDeletions(_) => "deleted mailboxes were due",
+            Self::Trees => "the trees of mailboxes were being brought together",
+            Self::Offer | Self::AwaitOffer => "an offer of a mailbox was due",
+            Self::AwaitAnswer(_) => "a mailbox was being offered",
+            Self::Exchange(_) => "a mailbox was being synchronised",
+            Self::AwaitFinish | Self::Finished => "the end was due",
+        }
+    }
+}
+
+impl<'a> RemoteSession<'a> {
+    /// The side that began the run, and does `part` itself.
+    ///
+    /// # Errors
+    /// If the own store fails, or what is wanted cannot be done safely.
+    pub fn master(
+        store: &'a mut dyn MailStore,
+        part: Part,
+        options: SyncOptions,
+        own: &Handshake,
+        peer: &Peer,
+        observer: &'a mut dyn Observer,
+    ) -> Result<Self, SessionError> {
+        Self::new(store, Role::Master, part, options, own, peer, observer)
+    }
+
+    /// The other side. What it does is what the master wants: [`Part::wanted_by`] its handshake.
+    ///
+    /// # Errors
+    /// If the own store fails, or the master wants something that cannot be done.
+    pub fn slave(
+        store: &'a mut dyn MailStore,
+        peer: &Peer,
+        observer: &'a mut dyn Observer,
+    ) -> Result<Self, SessionError> {
+        let part = Part::wanted_by(&peer.handshake)?;
+        let options = part::wanted_options(&peer.handshake)?;
+        Self::new(store, Role::Slave, part, options, &peer.handshake, peer, observer)
+    }
+
+    fn new(
+        store: &'a mut dyn MailStore,
+        role: Role,
+        part: Part,
+        options: SyncOptions,
+        master: &Handshake,
+        peer: &Peer,
+        observer: &'a mut dyn Observer,
+    ) -> Result<Self, SessionError> {
+        let reporter = Reporter::new(observer, store.location());
+        let store_id = store.id().map_err(|error| SessionError::of_store(store, error))?;
+        let [known_peer, equal_peer] = exchange::labels_of(&peer.handshake.hostname);
+        let terms = Terms {
+            role,
+            part,
+            requests: master.send_mail_requests,
+            attributes: peer.minor_version >= 1,
+            hashed_headers: master.hashed_headers.clone().unwrap_or_default(),
+            peer: known_peer,
+            equal_peer,
+        };
+        let mut session = Self {
+            store,
+            store_id,
+            reporter,
+            options,
+            terms,
+            peer_minor: peer.minor_version,
+            own: TreeSide::default(),
+            other: TreeSide::default(),
+            deleted: TreeSide::default(),
+            waits_for_deletions: !peer.handshake.waits_for_deletions,
+            agreed: Agreed::default(),
+            deletable: Deletable::new(),
+            here: MailboxTree::new(),
+            outbox: VecDeque::new(),
+            state: State::AwaitTree(PeerTree::default()),
+            offers: VecDeque::new(),
+            unconfirmed: None,
+        };
+        session.tell_tree()?;
+        if !session.waits_for_deletions {
+            session.tell_deletions(None);
+        }
+        Ok(session)
+    }
+
+    /// What was done at this side. Complete once the session [is finished](Self::is_finished).
+    #[must_use]
+    pub fn into_report(self) -> Report {
+        self.reporter.report
+    }
+
+    /// Whether everything has been said.
+    #[must_use]
+    pub fn is_finished(&self) -> bool {
+        matches!(self.state, State::Finished) && self.outbox.is_empty()
+    }
+
+    /// Whether whoever watches wants the run to end.
+    pub(super) fn is_to_stop(&self) -> bool {
+        self.reporter.is_to_stop()
+    }
+
+    fn store_error(&self, error: StoreError) -> SessionError {
+        SessionError::of_store(self.store, error)
+    }
+
+    /// What to say next; `None` if the other side has to speak first, or the run is over. It must not be called before the
+    /// last body was read to its end, or dropped.
+    ///
+    /// # Errors
+    /// If the own store fails. The session is over then.
+    pub fn produce(&mut self) -> Result<Option<Said>, SessionError> {
+        loop {
+            if let Some(said) = self.outbox.pop_front() {
+                return Ok(Some(said));
+            }
+            match std::mem::replace(&mut self.state, State::Finished) {
+                State::Trees => self.state = self.bring_trees_together()?,
+                State::Offer => {
+                    let (state, said) = self.offer()?;
+                    self.state = state;
+                    return Ok(Some(said));
+                }
+                State::Exchange(mut exchange) => {
+                    let said = exchange.next(&mut self.reporter, self.store)?;
+                    let is_over = exchange.is_over();
+                    self.state = if is_over { self.after_mailbox() } else { State::Exchange(exchange) };
+                    if said.is_some() || !is_over {
+                        return Ok(said);
+                    }
+                }
+                waiting => {
+                    self.state = waiting;
+                    return Ok(None);
+                }
+            }
+        }
+    }
+
+    /// Takes what the other side said.
+    ///
+    /// # Errors
+    /// If it must not be said now, or the own store fails. The session is over then.
+    pub fn receive(&mut self, heard: Heard) -> Result<(), SessionError> {
+        if matches!(self.state, State::Trees) {
+            self.state = self.bring_trees_together()?;
+        }
+        let state = std::mem::replace(&mut self.state, State::Finished);
+        let description = state.description();
+        self.state = match (state, heard) {
+            (State::Finished, Heard::Item(Item::Done)) => State::Finished,
+            (_, Heard::Item(Item::Done)) => return Err(SessionError::Closed),
+            (State::AwaitTree(mut tree), Heard::Item(Item::TreeNode(node))) => {
+                tree.add(node)?;
+                State::AwaitTree(tree)
+            }
+            (State::AwaitTree(tree), Heard::EndOfList) => State::AwaitDeletions(tree),
+            (State::AwaitDeletions(tree), Heard::Item(Item::Deletions(deletions))) => {
+                self.other = tree.finish(&deletions);
+                if self.waits_for_deletions {
+                    self.tell_deletions(Some(deletions.separator));
+                }
+                State::Trees
+            }
+            (state, Heard::Item(Item::MailboxState(outcome))) if self.unconfirmed == Some(outcome.guid) => {
+                self.unconfirmed = None;
+                if outcome.changes_during_sync {
+                    self.reporter.problem(self.agreed.name(outcome.guid), "the other side could not do all of it");
+                }
+                state
+            }
+            (State::Exchange(mut exchange), heard) => {
+                exchange.receive(heard, &mut self.reporter, self.store)?;
+                State::Exchange(exchange)
+            }
+            (State::AwaitAnswer(offered), Heard::Item(Item::Mailbox(info))) if self.unconfirmed.is_none() => {
+                self.take_answer(*offered, *info)?
+            }
+            (State::AwaitOffer, Heard::Item(Item::Mailbox(info))) if self.unconfirmed.is_none() => {
+                self.take_offer(*info)?
+            }
+            (State::AwaitOffer, Heard::EndOfList) if self.unconfirmed.is_none() => {
+                self.outbox.push_back(Said::Item(Item::Finish(Finish::default())));
+                self.outbox.push_back(Said::Item(Item::Done));
+                State::Finished
+            }
+            (State::AwaitFinish, Heard::Item(Item::Finish(finish))) if self.unconfirmed.is_none() => {
+                self.finish(finish)?
+            }
+            (_, heard) => return Err(SessionError::UnexpectedMessage { received: heard.kind(), state: description }),
+        };
+        Ok(())
+    }
+
+    /// How many bytes were in the body that was received last.
+    pub fn count(&mut self, bytes: u64) {
+        if let State::Exchange(exchange) = &mut self.state {
+            exchange.count(bytes);
+        }
+    }
+
+    fn finish(&mut self, finish: Finish) -> Result<State, SessionError> {
+        if let Some(error) = finish.error {
+            let text = String::from_utf8_lossy(&error).escape_debug().to_string();
+            return Err(SessionError::Remote { text, code: finish.mail_error });
+        }
+        if finish.require_full_resync {
+            self.reporter.problem(None, "the other side could not do everything; run dsync again");
+        }
+        Ok(State::Finished)
+    }
+}
+
+#[cfg(test)]
+mod tests;

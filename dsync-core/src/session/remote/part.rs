@@ -1,0 +1,200 @@
+//! What each side of a run with a peer does, and what it was asked to do.
+
+use crate::model::{MailboxName, MailboxSelection};
+use crate::session::{SessionError, SyncOptions};
+use crate::wire::{Handshake, SyncType};
+
+/// What a side does in a run with a peer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Part {
+    /// It is copied, and not changed.
+    Source,
+    /// It becomes a copy.
+    Copy,
+    /// The other side takes over what was done here; nothing is changed here.
+    MergeSource,
+    /// It takes over what was done at the other side, and keeps what was done here.
+    MergeDestination,
+    /// Each side takes over what was done at the other.
+    Both,
+}
+
+impl Part {
+    /// Whether the side tells what it has.
+    #[must_use]
+    pub const fn exports(self) -> bool {
+        matches!(self, Self::Source | Self::MergeSource | Self::Both)
+    }
+
+    /// Whether the side is changed.
+    #[must_use]
+    pub const fn imports(self) -> bool {
+        matches!(self, Self::Copy | Self::MergeDestination | Self::Both)
+    }
+
+    /// Whether one side becomes a copy of the other.
+    #[must_use]
+    pub const fn is_copying(self) -> bool {
+        matches!(self, Self::Source | Self::Copy)
+    }
+
+    /// What the other side does.
+    #[must_use]
+    pub const fn other(self) -> Self {
+        match self {
+            Self::Source => Self::Copy,
+            Self::Copy => Self::Source,
+            Self::MergeSource => Self::MergeDestination,
+            Self::MergeDestination => Self::MergeSource,
+            Self::Both => Self::Both,
+        }
+    }
+
+    /// What the master's handshake wants its receiver to do.
+    ///
+    /// # Errors
+    /// If it contradicts itself.
+    pub fn wanted_by(master: &Handshake) -> Result<Self, SessionError> {
+        match (master.backup_send, master.backup_recv, master.no_backup_overwrite) {
+            (true, true, _) => {
+                Err(SessionError::InvalidData("a handshake that makes this side source and copy".into()))
+            }
+            (true, false, false) => Ok(Self::Source),
+            (true, false, true) => Ok(Self::MergeSource),
+            (false, true, false) => Ok(Self::Copy),
+            (false, true, true) => Ok(Self::MergeDestination),
+            (false, false, _) => Ok(Self::Both),
+        }
+    }
+}
+
+/// The headers by which messages are recognised that have no GUIDs.
+const HASHED_HEADERS: [&[u8]; 2] = [b"Date", b"Message-ID"];
+
+/// The handshake of a master that does `part` itself.
+///
+/// # Errors
+/// If the options cannot be told to a peer.
+pub fn master_handshake(part: Part, options: &SyncOptions, hostname: &str) -> Result<Handshake, SessionError> {
+    let inexpressible =
+        "a selection of several mailboxes by a special use cannot be told to the other side; name them";
+    if !options.messages.is_all() {
+        let text =
+            "messages cannot be chosen by date, size or flag with another host yet; do without -t, -e, -I and -O";
+        return Err(SessionError::Inexpressible(text.to_owned()));
+    }
+    let words = options.mailboxes.words().ok_or_else(|| SessionError::Inexpressible(inexpressible.to_owned()))?;
+    let excluded: Vec<_> = words.excluded.into_iter().map(String::into_bytes).collect();
+    let other = part.other();
+    Ok(Handshake {
+        hostname: hostname.as_bytes().to_vec(),
+        mailbox: words.pattern.map(String::into_bytes),
+        mailbox_guid: words.guid.map(|guid| guid.to_string().into_bytes()),
+        sync_type: Some(if options.full { SyncType::Full } else { SyncType::Changed }),
+        exclude_mailboxes: Some(excluded).filter(|excluded| !excluded.is_empty()),
+        send_mail_requests: true,
+        backup_send: matches!(other, Part::Source | Part::MergeSource),
+        backup_recv: matches!(other, Part::Copy | Part::MergeDestination),
+        no_backup_overwrite: matches!(other, Part::MergeSource | Part::MergeDestination),
+        no_mail_sync: options.tree_only,
+        hashed_headers: Some(HASHED_HEADERS.map(<[u8]>::to_vec).to_vec()),
+        alternative_character: Some(b"_".to_vec()),
+        waits_for_deletions: true,
+        ..Handshake::default()
+    })
+}
+
+/// The handshake of a slave.
+#[must_use]
+pub fn slave_handshake(hostname: &str) -> Handshake {
+    Handshake { hostname: hostname.as_bytes().to_vec(), hashed_headers: Some(Vec::new()), ..Handshake::default() }
+}
+
+/// What the master wants to be done. What is not understood is refused: to do without it could cost mail.
+///
+/// # Errors
+/// If this side cannot do it.
+pub(super) fn wanted_options(master: &Handshake) -> Result<SyncOptions, SessionError> {
+    let refuse = |what: &str| Err(SessionError::Unsupported(what.to_owned()));
+    if master.sync_type == Some(SyncType::State) {
+        return refuse("changes since a state (-s)");
+    }
+    if master.since.is_some() || master.until.is_some() {
+        return refuse("messages of a certain time (-t, -e)");
+    }
+    if master.max_size.is_some() || master.flags.is_some() {
+        return refuse("messages of a certain size or with a certain flag (-I, -O)");
+    }
+    if master.namespace_prefixes.iter().flatten().any(|prefix| !prefix.is_empty()) {
+        return refuse("a namespace with a prefix (-n)");
+    }
+    let text = |bytes: &[u8]| match std::str::from_utf8(bytes) {
+        Ok(text) => Ok(text.to_owned()),
+        Err(_) => Err(SessionError::InvalidData("the name of a mailbox that is no UTF-8".to_owned())),
+    };
+    let mut mailboxes = match (&master.mailbox, &master.mailbox_guid) {
+        (Some(name), _) if name.starts_with(b"\\") => return refuse("mailboxes of a special use (-m)"),
+        (Some(name), _) if !name.is_empty() => named(&text(name)?),
+        (_, Some(guid)) if !guid.is_empty() => {
+            let guid = crate::model::MailboxGuid::from_hex(guid);
+            let guid =
+                guid.ok_or_else(|| SessionError::InvalidData("a GUID of a mailbox that is none".to_owned()))?;
+            MailboxSelection::with_guid(guid)
+        }
+        _ => MailboxSelection::all(),
+    };
+    for mask in master.exclude_mailboxes.iter().flatten() {
+        if mask.starts_with(b"\\") {
+            return refuse("mailboxes to be left out by their special use (-x)");
+        }
+        mailboxes = mailboxes.excluding(text(mask)?);
+    }
+    Ok(SyncOptions {
+        full: master.sync_type != Some(SyncType::Changed),
+        mailboxes,
+        tree_only: master.no_mail_sync,
+        ..SyncOptions::default()
+    })
+}
+
+/// The mailbox of that name, whose separator the other side does not say: `/` or `.`.
+fn named(name: &str) -> MailboxSelection {
+    if name.contains(['*', '%']) {
+        return MailboxSelection::matching(name);
+    }
+    MailboxSelection::named(['/', '.'].into_iter().filter_map(|separator| MailboxName::parse(name, separator)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_slave_does_what_the_master_does_not() {
+        for part in [Part::Source, Part::Copy, Part::MergeSource, Part::MergeDestination, Part::Both] {
+            let master = master_handshake(part, &SyncOptions::default(), "host").unwrap();
+            assert_eq!(Part::wanted_by(&master).unwrap(), part.other());
+            assert_eq!(part.other().other(), part);
+        }
+        let both = Handshake { backup_send: true, backup_recv: true, ..Handshake::default() };
+        assert!(Part::wanted_by(&both).is_err());
+    }
+
+    #[test]
+    fn options_arrive_and_unknown_ones_are_refused() {
+        let mailboxes = MailboxSelection::matching("Lists/*").excluding("*/old");
+        let options = SyncOptions { full: true, mailboxes, ..SyncOptions::default() };
+        let master = master_handshake(Part::Both, &options, "host").unwrap();
+        assert_eq!(wanted_options(&master).unwrap(), options);
+        let refused = |change: fn(&mut Handshake)| {
+            let mut handshake = master.clone();
+            change(&mut handshake);
+            assert!(matches!(wanted_options(&handshake), Err(SessionError::Unsupported(_))), "{handshake:?}");
+        };
+        refused(|master| master.since = Some(1));
+        refused(|master| master.max_size = Some(1));
+        refused(|master| master.mailbox = Some(b"\\Trash".to_vec()));
+        refused(|master| master.exclude_mailboxes = Some(vec![b"\\Trash".to_vec()]));
+        refused(|master| master.namespace_prefixes = Some(vec![b"Shared/".to_vec()]));
+    }
+}

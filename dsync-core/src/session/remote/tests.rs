@@ -1,0 +1,360 @@
+//! Two sides in one process, each with a store in memory, and pipes between them.
+
+use std::io::{Read, Write, pipe};
+use std::thread;
+use std::time::Duration;
+
+use super::*;
+use crate::memory::MemoryStore;
+use crate::model::{Flags, KeptFields, Keyword, MailboxName, MailboxSelection, Uid};
+use crate::report::Unobserved;
+use crate::session::MailboxSummary;
+
+fn name(text: &str) -> MailboxName {
+    MailboxName::parse(text, '/').unwrap()
+}
+
+fn uid(number: u32) -> Uid {
+    Uid::new(number).unwrap()
+}
+
+/// A run, and how it came out at both sides. The master does `part`.
+fn outcomes(
+    part: Part,
+    master: &MemoryStore,
+    slave: &MemoryStore,
+    options: &SyncOptions,
+) -> [Result<Report, SessionError>; 2] {
+    let (master_input, slave_output) = pipe().unwrap();
+    let (slave_input, master_output) = pipe().unwrap();
+    let limits = ConnectionOptions { timeout: Duration::from_secs(20) };
+    let (mut master, mut slave, options) = (master.clone(), slave.clone(), options.clone());
+    let slave = thread::spawn(move || {
+        let own = slave_handshake("slave.example");
+        let (connection, peer) = Connection::open(slave_input, slave_output, &own, limits)?;
+        let mut observer = Unobserved;
+        let mut session = RemoteSession::slave(&mut slave, &peer, &mut observer)?;
+        connection.run(&mut session)?;
+        Ok(session.into_report())
+    });
+    let run = || {
+        let own = master_handshake(part, &options, "master.example")?;
+        let (connection, peer) = Connection::open(master_input, master_output, &own, limits)?;
+        let mut observer = Unobserved;
+        let mut session = RemoteSession::master(&mut master, part, options, &own, &peer, &mut observer)?;
+        connection.run(&mut session)?;
+        Ok(session.into_report())
+    };
+    [run(), slave.join().unwrap()]
+}
+
+fn run(part: Part, master: &MemoryStore, slave: &MemoryStore) -> [Report; 2] {
+    outcomes(part, master, slave, &SyncOptions::default()).map(|outcome| outcome.expect("it is carried to its end"))
+}
+
+/// Everything that is in a store, and everything but what counts changes.
+fn contents(store: &MemoryStore, with_modseqs: bool) -> Vec<String> {
+    let mut store = store.clone();
+    let mut all = Vec::new();
+    for (name, node) in store.tree().unwrap() {
+        all.push(format!("{name} {node:?}"));
+        let Ok(mut mailbox) = store.open(&name) else { continue };
+        let status = mailbox.status().clone();
+        all.push(format!("{name} {:?} {}", status.identity, status.uid_next));
+        if with_modseqs {
+            all.push(format!("{name} {:?}", MailboxSummary::of(&*mailbox, KeptFields::ALL)).replace("points", ""));
+        }
+        for mut record in mailbox.messages().clone().records() {
+            let body = mailbox.body(crate::model::MessageKey::Uid(record.uid.unwrap())).unwrap().read_all().unwrap();
+            if !with_modseqs {
+                record.modseq = None;
+            }
+            all.push(format!("{name} {record:?} {:?}", body.len()));
+        }
+    }
+    all
+}
+
+/// Without what each side remembers of the other.
+fn visible(store: &MemoryStore) -> Vec<String> {
+    let cut = |line: String| line.split(", : [").next().unwrap_or_default().to_owned();
+    contents(store, true).into_iter().map(cut).collect()
+}
+
+fn assert_same(left: &MemoryStore, right: &MemoryStore) {
+    assert_eq!(contents(left, false), contents(right, false));
+}
+
+fn filled() -> MemoryStore {
+    let mut store = MemoryStore::with_seed(1);
+    let inbox = MailboxName::inbox();
+    for number in 0..5 {
+        store.deliver(&inbox, format!("Subject: {number}\n\n.\nbody\n.two\n").as_bytes());
+    }
+    store.deliver(&inbox, b".");
+    store.deliver(&inbox, b"");
+    store.change_flags(&inbox, uid(2), Flags::SEEN | Flags::FLAGGED, Flags::NONE);
+    store.change_keyword(&inbox, uid(3), &Keyword::new("$Forwarded").unwrap(), true);
+    store.expunge(&inbox, uid(1));
+    store.deliver(&name("Work/Reports"), b"Subject: report\n\n");
+    store.copy(&inbox, uid(4), &name("Work/Reports"));
+    // Twice the same in one mailbox.
+    store.copy(&inbox, uid(4), &inbox);
+    store.create_mailbox(&name("Empty"), crate::model::MailboxIdentity::UNDECIDED);
+    store.set_subscribed(&name("Work/Reports"), true).unwrap();
+    store.set_subscribed(&name("Missing"), true).unwrap();
+    store
+}
+
+#[test]
+fn a_copy_is_exact_in_either_direction_and_the_next_run_does_nothing() {
+    for part in [Part::Source, Part::Copy] {
+        let source = filled();
+        let before = visible(&source);
+        let copy = MemoryStore::with_seed(2);
+        let (master, slave) = if part == Part::Source { (&source, &copy) } else { (&copy, &source) };
+        for report in run(part, master, slave) {
+            assert_eq!(report.problems, [], "{part:?}");
+        }
+        assert_eq!(visible(&copy), before, "{part:?}");
+        let again = run(part, master, slave);
+        assert!(again.iter().all(|report| report.counts.mailboxes_changed == 0), "{part:?}");
+        // What is changed at the copy is undone, what is done at the source arrives.
+        let (mut changed, mut work) = (copy.clone(), source.clone());
+        let inbox = MailboxName::inbox();
+        changed.deliver(&inbox, b"only here");
+        changed.expunge(&inbox, uid(2));
+        changed.change_flags(&inbox, uid(3), Flags::DELETED, Flags::NONE);
+        work.rename(&name("Work"), &name("Play")).unwrap();
+        work.deliver(&inbox, b"Subject: new\n\n");
+        work.delete(&name("Empty")).unwrap();
+        run(part, master, slave);
+        assert_eq!(visible(&copy), visible(&source), "{part:?}");
+    }
+}
+
+#[test]
+fn different_changes_that_lead_to_the_same_counters_are_noticed() {
+    let inbox = MailboxName::inbox();
+    for part in [Part::Source, Part::Copy, Part::Both] {
+        let (first, second) = (filled(), MemoryStore::with_seed(2));
+        let (master, slave) = if part == Part::Copy { (&second, &first) } else { (&first, &second) };
+        // Until nothing is to be done any more.
+        for _ in 0..3 {
+            run(part, master, slave);
+        }
+        assert_same(&first, &second);
+        let idle = run(part, master, slave);
+        assert!(idle.iter().all(|report| report.counts.mailboxes_changed == 0));
+        let (mut one, mut two) = (first.clone(), second.clone());
+        one.change_flags(&inbox, uid(3), Flags::ANSWERED, Flags::NONE);
+        two.change_flags(&inbox, uid(5), Flags::DRAFT, Flags::NONE);
+        run(part, master, slave);
+        assert_same(&first, &second);
+    }
+}
+
+#[test]
+fn a_source_is_never_changed() {
+    for (part, is_master) in [(Part::Source, true), (Part::Copy, false), (Part::MergeSource, true)] {
+        let source = filled();
+        let mut other = MemoryStore::with_seed(2);
+        other.deliver(&MailboxName::inbox(), b"of the other side");
+        other.deliver(&name("Other"), b"of the other side");
+        let before = contents(&source, true);
+        if is_master {
+            run(part, &source, &other)
+        } else {
+            run(part, &other, &source)
+        };
+        assert_eq!(contents(&source, true), before, "{part:?}");
+    }
+}
+
+#[test]
+fn both_sides_take_over_what_the_other_did() {
+    let first = filled();
+    let second = MemoryStore::with_seed(2);
+    run(Part::Both, &first, &second);
+    assert_same(&first, &second);
+    let inbox = MailboxName::inbox();
+    for round in 0..3 {
+        let (mut one, mut two) = (first.clone(), second.clone());
+        // The same UID for different messages, and for more on one side.
+        one.deliver(&inbox, format!("one {round}").as_bytes());
+        two.deliver(&inbox, format!("two {round}").as_bytes());
+        two.deliver(&inbox, format!("two more {round}").as_bytes());
+        one.change_flags(&inbox, uid(3), Flags::ANSWERED, Flags::NONE);
+        two.change_flags(&inbox, uid(3), Flags::DRAFT, Flags::NONE);
+        one.expunge(&inbox, uid(4 + round));
+        two.deliver(&name(&format!("New {round}")), b"in a new mailbox");
+        two.set_subscribed(&name(&format!("New {round}")), true).unwrap();
+        let from = if round == 0 { "Work".to_owned() } else { format!("Work {}", round - 1) };
+        one.rename(&name(&from), &name(&format!("Work {round}"))).unwrap();
+        run(Part::Both, &first, &second);
+        // Counters may need another one.
+        run(Part::Both, &second, &first);
+        assert_same(&first, &second);
+        let all = contents(&first, false).join("\n");
+        assert!(all.contains(&format!("New {round}")) && all.contains(&format!("Work {round}/Reports")), "{all}");
+    }
+}
+
+#[test]
+fn a_deleted_mailbox_vanishes_unless_it_holds_what_the_deleting_side_never_had() {
+    let (first, second) = (filled(), MemoryStore::with_seed(2));
+    run(Part::Both, &first, &second);
+    let (mut one, mut two) = (first.clone(), second.clone());
+    one.delete(&name("Work/Reports")).unwrap();
+    one.delete(&name("Empty")).unwrap();
+    two.deliver(&name("Work/Reports"), b"never seen by the first");
+    run(Part::Both, &first, &second);
+    run(Part::Both, &first, &second);
+    assert_same(&first, &second);
+    let all = contents(&first, false).join("\n");
+    assert!(all.contains("Work/Reports") && !all.contains("Empty"), "{all}");
+}
+
+#[test]
+fn the_destination_of_a_merge_keeps_what_it_has() {
+    let (source, destination) = (filled(), MemoryStore::with_seed(2));
+    let mut changed = destination.clone();
+    changed.deliver(&MailboxName::inbox(), b"only here");
+    changed.deliver(&name("Only here"), b"only here");
+    run(Part::MergeDestination, &destination, &source);
+    let all = contents(&destination, false).join("\n");
+    assert!(all.contains("Only here") && all.contains("Work/Reports"), "{all}");
+    let mut destination = destination;
+    assert_eq!(destination.open(&MailboxName::inbox()).unwrap().messages().len(), 8);
+}
+
+#[test]
+fn bodies_of_any_size_go_both_ways_at_once() {
+    let (mut first, mut second) = (MemoryStore::with_seed(1), MemoryStore::with_seed(2));
+    for (store, letter) in [(&mut first, "a\n"), (&mut second, "b.\n.")] {
+        for size in [3_000_000, 1, 2_000_000] {
+            store.deliver(&MailboxName::inbox(), letter.repeat(size / letter.len() + 1).as_bytes());
+        }
+    }
+    run(Part::Both, &first, &second);
+    assert_same(&first, &second);
+    assert_eq!(contents(&first, false).len(), 2 + 6);
+}
+
+#[test]
+fn what_was_not_selected_is_left_alone() {
+    let (source, copy) = (filled(), MemoryStore::with_seed(2));
+    let mut changed = copy.clone();
+    changed.deliver(&name("Other"), b"only here");
+    let mailboxes = MailboxSelection::matching("Work*");
+    let options = SyncOptions { mailboxes, ..SyncOptions::default() };
+    outcomes(Part::Source, &source, &copy, &options).into_iter().for_each(|outcome| drop(outcome.unwrap()));
+    let all = contents(&copy, false).join("\n");
+    assert!(all.contains("Other") && all.contains("Work/Reports") && !all.contains("INBOX"), "{all}");
+}
+
+#[test]
+fn messages_without_guids_are_recognised_by_their_headers() {
+    let (first, second) = (MemoryStore::with_seed(1), MemoryStore::without_guids(2));
+    let mut one = first.clone();
+    for number in 0..3 {
+        one.deliver(&MailboxName::inbox(), format!("Message-ID: <{number}@x>\n\nbody {number}").as_bytes());
+    }
+    run(Part::Source, &first, &second);
+    one.expunge(&MailboxName::inbox(), uid(2));
+    one.deliver(&MailboxName::inbox(), b"Message-ID: <new@x>\n\nnew");
+    let [_, report] = run(Part::Source, &first, &second);
+    assert_eq!((report.counts.messages_saved, report.counts.messages_removed), (1, 1));
+    let again = run(Part::Source, &first, &second);
+    assert!(again.iter().all(|report| report.counts.messages_saved == 0));
+}
+
+#[test]
+fn an_empty_source_empties_nothing() {
+    let (empty, copy) = (MemoryStore::new(), filled());
+    let before = contents(&copy, true);
+    let [master, slave] = outcomes(Part::Source, &empty, &copy, &SyncOptions::default());
+    assert!(matches!(slave, Err(SessionError::EmptySource { .. })), "{slave:?}");
+    assert!(matches!(master, Err(SessionError::Closed)), "{master:?}");
+    assert_eq!(contents(&copy, true), before);
+}
+
+/// What a slave makes of a master that says just that.
+fn said_to_slave(said: &[u8]) -> (Result<Report, SessionError>, Vec<String>) {
+    let store = filled();
+    let (_peer_input, output) = pipe().unwrap();
+    let (input, mut peer) = pipe().unwrap();
+    let said = said.to_vec();
+    let writer = thread::spawn(move || peer.write_all(&said));
+    let limits = ConnectionOptions { timeout: Duration::from_secs(5) };
+    let mut changed = store.clone();
+    let run = || {
+        let (connection, peer) = Connection::open(input, output, &slave_handshake("slave"), limits)?;
+        let mut observer = Unobserved;
+        let mut session = RemoteSession::slave(&mut changed, &peer, &mut observer)?;
+        connection.run(&mut session)?;
+        Ok(session.into_report())
+    };
+    let outcome = run();
+    let _ = writer.join();
+    (outcome, contents(&store, false))
+}
+
+#[test]
+fn a_peer_that_makes_no_sense_changes_nothing() {
+    // What a master says that merges, up to the end of its tree.
+    let mut greeting = Vec::new();
+    crate::wire::Encoder::default().greeting(&mut greeting);
+    let handshake = master_handshake(Part::Both, &SyncOptions { full: true, ..SyncOptions::default() }, "m").unwrap();
+    crate::wire::Encoder::default().item(&Item::Handshake(Box::new(handshake)), &mut greeting);
+    let before = contents(&filled(), false);
+    let inbox = before.iter().find_map(|line| Some(line.split("MailboxGuid(").nth(1)?.split(')').next()?.to_owned()));
+    let guid = inbox.unwrap();
+    let b = format!("B{guid}\t1\t99\t99\t1\t9\t0\t\u{2}\t\u{2}\t\t\t\n");
+    for rows in [
+        String::new(),
+        "nonsense\n".to_owned(),
+        ".\n".to_owned(),
+        "D/\n".to_owned(),
+        format!("{b}.\n"),
+        "Na\ty\nNa\ty\n".to_owned(),
+        format!("NINBOX\ty\t{guid}\t1\t9\nNother\ty\t{guid}\t1\t9\n"),
+        // A mailbox of which nobody has said anything, and then nothing.
+        ".\nD/\nB0123456789abcdef0123456789abcdef\t1\t1\t0\t1\t1\t0\n".to_owned(),
+        format!(".\nD/\n{b}.\nCs\t5\tg\nCs\t4\th\n"),
+        format!(".\nD/\n{b}.\nCs\t100\tg\n"),
+        format!(".\nD/\n{b}.\nCf\t1\tg\n"),
+        format!(".\nD/\n{b}Mg\t\u{2}\t\t\u{2}\t1\t1\t\n"),
+        format!(".\nD/\n{b}.\n.\nR\u{2}\t4000000\n.\n"),
+        format!(".\nD/\n{b}.\nCs\t90\tnew\n.\n.\nM\t90\t\t\u{2}\t1\t1\t\nthe beginning of a body"),
+        format!(".\nD/\n{b}.\nCe\t2\nCe\t3\nX\n"),
+    ] {
+        let (outcome, after) = said_to_slave(&[&greeting, rows.as_bytes()].concat());
+        assert!(outcome.is_err(), "{rows:?}");
+        assert_eq!(after, before, "{rows:?}");
+    }
+}
+
+#[test]
+fn options_that_are_not_understood_are_refused_before_anything_is_said() {
+    let mut greeting = Vec::new();
+    crate::wire::Encoder::default().greeting(&mut greeting);
+    let mut handshake = master_handshake(Part::Source, &SyncOptions::default(), "m").unwrap();
+    handshake.since = Some(1);
+    crate::wire::Encoder::default().item(&Item::Handshake(Box::new(handshake)), &mut greeting);
+    let (outcome, _) = said_to_slave(&greeting);
+    assert!(matches!(outcome, Err(SessionError::Unsupported(_))), "{outcome:?}");
+}
+
+#[test]
+fn a_silent_peer_is_not_waited_for_for_ever() {
+    let (input, _peer_output) = pipe().unwrap();
+    let (mut peer_input, output) = pipe().unwrap();
+    let limits = ConnectionOptions { timeout: Duration::from_millis(50) };
+    let outcome = Connection::open(input, output, &slave_handshake("slave"), limits);
+    assert!(matches!(outcome, Err(SessionError::Silent(_))));
+    drop(outcome);
+    let mut said = Vec::new();
+    peer_input.read_to_end(&mut said).unwrap();
+    assert!(said.starts_with(b"VERSION\tdsync\t3\t"), "it has introduced itself nevertheless");
+}

@@ -1,0 +1,222 @@
+//! The first part of a run with a peer: both trees are told, brought together, and changed.
+
+use std::collections::BTreeMap;
+
+use super::mailboxes::Agreed;
+use super::own::derived_identity;
+use super::{Part, RemoteSession, Said, State, tree_rows};
+use crate::model::{MailboxIdentity, MailboxName, MailboxNode, MailboxTree, NodeKind, Role, Uid};
+use crate::report::Problem;
+use crate::session::mirror::amend::{self, Amended};
+use crate::session::{SessionError, destination, settle, tree_changes};
+use crate::store::ErrorKind;
+use crate::tree::{self, two_way};
+use crate::wire::Item;
+
+impl RemoteSession<'_> {
+    /// Says what this side has.
+    pub(super) fn tell_tree(&mut self) -> Result<(), SessionError> {
+        let mut tree = self.list()?;
+        if self.terms.part == Part::Both || self.terms.part == Part::MergeDestination {
+            tree = self.settled(tree)?;
+        } else if self.terms.part != Part::Copy {
+            decide_identities(&mut tree, &self.store_id);
+        }
+        self.own.tree = tree;
+        self.own.history = self.store.tree_history().map_err(|error| self.store_error(error))?;
+        self.refuse_duplicates()?;
+        let mut told = self.own.clone();
+        told.tree = self.options.mailboxes.part_of(&self.own.tree, &|_, _| false);
+        if self.terms.part == Part::Copy {
+            // Nothing follows from it at the source, and what is not decided here cannot be said.
+            told.tree.clear();
+            told.history.events.clear();
+        }
+        tree_rows::drop_implied(&mut told.tree);
+        let next_uids = self.next_uids(&told.tree)?;
+        let nodes = tree_rows::nodes(&told, &next_uids).into_iter();
+        self.outbox.extend(nodes.map(|node| Said::Item(Item::TreeNode(node))));
+        self.outbox.push_back(Said::EndOfList);
+        self.deleted = two_way::TreeSide { tree: self.own.tree.clone(), history: told.history };
+        Ok(())
+    }
+
+    /// Says what was deleted here. `separator` is that of the other side's names, if it has said it.
+    pub(super) fn tell_deletions(&mut self, separator: Option<char>) {
+        let deleted = std::mem::take(&mut self.deleted);
+        self.outbox.push_back(Said::Item(Item::Deletions(tree_rows::deletions(&deleted, separator))));
+    }
+
+    fn list(&mut self) -> Result<MailboxTree, SessionError> {
+        self.store.tree().map_err(|error| self.store_error(error))
+    }
+
+    /// The whole tree, in which every mailbox that takes part has a GUID.
+    fn settled(&mut self, tree: MailboxTree) -> Result<MailboxTree, SessionError> {
+        let undecided = |name: &MailboxName, node: &MailboxNode| {
+            let NodeKind::Mailbox { guid, uid_validity } = node.kind else { return false };
+            (guid.is_none() || uid_validity.is_none()) && self.options.mailboxes.contains(name, guid)
+        };
+        let names: Vec<_> =
+            tree.iter().filter(|(name, node)| undecided(name, node)).map(|(name, _)| name.clone()).collect();
+        for name in &names {
+            if let Err(error) = settle::open_settled(self.store, name) {
+                if !(destination::is_about_one_mailbox(error.kind()) || error.kind() == ErrorKind::Changed) {
+                    return Err(self.store_error(error));
+                }
+                self.reporter.problem(Some(name), error.to_string());
+            }
+        }
+        if names.is_empty() { Ok(tree) } else { self.list() }
+    }
+
+    /// A peer takes a tree with two mailboxes of one GUID for a broken one.
+    fn refuse_duplicates(&self) -> Result<(), SessionError> {
+        if self.terms.part == Part::Copy {
+            return Ok(());
+        }
+        let duplicates = amend::duplicates(&self.own, &two_way::TreeSide::default());
+        let Some(name) = duplicates.first() else { return Ok(()) };
+        Err(SessionError::Inexpressible(format!(
+            "another mailbox has the GUID of mailbox {name}, which the other side would not accept: let a server, or a mirror \
+             with a local store, give it another one"
+        )))
+    }
+
+    /// The UIDNEXTs of a source's mailboxes. A server that becomes a copy deletes a mailbox that has a greater one than it is
+    /// told.
+    fn next_uids(&mut self, told: &MailboxTree) -> Result<BTreeMap<MailboxName, Uid>, SessionError> {
+        let mut next_uids = BTreeMap::new();
+        if self.terms.part != Part::Source {
+            return Ok(next_uids);
+        }
+        for (name, node) in told {
+            let unreadable = |reason: String| SessionError::UnreadableSource { mailbox: name.clone(), reason };
+            match &node.kind {
+                NodeKind::Mailbox { .. } => {
+                    let own = self.open_source(name).map_err(|error| unreadable(error.to_string()))?;
+                    next_uids.insert(name.clone(), own.status().uid_next);
+                }
+                NodeKind::Unreadable(reason) => return Err(unreadable(reason.clone())),
+                NodeKind::Absent | NodeKind::Directory => {}
+            }
+        }
+        Ok(next_uids)
+    }
+
+    /// Both trees are known.
+    pub(super) fn bring_trees_together(&mut self) -> Result<State, SessionError> {
+        match self.terms.part {
+            Part::Source => {
+                let part = self.options.mailboxes.part_of(&self.own.tree, &|_, _| false);
+                self.agreed = Agreed::of(&part);
+                self.here = self.own.tree.clone();
+            }
+            Part::Copy => self.become_copy()?,
+            Part::MergeSource | Part::MergeDestination | Part::Both => self.merge_trees()?,
+        }
+        self.report_unreadable();
+        if self.terms.role == Role::Slave {
+            return Ok(State::AwaitOffer);
+        }
+        if !self.options.tree_only {
+            self.offers = self.agreed.guids().collect();
+        }
+        Ok(State::Offer)
+    }
+
+    fn become_copy(&mut self) -> Result<(), SessionError> {
+        let directories = self.store.capabilities().directories;
+        let location = self.store.location();
+        let (source, selection) = (&self.other.tree, &self.options.mailboxes);
+        let is_empty =
+            !self.options.allow_empty_source && selection.is_all() && !source.values().any(MailboxNode::is_mailbox);
+        self.store.expect(source);
+        tree_changes::carry_out(self.store, &mut self.reporter, None, |own| {
+            if is_empty && own.values().any(MailboxNode::is_mailbox) {
+                return Err(SessionError::EmptySource {
+                    source_location: "the other side".to_owned(),
+                    destination_location: location.clone(),
+                });
+            }
+            let own = tree_changes::taking_part(own, source, selection);
+            Ok(tree::one_way(source, &own, directories))
+        })?;
+        if !directories {
+            tree_changes::report_lost_directories(&mut self.reporter, &self.other.tree);
+        }
+        self.agreed = Agreed::of(&self.other.tree);
+        self.here = self.list()?;
+        if self.options.tree_only {
+            tree_changes::create_missing(self.store, &mut self.reporter, &self.other.tree, &self.here)?;
+        }
+        Ok(())
+    }
+
+    fn merge_trees(&mut self) -> Result<(), SessionError> {
+        let imports = self.terms.part.imports();
+        if imports {
+            self.amend()?;
+        }
+        let [master, slave] = match self.terms.role {
+            Role::Master => [&self.own, &self.other],
+            Role::Slave => [&self.other, &self.own],
+        };
+        let merged = two_way::merge(master, slave)?.selected([master, slave], &self.options.mailboxes);
+        self.agreed = Agreed::of(&merged.tree);
+        if !imports {
+            self.here = self.own.tree.clone();
+            return Ok(());
+        }
+        let directories = self.store.capabilities().directories;
+        let selection = &self.options.mailboxes;
+        self.store.expect(&merged.tree);
+        tree_changes::carry_out(self.store, &mut self.reporter, Some(&self.deletable), |own| {
+            let own = tree_changes::taking_part(own, &merged.tree, selection);
+            Ok(two_way::actions(&merged, &own, directories))
+        })?;
+        self.here = self.list()?;
+        if self.options.tree_only {
+            tree_changes::create_missing(self.store, &mut self.reporter, &merged.tree, &self.here)?;
+        }
+        Ok(())
+    }
+
+    /// Mailboxes that cannot stay what they are become others. The other side learns of them in the next run.
+    fn amend(&mut self) -> Result<(), SessionError> {
+        let Amended { amendments, deletable, failed, .. } =
+            amend::amend(self.store, &self.own, &self.other, &self.options.mailboxes, self.terms.peer);
+        self.deletable = deletable;
+        for (name, error) in failed {
+            if !(destination::is_about_one_mailbox(error.kind()) || error.kind() == ErrorKind::Changed) {
+                return Err(self.store_error(error));
+            }
+            self.reporter.problem(Some(&name), error.to_string());
+        }
+        for (name, _) in &amendments.kept {
+            let text = "the other side deleted it, or has it under another name, but there are messages in it that it never \
+                        had; it is another mailbox now, which the next run brings to the other side";
+            self.reporter.problem(Some(name), text);
+        }
+        amend::apply(&mut self.own, &amendments);
+        Ok(())
+    }
+
+    fn report_unreadable(&mut self) {
+        for (name, node) in self.options.mailboxes.part_of(&self.own.tree, &|_, _| false) {
+            if let NodeKind::Unreadable(reason) = node.kind {
+                self.reporter.add(Problem { mailbox: Some(name), reason });
+            }
+        }
+    }
+}
+
+/// Gives mailboxes of a store that must not be changed the identities that they will be known by.
+fn decide_identities(tree: &mut MailboxTree, store_id: &str) {
+    for (name, node) in tree {
+        if let NodeKind::Mailbox { guid, uid_validity } = &mut node.kind {
+            let own = MailboxIdentity { guid: *guid, uid_validity: *uid_validity };
+            MailboxIdentity { guid: *guid, uid_validity: *uid_validity } = own.or(derived_identity(store_id, name));
+        }
+    }
+}
