@@ -175,7 +175,7 @@ impl PeerTree {
             }
         }
         drop_implied(&mut tree);
-        TreeSide { tree, history: TreeHistory { separators: vec![*separator], events } }
+        TreeSide { tree, history: TreeHistory { prefix: String::new(), separators: vec![*separator], events } }
     }
 }
 
@@ -223,7 +223,7 @@ mod tests {
                 (name("d"), MailboxNode { kind: NodeKind::Directory, subscribed: false }),
                 (name("missing"), MailboxNode { kind: NodeKind::Absent, subscribed: true }),
             ]),
-            history: TreeHistory { separators: vec!['.'], events: events.collect() },
+            history: TreeHistory { prefix: String::new(), separators: vec!['.'], events: events.collect() },
         }
     }
 
