@@ -120,6 +120,16 @@ pub(crate) enum Command {
     Purge,
 }
 
+impl Command {
+    /// What is to be done between two stores, if that is what is to be done.
+    pub(crate) fn run(&self) -> Option<&Run> {
+        match self {
+            Self::Mirror(Mirror { run, .. }) | Self::Backup(run) => Some(run),
+            Self::Server | Self::Purge => None,
+        }
+    }
+}
+
 #[derive(Debug)]
 pub(crate) struct Mirror {
     pub(crate) one_way: bool,
@@ -201,6 +211,7 @@ impl Arguments {
             {
                 return refuse("server takes no location; the other side says what is to be done");
             }
+            CommandName::Server if users.are_several() => return refuse("server is for one user"),
             CommandName::Server => Command::Server,
             _ if options.running.state.is_some() && users.are_several() => {
                 return refuse("-s is for one user: nobody could tell the states of several apart");

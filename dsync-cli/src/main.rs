@@ -23,7 +23,7 @@ mod users;
 
 use std::process::ExitCode;
 
-use arguments::{Arguments, Command};
+use arguments::{Arguments, Command, Mirror};
 use configuration::{Environment, UserConfiguration};
 use exit::Failure;
 use interruption::Interruption;
@@ -68,19 +68,23 @@ fn run(arguments: &Arguments, interruption: &Interruption) -> Result<u8, Failure
     if arguments.verbosity() == progress::Verbosity::Debug {
         messages::debug(account.describe());
     }
-    // What has to be done with the rights of the caller is to be done before this.
-    account.take_on()?;
     let user = account.configuration();
-    let result = match &arguments.command {
+    let prepare = || -> Result<_, Failure> {
+        // What is to be done with the rights of the caller comes before they are given up.
+        let peer = arguments.command.run().map_or(Ok(None), |run| remote::Peer::start(user, run))?;
+        account.take_on()?;
+        Ok(peer)
+    };
+    let carry_out = |peer| match &arguments.command {
         Command::Purge => purge(arguments, user),
         Command::Server => serve(arguments, user, interruption),
-        Command::Mirror(mirror) if mirror.one_way => {
-            synchronise(arguments, user, &mirror.run, &ONE_WAY, interruption)
+        Command::Mirror(Mirror { one_way, run }) => {
+            let way = if *one_way { &ONE_WAY } else { &MIRROR };
+            synchronise(arguments, user, run, way, interruption, peer)
         }
-        Command::Mirror(mirror) => synchronise(arguments, user, &mirror.run, &MIRROR, interruption),
-        Command::Backup(run) => synchronise(arguments, user, run, &BACKUP, interruption),
+        Command::Backup(run) => synchronise(arguments, user, run, &BACKUP, interruption, peer),
     };
-    result.map_err(|failure| account.blame(failure))
+    prepare().and_then(carry_out).map_err(|failure| account.blame(failure))
 }
 
 /// Is the other side of a run that begins elsewhere.

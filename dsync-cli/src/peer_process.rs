@@ -21,7 +21,7 @@ pub(crate) struct PeerProcess {
 }
 
 impl PeerProcess {
-    /// Starts a command line, and gives the streams from and to it.
+    /// Starts a command line with the rights of this process, and gives the streams from and to it.
     ///
     /// # Errors
     /// If that is not possible.
@@ -51,9 +51,10 @@ impl PeerProcess {
                 Ok(None) if Instant::now() < end => thread::sleep(Duration::from_millis(10)),
                 Ok(None) => {
                     messages::warning(format_args!("{:?} does not end, and is killed", self.program));
-                    // It may have ended by itself just now.
-                    let _ = self.child.kill();
-                    let _ = self.child.wait();
+                    // It may have ended by itself just now. If it runs as somebody else by now, it is not waited for.
+                    if self.child.kill().is_ok() {
+                        let _ = self.child.wait();
+                    }
                     return;
                 }
                 Err(error) => return messages::warning(format_args!("waiting for {:?}: {error}", self.program)),

@@ -3,6 +3,7 @@
 use std::fs::File;
 use std::io;
 use std::os::fd::AsFd;
+use std::process::{ChildStdin, ChildStdout};
 use std::time::Duration;
 
 use dsync_core::report::Report;
@@ -14,38 +15,68 @@ use dsync_core::store::MailStore;
 use dsync_storage::fs::sync_lock::SyncLock;
 
 use crate::arguments::Run;
+use crate::configuration::UserConfiguration;
 use crate::exit::Failure;
-use crate::other_side::with_server_word;
+use crate::other_side::{OtherSide, with_server_word};
 use crate::peer_process::PeerProcess;
 use crate::progress::Progress;
+use crate::stores;
 
-/// Synchronises a store with the one behind a command. The store does `part`.
-pub(crate) fn run_with(
-    command: Vec<String>,
-    store: &mut dyn MailStore,
-    part: Part,
-    (options, run): (SyncOptions, &Run),
-    progress: &mut Progress,
-) -> Result<Report, Failure> {
-    let mut own = master_handshake(part, &options, &hostname())?;
-    own.purge_remote = run.options.running.purge;
-    let connection = ConnectionOptions { timeout: run.options.running.timeout };
-    let (process, output, input) = PeerProcess::start(&with_server_word(command))?;
-    let talk = || -> Result<Report, Failure> {
-        let (mut connection, peer) = Connection::open(output, input, &own, connection)?;
-        let mut session = match RemoteSession::master(store, part, options, &own, &peer, progress) {
-            Ok(session) => session,
-            Err(error) => {
-                connection.give_up(&error);
-                return Err(error.into());
-            }
+/// The other side of a run: a program that was started, and the streams from and to it. If it is dropped, they are closed, which the
+/// program takes for the end.
+pub(crate) struct Peer {
+    process: PeerProcess,
+    output: ChildStdout,
+    input: ChildStdin,
+}
+
+impl Peer {
+    /// Starts the program behind which the second store of a run is, if it is behind one. It has the rights of this process: keys
+    /// for other hosts belong to who runs the program, not to the user who is served.
+    ///
+    /// # Errors
+    /// If it cannot be started, or the run is none that can be done with another side.
+    pub(crate) fn start(user: &UserConfiguration, run: &Run) -> Result<Option<Self>, Failure> {
+        let OtherSide::Command(command) = stores::other_side(user, run)? else { return Ok(None) };
+        let running = &run.options.running;
+        if running.dry_run {
+            return Err(Failure::Usage("--dry-run cannot be used with another host yet".to_owned()));
+        }
+        if running.state.is_some() {
+            return Err(Failure::Usage("-s cannot be used with another host yet".to_owned()));
+        }
+        let (process, output, input) = PeerProcess::start(&with_server_word(command))?;
+        Ok(Some(Self { process, output, input }))
+    }
+
+    /// Synchronises a store with the one of the peer. The store does `part`.
+    pub(crate) fn synchronise(
+        self,
+        store: &mut dyn MailStore,
+        part: Part,
+        (options, run): (SyncOptions, &Run),
+        progress: &mut Progress,
+    ) -> Result<Report, Failure> {
+        let Self { process, output, input } = self;
+        let mut own = master_handshake(part, &options, &hostname())?;
+        own.purge_remote = run.options.running.purge;
+        let connection = ConnectionOptions { timeout: run.options.running.timeout };
+        let talk = || -> Result<Report, Failure> {
+            let (mut connection, peer) = Connection::open(output, input, &own, connection)?;
+            let mut session = match RemoteSession::master(store, part, options, &own, &peer, progress) {
+                Ok(session) => session,
+                Err(error) => {
+                    connection.give_up(&error);
+                    return Err(error.into());
+                }
+            };
+            connection.run(&mut session)?;
+            Ok(session.into_report())
         };
-        connection.run(&mut session)?;
-        Ok(session.into_report())
-    };
-    let outcome = talk();
-    process.finish();
-    outcome
+        let outcome = talk();
+        process.finish();
+        outcome
+    }
 }
 
 /// What the side that begins a run wants of this one before anything is done.

@@ -16,9 +16,9 @@ use crate::configuration::UserConfiguration;
 use crate::dry_run::{self, Rehearsed};
 use crate::exit::{self, Failure};
 use crate::interruption::Interruption;
-use crate::other_side::OtherSide;
 use crate::progress::Progress;
-use crate::{messages, remote, stores};
+use crate::remote::Peer;
+use crate::{messages, stores};
 
 /// Makes two stores equal.
 type Synchronisation =
@@ -40,13 +40,15 @@ pub(crate) const MIRROR: Way = Way { run: sync::mirror, part: Part::Both, both_w
 pub(crate) const ONE_WAY: Way =
     Way { run: sync::merge_one_way, part: Part::MergeSource, both_ways: false, makes_equal: false };
 
-/// A run between the two stores of a user, from the lock to the last word. The exit status.
+/// A run between the two stores of a user, from the lock to the last word. The second is with `peer`, if there is one. The exit
+/// status.
 pub(crate) fn synchronise(
     arguments: &Arguments,
     user: &UserConfiguration,
     run: &Run,
     way: &Way,
     interruption: &Interruption,
+    peer: Option<Peer>,
 ) -> Result<u8, Failure> {
     let options = options(user, run, way)?;
     if run.options.running.dry_run {
@@ -58,13 +60,10 @@ pub(crate) fn synchronise(
         progress = progress.with_bar();
     }
     let _lock = lock(user, run.options.running.lock)?;
-    if let OtherSide::Command(command) = stores::other_side(user, run)? {
-        if run.options.running.state.is_some() {
-            return Err(Failure::Usage("-s cannot be used with another host yet".to_owned()));
-        }
+    if let Some(peer) = peer {
         let part = if run.options.reverse { way.part.other() } else { way.part };
         let mut store = stores::open_for_part(arguments, user, part, None, run.options.running.allow_empty_source)?;
-        let report = remote::run_with(command, &mut *store, part, (options, run), &mut progress)?;
+        let report = peer.synchronise(&mut *store, part, (options, run), &mut progress)?;
         progress.summary(&report, false);
         return Ok(report.exit_status());
     }

@@ -215,6 +215,24 @@ fn nothing_is_left_of_the_rights_of_root() {
     assert_status(&server.dsync(&["-u", "out", "backup", "sdbox:/x"]), 77, &["valid_chroot_dirs"]);
 }
 
+#[test]
+fn the_other_side_is_started_with_the_rights_of_the_caller() {
+    let server = server();
+    let directory = server.path("").display().to_string();
+    let script = format!(
+        "#!/bin/sh\nid -u > {directory}/started-by\n\
+         exec {directory}/dsync -c {directory}/dovecot.conf -o mail=sdbox:~/remote -u anna \"$@\"\n"
+    );
+    let peer = server.path("peer");
+    fs::write(&peer, script).unwrap();
+    fs::set_permissions(&peer, fs::Permissions::from_mode(0o700)).unwrap();
+    server.dsync(&["-u", "anna", "backup", &peer.display().to_string()]).assert_done();
+    assert_eq!(fs::read_to_string(server.path("started-by")).unwrap(), "0\n");
+    assert_owned(&server.path("home/anna"), 61_001);
+    assert_eq!(server.subjects("anna", "sdbox:~/remote").len(), 3);
+    assert_status(&server.dsync(&["-A", "server"]), 64, &["server is for one user"]);
+}
+
 fn terminate(process: u32) {
     kill(Pid::from_raw(i32::try_from(process).unwrap()), Signal::SIGTERM).unwrap();
 }
