@@ -60,6 +60,9 @@ fn run(arguments: &Arguments, interruption: &Interruption) -> Result<u8, Failure
     let configuration = stores::configuration(arguments, &environment)?;
     let account = match arguments.users().selection()? {
         Selection::Several(several) => {
+            if let Command::Mirror(Mirror { run, .. }) | Command::Backup(run) = &arguments.command {
+                stores::refuse_one_for_all(run)?;
+            }
             let users = arguments.users();
             return Ok(users::several::serve(&several, users, &configuration, arguments.verbosity())?);
         }

@@ -175,11 +175,35 @@ pub(crate) fn other_side(user: &UserConfiguration, run: &Run) -> Result<OtherSid
 
 fn second_location(user: &UserConfiguration, run: &Run) -> Result<Location, Failure> {
     match other_side(user, run)? {
-        OtherSide::Local(word) => user.second_location(&word).map_err(|error| Failure::Usage(error.to_string())),
+        OtherSide::Local(word) => {
+            let word = match run.options.running.expand_location {
+                true => user.settings().expand_location("LOCATION2", &word)?,
+                false => word,
+            };
+            user.second_location(&word).map_err(|error| Failure::Usage(error.to_string()))
+        }
         OtherSide::Command(words) => {
             Err(Failure::Usage(format!("{:?} is a command line, no mail location", words.join(" "))))
         }
     }
+}
+
+/// Refuses a second location that would be the same for many users: the mail of one would replace that of the others, or be
+/// mixed with it.
+pub(crate) fn refuse_one_for_all(run: &Run) -> Result<(), Failure> {
+    if run.options.running.default_destination {
+        return Ok(());
+    }
+    let OtherSide::Local(word) = OtherSide::of(&run.location)? else { return Ok(()) };
+    let Some((driver, path)) = word.split_once(':') else { return Ok(()) };
+    let has_variable = run.options.running.expand_location && path.contains('%');
+    if path == "~" || path.starts_with("~/") || has_variable {
+        return Ok(());
+    }
+    Err(Failure::Usage(format!(
+        "{word} would be the same for all users; write {driver}:~/..., which is in the home directory of each, or let \
+         --expand-location replace a variable: {driver}:/backup/%u"
+    )))
 }
 
 /// Opens both stores for a run that only pretends to change them: source and destination, or the first and the second.

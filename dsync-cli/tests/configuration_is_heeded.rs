@@ -318,6 +318,10 @@ fn location2_is_taken_as_it_is_written() {
     assert!(dovecot.directory().join("relative/%u/cur").is_dir());
     run(&dovecot, &[], &["-o", &first, "backup", "MAILDIR:~/deep/copy"]).assert_done();
     assert!(dovecot.directory().join("home/deep/copy/cur").is_dir());
+    run(&dovecot, &[], &["-o", &first, "--expand-location", "backup", "maildir:~/%Lu-copy"]).assert_done();
+    assert!(dovecot.directory().join("home/tester-copy/cur").is_dir());
+    let unknown = run(&dovecot, &[], &["-o", &first, "backup", "--expand-location", "maildir:~/%z"]);
+    fails(&unknown, CONFIGURATION, "%z");
     for (word, part) in [("foo:/x", "foo"), ("~/Maildir", "maildir:"), ("", ""), ("maildir:", "no path")] {
         fails(&run(&dovecot, &[], &["-o", &first, "backup", word]), USAGE, part);
     }

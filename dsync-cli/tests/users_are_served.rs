@@ -145,6 +145,16 @@ fn several_users_are_served_whatever_becomes_of_one() {
     server.dsync(&["-u", "?N*", "backup", "sdbox:~/masked"]).assert_done();
     assert!(server.path("home/anna/masked").exists() && !server.path("home/ben/masked").exists());
 
+    // They do not share a location, but a variable makes it one for each.
+    let shared = format!("sdbox:{}", server.path("shared").display());
+    for command in ["backup", "mirror"] {
+        assert_status(&server.dsync(&["-A", command, &shared]), 64, &["the same for all users"]);
+    }
+    let expanded = format!("sdbox:{}/%u/expanded", server.path("home").display());
+    assert_status(&server.dsync(&["-A", "backup", &expanded]), 64, &["--expand-location"]);
+    server.dsync(&["-u", "?N*", "--expand-location", "backup", &expanded]).assert_done();
+    assert!(server.path("home/anna/expanded").exists() && !server.path("home/%u").exists());
+
     // A list means those in it, each once.
     fs::write(server.path("list"), "ben\nANNA\n\nanna\nnosuch\n").unwrap();
     let run = server.dsync(&["-v", "-F", "list", "backup", "sdbox:~/listed"]);

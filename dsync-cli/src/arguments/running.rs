@@ -37,6 +37,10 @@ pub(crate) struct RunningOptions {
     #[arg(long = "json", requires = "dry_run")]
     pub(crate) json: bool,
 
+    /// Replace variables in LOCATION2 as in settings: %u or, as since Dovecot 2.4, %{user}
+    #[arg(long = "expand-location")]
+    pub(crate) expand_location: bool,
+
     /// Let a source that does not exist, or holds no mailbox, empty the destination
     #[arg(long = "allow-empty-source")]
     pub(crate) allow_empty_source: bool,

@@ -61,12 +61,8 @@ impl<'a> Expanded<'a> {
 
     /// The text of a location. A colon in what variables stand for would turn a part of a name into a parameter.
     pub(crate) fn location(&self, name: &str) -> Result<Option<String>, ConfigurationError> {
-        let has_variables = matches!(self.settings.get(name), Some(Value::Template(text)) if text.contains('%'));
-        let Variables { user, home, .. } = self.variables;
-        if has_variables && [Some(user), home].iter().flatten().any(|text| text.contains(':')) {
-            let problem =
-                format!("variables cannot be used in it for the user {user:?}: there is a colon in the name or home");
-            return Err(ConfigurationError::setting(name, problem));
+        if let Some(Value::Template(text)) = self.settings.get(name) {
+            self.refuse_colons(name, text)?;
         }
         let text = self.get(name)?;
         if text.as_ref().is_some_and(|text| text.contains(char::REPLACEMENT_CHARACTER)) {
@@ -76,6 +72,23 @@ impl<'a> Expanded<'a> {
             ));
         }
         Ok(text)
+    }
+
+    /// A location that is no setting, with its variables replaced. `name` is for messages.
+    pub(crate) fn expand_location(&self, name: &str, text: &str) -> Result<String, ConfigurationError> {
+        self.refuse_colons(name, text)?;
+        let failed = |error| ConfigurationError::Variable { name: name.to_owned(), text: text.to_owned(), error };
+        self.expand(text).map_err(failed)
+    }
+
+    fn refuse_colons(&self, name: &str, text: &str) -> Result<(), ConfigurationError> {
+        let Variables { user, home, .. } = self.variables;
+        if text.contains('%') && [Some(user), home].iter().flatten().any(|text| text.contains(':')) {
+            let problem =
+                format!("variables cannot be used in it for the user {user:?}: there is a colon in the name or home");
+            return Err(ConfigurationError::setting(name, problem));
+        }
+        Ok(())
     }
 
     /// Any text, with its variables replaced.
