@@ -79,3 +79,40 @@ fn a_mirror_of_some_messages_leaves_the_others_on_their_side() {
         store.assert_no_complaints();
     }
 }
+
+#[test]
+fn a_first_copy_of_some_messages_has_those_that_dovecot_copies() {
+    let dovecot = Dovecot::new();
+    let source = dovecot.store("source");
+    append(&source, "(\\Flagged) \"01-Mar-2020 00:00:00 +0000\"", "march", 10);
+    append(&source, "(Work) \"01-May-2020 12:00:00 +0000\"", "may", 979);
+    append(&source, "(\\Flagged wOrk) \"01-Jul-2020 12:00:00 +0000\"", "july", 980);
+    append(&source, "()", "now", 5000);
+    // Behind its header, 1000 bytes with CRLF are 980 bytes of text in one line.
+    for (number, options) in [
+        &["-t", "2020-05-01"][..],
+        &["-t", "1-May-2020", "-e", "2020-06-01"],
+        &["-e", "1588334399"],
+        &["-e", "1588334400"],
+        &["-t", "1 week"],
+        &["-e", "3 d"],
+        &["-I", "1k"],
+        &["-I", "1000"],
+        &["-I", "1010"],
+        &["-I", "4K"],
+        &["-O", "\\Flagged"],
+        &["-O", "-\\Flagged"],
+        &["-O", "work"],
+        &["-O", "-work"],
+        &["-O", "-\\Seen"],
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        let (ours, theirs) = (dovecot.store(&format!("ours-{number}")), dovecot.store(&format!("theirs-{number}")));
+        dovecot.run_on(&[&["backup"], options].concat(), &source, &ours).assert_done();
+        theirs.adopt();
+        source.doveadm(&[&["backup"], options, &[&theirs.location()]].concat());
+        assert_eq!(subjects(&ours), subjects(&theirs), "{options:?}");
+    }
+}

@@ -6,10 +6,11 @@ use super::destination::is_about_one_mailbox;
 use super::reporting::Reporter;
 use super::{SessionError, settle};
 use crate::model::{
-    MailboxGuid, MailboxIdentity, MailboxName, MailboxNode, MailboxSelection, MailboxStatus, MailboxTree, NodeKind,
+    MailboxGuid, MailboxIdentity, MailboxName, MailboxNode, MailboxSelection, MailboxStatus, MailboxTree, ModSeq,
+    NodeKind, Uid,
 };
 use crate::report::Event;
-use crate::store::{ErrorKind, MailStore, StoreError};
+use crate::store::{ErrorKind, MailStore, MailboxChanges, Origin, StoreError};
 use crate::tree::TreeAction;
 
 /// How often the tree is planned again after its actions were carried out.
@@ -72,6 +73,38 @@ pub(super) fn create_missing(
             Err(error) => return Err(SessionError::of_store(store, error)),
         }
         reporter.replaced_names(store);
+    }
+    Ok(())
+}
+
+/// Removes all messages of INBOX: no store can be without one, so that of a store without any mailbox is empty.
+pub(super) fn empty_inbox(store: &mut dyn MailStore, reporter: &mut Reporter<'_>) -> Result<(), SessionError> {
+    let name = MailboxName::inbox();
+    let emptied = store.open(&name).and_then(|mut mailbox| {
+        let status = mailbox.status().clone();
+        let remove: Vec<_> = mailbox.messages().keyed().map(|(key, _)| key).collect();
+        let removed = remove.len();
+        if removed > 0 {
+            mailbox.commit(MailboxChanges {
+                identity: status.identity,
+                remove,
+                uid_next: status.uid_next,
+                highest_modseq: status.highest_modseq.unwrap_or(ModSeq::FIRST).plus(1),
+                first_recent_uid: status.first_recent_uid.unwrap_or(Uid::FIRST),
+                ..MailboxChanges::empty(Origin::Mirrored)
+            })?;
+        }
+        Ok(removed)
+    });
+    match emptied {
+        Ok(removed) => {
+            let counts = &mut reporter.report.counts;
+            counts.mailboxes_changed += u64::from(removed > 0);
+            counts.messages_removed += removed as u64;
+        }
+        Err(error) if error.kind() == ErrorKind::NotFound => {}
+        Err(error) if is_about_one_mailbox(error.kind()) => reporter.problem(Some(&name), error.to_string()),
+        Err(error) => return Err(SessionError::of_store(store, error)),
     }
     Ok(())
 }

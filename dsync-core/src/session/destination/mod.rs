@@ -1,29 +1,23 @@
 //! The side that becomes a copy.
 
+mod transfer;
+
 use std::collections::VecDeque;
 
+use transfer::{Comparison, Transfer};
+
 use super::all_mail::AllMail;
-use super::content::content;
 use super::receiving::{Receiving, Tries};
 use super::reporting::Reporter;
-use super::{
-    Difference, Greeting, ListedContent, ListedMessage, MailboxSummary, Message, Session, SessionError, SyncOptions,
-    tree_changes,
-};
-use crate::merge::{self, Contents, LeftOut, MailboxPlan, MailboxView, RecogniseSide};
-use crate::model::{
-    KeptFields, MailboxIdentity, MailboxName, MailboxNode, MailboxStatus, MailboxTree, MessageKey, MessageList,
-    ModSeq, Uid,
-};
+use super::{Difference, Greeting, MailboxSummary, Message, Session, SessionError, SyncOptions, tree_changes};
+use crate::merge::{LeftOut, MailboxPlan};
+use crate::model::{KeptFields, MailboxIdentity, MailboxName, MailboxNode, MailboxTree, MessageList};
 use crate::report::{Event, Observer, Problem, Report};
-use crate::store::{ErrorKind, MailStore, Mailbox, MailboxChanges, MessageBody, Origin, StoreError};
+use crate::store::{ErrorKind, MailStore, Mailbox, MessageBody, StoreError};
 use crate::tree;
 
 /// For how many messages memory is reserved on the word of the source alone.
 const MOST_RESERVED: usize = 1 << 20;
-
-/// So many messages below the last common moment are compared nevertheless.
-const SAMPLES: usize = 4;
 
 /// Makes a store equal to the one that a [`SourceSession`](super::SourceSession) sends.
 pub struct DestinationSession<'a> {
@@ -49,42 +43,6 @@ enum State {
     Finished,
 }
 
-/// A mailbox whose messages are about to be compared.
-struct Transfer {
-    name: MailboxName,
-    mailbox: Box<dyn Mailbox>,
-    /// It is new, so it has to be committed even if nothing is in it.
-    created: bool,
-    /// Its counters at the source.
-    status: MailboxStatus,
-    /// Its fingerprint there.
-    fingerprint: Option<[u8; 16]>,
-    /// Whether the source could read all of it.
-    complete: bool,
-    comparison: Comparison,
-    /// Messages of the source that do not come.
-    left_out: LeftOut,
-}
-
-/// How messages are recognised.
-enum Comparison {
-    /// By their GUIDs, which both sides keep.
-    Guids,
-    /// By what is in them.
-    Contents {
-        /// Below it a UID means the same message on both sides.
-        proven: Option<Uid>,
-        /// What is in the messages here.
-        own: Contents,
-        /// What is in those of the source.
-        source: Contents,
-        /// Some message could not be read, on either side: what it is like is not known.
-        is_partial: bool,
-        /// What the sides keep of a message, the source first.
-        keeps: [KeptFields; 2],
-    },
-}
-
 /// A mailbox whose bodies are on their way.
 struct Saving {
     transfer: Box<Transfer>,
@@ -92,107 +50,6 @@ struct Saving {
     messages: MessageList,
     plan: MailboxPlan,
     receiving: Receiving,
-}
-
-impl Transfer {
-    fn plan(&self, messages: &MessageList) -> MailboxPlan {
-        let source = MailboxView { status: &self.status, messages };
-        let own = MailboxView { status: self.mailbox.status(), messages: self.mailbox.messages() };
-        let mut plan = match &self.comparison {
-            Comparison::Guids => merge::one_way(source, own, &self.left_out, self.complete),
-            Comparison::Contents { proven, own: contents, source: source_contents, is_partial, keeps } => {
-                let there = RecogniseSide { view: source, contents: source_contents, keeps: keeps[0] };
-                let here = RecogniseSide { view: own, contents, keeps: keeps[1] };
-                let (there, here) = merge::recognise(there, here, *proven);
-                let source = MailboxView { messages: &there, ..source };
-                // A message that could not be compared may be the one that would go.
-                let complete = self.complete && !is_partial;
-                merge::one_way(source, MailboxView { messages: &here, ..own }, &self.left_out, complete)
-            }
-        };
-        plan.needed |= self.created;
-        plan
-    }
-}
-
-impl Comparison {
-    /// How the messages of a mailbox are recognised that is `summary` at the source, whose messages up to the last moment that
-    /// is common with this `peer` are known to be the same. Without a peer no moment is believed.
-    fn start(
-        mailbox: &mut dyn Mailbox,
-        summary: &MailboxSummary,
-        keeps: [KeptFields; 2],
-        peer: Option<[u8; 8]>,
-    ) -> Self {
-        if keeps[0].common(keeps[1]).guids {
-            return Self::Guids;
-        }
-        let status = &summary.status;
-        let same_mailbox = status.identity.guid.is_none_or(|guid| Some(guid) == mailbox.status().identity.guid);
-        let points = mailbox.sync_points().iter().filter(|point| {
-            // Other stores may have had other messages under these UIDs.
-            let is_common = Some(point.peer) == peer;
-            same_mailbox && is_common && point.can_precede(status) && point.can_precede(mailbox.status())
-        });
-        let proven = points.map(|point| point.uid_next).max();
-        let is_proven = |uid: Option<Uid>| uid.is_some_and(|uid| proven.is_some_and(|proven| uid < proven));
-        let count = mailbox.messages().len();
-        let known: Vec<_> = (0..count).filter(|place| is_proven(mailbox.messages().uid_at(*place))).collect();
-        // A source that was restored from an old copy may have given UIDs again since; if so, then also the last ones.
-        let samples = known.get(known.len().saturating_sub(SAMPLES)..).unwrap_or_default().iter().copied();
-        let open: Vec<_> = samples
-            .chain((0..count).filter(|place| !is_proven(mailbox.messages().uid_at(*place))))
-            .filter_map(|place| Some((place, mailbox.messages().key_of(place)?)))
-            .collect();
-        let mut own = Contents::new();
-        let mut is_partial = false;
-        for (place, key) in open {
-            match mailbox.body(key) {
-                Ok(body) => match content(body) {
-                    Some(content) => drop(own.insert(place, content)),
-                    None => is_partial = true,
-                },
-                // It is like no other message.
-                Err(error) if error.kind() == ErrorKind::NotFound => {}
-                Err(_) => is_partial = true,
-            }
-        }
-        Self::Contents { proven, own, source: Contents::new(), is_partial, keeps }
-    }
-
-    /// Takes what is in a message of the source.
-    fn note(&mut self, place: usize, message: &ListedMessage) {
-        if let Self::Contents { source, is_partial, .. } = self {
-            match message.content {
-                ListedContent::Unasked => {}
-                ListedContent::Unreadable => *is_partial = true,
-                ListedContent::Is(content) => drop(source.insert(place, content)),
-            }
-        }
-    }
-
-    /// From which UID on the source has to say what is in its messages.
-    fn contents_from(&self, messages: &MessageList, source: &MailboxStatus) -> Option<Uid> {
-        // A message without a number, of a store that keeps no GUIDs, is nothing but what is in it.
-        let is_undecided = source.identity.uid_validity.is_none();
-        match self {
-            Self::Contents { proven, own, keeps, .. } if !own.is_empty() || !keeps[0].guids && is_undecided => {
-                let first = own.keys().filter_map(|place| messages.uid_at(*place)).min();
-                Some(proven.unwrap_or(Uid::FIRST).min(first.unwrap_or(Uid::MAX)))
-            }
-            _ => None,
-        }
-    }
-
-    /// Whether a UID from before the common moment names another message at the source.
-    fn is_disproved(&self, messages: &MessageList, there: &MessageList) -> bool {
-        let Self::Contents { proven: Some(proven), own, source, .. } = self else { return false };
-        own.iter().any(|(place, content)| {
-            let uid = messages.uid_at(*place).filter(|uid| uid < proven);
-            let there = uid.and_then(|uid| there.index_of(MessageKey::Uid(uid)));
-            there.and_then(|there| source.get(&there)).is_some_and(|other| other != content)
-        })
-    }
 }
 
 impl State {
@@ -269,7 +126,7 @@ impl<'a> DestinationSession<'a> {
         })?;
         if empty.is_some() && self.options.mailboxes.contains(&MailboxName::inbox(), None) && !self.options.tree_only
         {
-            self.empty_inbox()?;
+            tree_changes::empty_inbox(self.store, &mut self.reporter)?;
         }
         if self.options.tree_only {
             let here = self.store.tree().map_err(|error| self.store_error(error))?;
@@ -279,41 +136,6 @@ impl<'a> DestinationSession<'a> {
             tree_changes::report_lost_directories(&mut self.reporter, &self.source_tree);
         }
         Ok(())
-    }
-
-    /// No store can be without an INBOX, so that of a source without any mailbox is empty.
-    fn empty_inbox(&mut self) -> Result<(), SessionError> {
-        let name = MailboxName::inbox();
-        let emptied = self.store.open(&name).and_then(|mut mailbox| {
-            let status = mailbox.status().clone();
-            let remove: Vec<_> = mailbox.messages().keyed().map(|(key, _)| key).collect();
-            let removed = remove.len();
-            if removed > 0 {
-                mailbox.commit(MailboxChanges {
-                    identity: status.identity,
-                    remove,
-                    uid_next: status.uid_next,
-                    highest_modseq: status.highest_modseq.unwrap_or(ModSeq::FIRST).plus(1),
-                    first_recent_uid: status.first_recent_uid.unwrap_or(Uid::FIRST),
-                    ..MailboxChanges::empty(Origin::Mirrored)
-                })?;
-            }
-            Ok(removed)
-        });
-        match emptied {
-            Ok(removed) => {
-                let counts = &mut self.reporter.report.counts;
-                counts.mailboxes_changed += u64::from(removed > 0);
-                counts.messages_removed += removed as u64;
-                Ok(())
-            }
-            Err(error) if error.kind() == ErrorKind::NotFound => Ok(()),
-            Err(error) if is_about_one_mailbox(error.kind()) => {
-                self.problem(Some(&name), error.to_string());
-                Ok(())
-            }
-            Err(error) => Err(self.store_error(error)),
-        }
     }
 
     fn accept_offer(&mut self, name: MailboxName, summary: MailboxSummary) -> Result<State, SessionError> {
