@@ -340,6 +340,49 @@ mod tests {
     }
 
     #[test]
+    fn options_of_old_scripts_mean_nothing() {
+        let arguments = parse("dsync -kUL -i second -E mirror maildir:/b").unwrap();
+        assert!(matches!(arguments.command, Command::Mirror(_)));
+    }
+
+    #[test]
+    fn options_of_a_run_are_all_in_the_help() {
+        let help = Line::command().render_long_help().to_string();
+        for option in [
+            "-1",
+            "-R",
+            "-f",
+            "-m",
+            "-g",
+            "-x",
+            "-n",
+            "-N",
+            "-a",
+            "-t",
+            "-e",
+            "-I",
+            "-O",
+            "-s",
+            "-l",
+            "-T",
+            "-P",
+            "-d",
+            "-q",
+            "-D",
+            "-v",
+            "--strict",
+            "--dry-run",
+            "--json",
+            "--allow-empty-source",
+        ] {
+            assert!(help.lines().any(|line| line.trim_start().starts_with(option)), "{option} is not in the help");
+        }
+        for option in ["-U", "-E", "-i", "-k", "-L"] {
+            assert!(!help.lines().any(|line| line.trim_start().starts_with(option)), "{option} is in the help");
+        }
+    }
+
+    #[test]
     fn what_is_incomplete_is_refused() {
         assert!(parse("dsync purge").is_ok());
         assert!(parse("dsync server").is_ok() && parse("dsync dsync-server server").is_ok());

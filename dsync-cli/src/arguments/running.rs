@@ -44,6 +44,33 @@ pub(crate) struct RunningOptions {
     /// Let a source that does not exist, or holds no mailbox, empty the destination
     #[arg(long = "allow-empty-source")]
     pub(crate) allow_empty_source: bool,
+
+    #[command(flatten)]
+    _ignored: IgnoredOptions,
+}
+
+/// What scripts for Dovecot's program say, and means nothing here.
+#[derive(Clone, Debug, Default, Args)]
+struct IgnoredOptions {
+    /// Tell the replicator when it is done
+    #[arg(short = 'U', long = "replicator-notify", hide = true)]
+    _replicator_notify: bool,
+
+    /// How Dovecot's program marks that it was called as dsync
+    #[arg(short = 'E', long = "legacy-dsync", hide = true)]
+    _legacy: bool,
+
+    /// The instance of the server
+    #[arg(short = 'i', value_name = "INSTANCE", hide = true)]
+    _instance: Option<String>,
+
+    /// Keep the environment
+    #[arg(short = 'k', hide = true)]
+    _keep_environment: bool,
+
+    /// Log without the help of the server
+    #[arg(short = 'L', hide = true)]
+    _log_directly: bool,
 }
 
 fn parse_seconds(text: &str) -> Result<Duration, String> {
