@@ -99,6 +99,16 @@ impl Dovecot {
         self.dsync(&[&["-o", &location], command, &server].concat())
     }
 
+    /// Runs a command with its options on a store and on one that another `dsync` serves.
+    pub fn run_with_peer(&self, command: &[&str], own: &Store, served: &Store) -> Run {
+        own.adopt();
+        served.adopt();
+        let [own, served] = [own, served].map(|store| format!("mail_location={}", store.location()));
+        let program = self.program();
+        let server = [&program.to_string_lossy(), "-o", &served, "server"];
+        self.dsync(&[&["-o", &own], command, &server].concat())
+    }
+
     /// Lets Dovecot's own program run a command with its options on a store and on one that `dsync` serves.
     pub fn run_doveadm_with(&self, command: &[&str], own: &Store, served: &Store) -> Run {
         own.adopt();

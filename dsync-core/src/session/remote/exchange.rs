@@ -14,11 +14,13 @@ use super::arrivals::Arrivals;
 use super::header_hash::header_hash;
 use super::own::{OwnMailbox, UNCOUNTED, status_of};
 use super::part::Part;
-use super::rows::{Heard, Knowledge, Listing, RowStyle};
+use super::rows::{Heard, Knowledge, Listing, RowStyle, take_what_is_not_said};
 use super::{Heard as Received, Said};
 use crate::merge::two_way::{self, MergeSide, SideMessages};
 use crate::merge::{self, Contents, LeftOut, MailboxPlan, MailboxView, RecogniseSide};
-use crate::model::{HistoryRange, KeptFields, MailboxStatus, MessageGuid, MessageKey, Role, Uid, UidValidity};
+use crate::model::{
+    HistoryRange, KeptFields, MailboxStatus, MessageGuid, MessageKey, MessageRecord, Role, Uid, UidValidity,
+};
 use crate::report::Event;
 use crate::session::destination::is_about_one_mailbox;
 use crate::session::reporting::Reporter;
@@ -299,10 +301,9 @@ impl Exchange {
             (Receiving::Attributes, Received::Item(Item::Attribute(_)) | Received::Body(Item::Attribute(_), _)) => {}
             (Receiving::Attributes, Received::EndOfList) => self.receiving = Receiving::Changes,
             (Receiving::Changes, Received::Item(Item::Change(change))) => {
-                self.heard.take(&self.own.name, change, &self.other_info, &self.own)?;
+                self.heard.take(&self.own.name, change, &self.other_info)?;
             }
             (Receiving::Changes, Received::EndOfList) => {
-                self.heard.complete(self.own.messages());
                 self.decide(reporter);
                 let asks = self.terms.part.exports() && self.terms.requests;
                 self.receiving = if asks { Receiving::Requests } else { Receiving::Mails };
@@ -405,8 +406,39 @@ impl Exchange {
             true => (self.plan_copy(unavailable), true),
             false => self.plan_merge(unavailable),
         };
+        if plan.needed {
+            self.keep_what_is_not_said(&mut plan);
+        }
         plan.needed |= self.own.created;
         (plan, other_stays)
+    }
+
+    /// Messages that are here keep what the other side has not said of them.
+    fn keep_what_is_not_said(&self, plan: &mut MailboxPlan) {
+        let own = self.own.mailbox.messages();
+        let here = |key| own.index_of(key).and_then(|place| own.at(place));
+        plan.changes.update.retain_mut(|record| {
+            let Some(here) = record.uid.and_then(|uid| here(MessageKey::Uid(uid))) else { return true };
+            take_what_is_not_said(record, &here);
+            // It is that one; what it is called to compare the lists does not matter.
+            *record != MessageRecord { guid: record.guid.clone(), ..here }
+        });
+        for (key, record) in &mut plan.changes.renumber {
+            if let Some(here) = here(*key) {
+                take_what_is_not_said(record, &here);
+            }
+        }
+        let changes = &plan.changes;
+        let status = self.own.mailbox.status();
+        plan.needed = !(changes.remove.is_empty()
+            && changes.renumber.is_empty()
+            && changes.update.is_empty()
+            && plan.fetch.is_empty()
+            && changes.identity.is_decided()
+            && changes.identity == status.identity
+            && changes.uid_next == status.uid_next
+            && Some(changes.highest_modseq) == status.highest_modseq
+            && Some(changes.first_recent_uid) == status.first_recent_uid);
     }
 
     fn other_status(&self) -> MailboxStatus {

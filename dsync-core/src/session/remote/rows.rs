@@ -1,11 +1,9 @@
 //! Messages as rows, and back.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 
 use crate::merge::two_way::{MessageNotes, SideMessage, SideMessages};
-use crate::model::{
-    FlagHistory, Flags, Keywords, MailboxName, MessageGuid, MessageList, MessageRecord, ModSeq, Timestamp, Uid,
-};
+use crate::model::{FlagHistory, Flags, Keywords, MailboxName, MessageGuid, MessageRecord, ModSeq, Timestamp, Uid};
 use crate::session::SessionError;
 use crate::wire::{Change, ChangeKind, HeaderHash, KeywordChange, KeywordChangeKind, MailboxInfo};
 
@@ -99,13 +97,11 @@ pub(super) struct Heard {
     pub(super) messages: SideMessages<'static>,
     pub(super) expunged: BTreeMap<Uid, Option<[u8; 16]>>,
     last: Option<Uid>,
-    /// Places of messages that are not here under the same UID.
-    elsewhere: Vec<usize>,
 }
 
 impl Heard {
     pub(super) fn new() -> Self {
-        Self { messages: SideMessages::default(), expunged: BTreeMap::new(), last: None, elsewhere: Vec::new() }
+        Self { messages: SideMessages::default(), expunged: BTreeMap::new(), last: None }
     }
 
     /// Takes a row.
@@ -117,7 +113,6 @@ impl Heard {
         name: &MailboxName,
         change: Change,
         other: &MailboxInfo,
-        own: &OwnMailbox,
     ) -> Result<(), SessionError> {
         let broken = |what: &str| Err(SessionError::InvalidData(format!("{what} of mailbox {name}")));
         if self.last.is_some_and(|last| change.uid <= last) {
@@ -145,56 +140,17 @@ impl Heard {
         };
         // Without a GUID it is what its headers are, at its place.
         let guid = guid.unwrap_or_else(|| fallback_guid(other, change.uid, content));
-        let mut record = record_of(&change, guid, other);
-        match own.messages().get(change.uid).filter(|here| here.guid == record.guid) {
-            Some(here) => take_what_is_not_said(&mut record, &here),
-            None => self.elsewhere.push(self.messages.len()),
-        }
+        let record = record_of(&change, guid, other);
         let history = Some(history_of(&change)).filter(|history| !history.is_empty());
         match self.messages.push(SideMessage { record, history, content, selected: true }) {
             Ok(()) => Ok(()),
             Err(_) => broken("messages in a wrong order"),
         }
     }
-
-    /// All were listed. Dates and POP3 data come only with the bytes of a message: those of messages that are here are taken
-    /// for what they are here.
-    pub(super) fn complete(&mut self, own: &MessageList) {
-        let mut wanted: HashMap<MessageGuid, Option<MessageRecord>> = HashMap::new();
-        for place in &self.elsewhere {
-            if let Some(message) = self.messages.get(*place) {
-                wanted.insert(message.record.guid, None);
-            }
-        }
-        if wanted.is_empty() || own.is_empty() {
-            return;
-        }
-        let mut found = false;
-        for index in 0..own.len() {
-            if let Some(place) = own.guid_at(index).and_then(|guid| wanted.get_mut(&guid)) {
-                *place = own.at(index);
-                found = true;
-            }
-        }
-        if !found {
-            return;
-        }
-        let mut elsewhere = std::mem::take(&mut self.elsewhere).into_iter().peekable();
-        let mut messages = SideMessages::with_capacity(self.messages.len());
-        for (place, mut message) in self.messages.iter().enumerate() {
-            if elsewhere.next_if_eq(&place).is_some()
-                && let Some(Some(here)) = wanted.get(&message.record.guid)
-            {
-                take_what_is_not_said(&mut message.record, here);
-            }
-            // The order is what it was.
-            let _ = messages.push(message);
-        }
-        self.messages = messages;
-    }
 }
 
-fn take_what_is_not_said(record: &mut MessageRecord, here: &MessageRecord) {
+/// Dates and POP3 data come only with the bytes of a message: those of one that is here stay what they are.
+pub(super) fn take_what_is_not_said(record: &mut MessageRecord, here: &MessageRecord) {
     record.received = here.received;
     record.saved = here.saved;
     record.pop3_uidl.clone_from(&here.pop3_uidl);
