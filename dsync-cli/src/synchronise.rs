@@ -99,11 +99,13 @@ fn rehearse(
     let mut progress = Progress::new(arguments.verbosity());
     let report = (way.run)(&mut first, &mut second, options, &mut progress)?;
     let rehearsed = [first, second].map(|store| Rehearsed { location: store.location(), changes: store.changes() });
-    let mut output = std::io::stdout().lock();
+    // Processes for several users write to the same place, so each says all of it at once.
+    let mut output = Vec::new();
     match run.options.running.json {
         true => dry_run::write_json(&mut output, &rehearsed, &report),
         false => dry_run::write_text(&mut output, &rehearsed, &report),
     }
+    .and_then(|()| std::io::stdout().lock().write_all(&output))
     .map_err(Failure::Output)?;
     Ok(report.exit_status())
 }
