@@ -9,6 +9,7 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::process::{Child, Stdio};
+use std::time::Duration;
 
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::{Group, Pid};
@@ -177,10 +178,28 @@ fn rights_of(process: u32) -> Option<[String; 3]> {
     Some([line("Uid:")?, line("Gid:")?, line("Groups:")?])
 }
 
+/// The state and the parent of a process, as `/proc/PID/stat` says behind its name.
+fn state_and_parent(process: u32) -> Option<(char, u32)> {
+    let text = fs::read_to_string(format!("/proc/{process}/stat")).ok()?;
+    let mut fields = text.rsplit_once(')')?.1.split_whitespace();
+    Some((fields.next()?.chars().next()?, fields.next()?.parse().ok()?))
+}
+
 /// The processes that a process started.
 fn children_of(process: u32) -> Vec<u32> {
-    let text = fs::read_to_string(format!("/proc/{process}/task/{process}/children")).unwrap_or_default();
-    text.split_whitespace().map(|id| id.parse().unwrap()).collect()
+    let all = fs::read_dir("/proc").unwrap().filter_map(|entry| entry.unwrap().file_name().to_str()?.parse().ok());
+    let mut children: Vec<u32> =
+        all.filter(|id| state_and_parent(*id).is_some_and(|(_, parent)| parent == process)).collect();
+    children.sort_unstable();
+    children
+}
+
+/// Whether a process does nothing but look now and then whether a lock is free.
+fn is_waiting(process: u32) -> bool {
+    (0..10).all(|_| {
+        std::thread::sleep(Duration::from_millis(10));
+        state_and_parent(process).is_some_and(|(state, _)| state == 'S')
+    })
 }
 
 /// Lets whoever wants to change the Maildir of a user wait.
@@ -188,10 +207,6 @@ fn lock(server: &Server, name: &str, uid: u32) {
     let path = server.path(&format!("home/{name}/Maildir/dovecot-uidlist.lock"));
     fs::write(&path, "").unwrap();
     give(&path, uid);
-}
-
-fn is_at(process: u32, directory: &Path) -> bool {
-    fs::read_link(format!("/proc/{process}/cwd")).is_ok_and(|current| current == directory)
 }
 
 fn wait_for_rights(process: u32, expected: [&str; 3]) {
@@ -210,7 +225,6 @@ fn nothing_is_left_of_the_rights_of_root() {
     let mail = Group::from_name("mail").unwrap().expect("there is a group mail").gid;
     let (own, groups) = ("61001 61001 61001 61001", format!("{mail} 61001"));
     wait_for_rights(child.id(), [own, own, &groups]);
-    wait_until(|| is_at(child.id(), &server.path("home/anna")), String::new);
     fs::remove_file(server.path("home/anna/Maildir/dovecot-uidlist.lock")).unwrap();
     finish(child).assert_done();
 
@@ -269,11 +283,7 @@ fn a_run_that_is_stopped_finishes_what_it_is_at() {
     fs::write(&lock, "").unwrap();
     give(&lock, 61_001);
     let child = server.command(&["-l", "0", "-u", "anna", "backup", "maildir:~/copy"]).spawn().unwrap();
-    // It looks at the lock again and again, and sleeps in between.
-    let is_waiting =
-        || fs::read_to_string(format!("/proc/{}/wchan", child.id())).is_ok_and(|it| it.contains("nanosleep"));
-    wait_until(is_waiting, String::new);
-    assert!(server.path("home/anna/.dovecot-sync.lock").exists());
+    wait_until(|| server.path("home/anna/.dovecot-sync.lock").exists() && is_waiting(child.id()), String::new);
     terminate(child.id());
     fs::remove_file(&lock).unwrap();
     let run = finish(child);
