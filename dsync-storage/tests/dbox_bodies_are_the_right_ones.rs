@@ -63,7 +63,8 @@ fn a_file_that_a_server_has_repaired_is_opened_again() {
     for (uid, subject) in [(2, "two"), (3, "six")] {
         assert_eq!(body(&mut *mailbox, uid).unwrap(), format!("Subject: {subject}\n\ny\n"));
     }
-    assert!(body(&mut *mailbox, 1).is_err());
+    // What is gone may be read from the old file as long as that is open, but as it was.
+    assert!(body(&mut *mailbox, 1).ok().is_none_or(|body| body == "Subject: one\n\ny\n"));
 }
 
 #[test]
