@@ -137,7 +137,7 @@ fn options(user: &UserConfiguration, run: &Run, way: &Way) -> Result<SyncOptions
     if run.options.running.state.as_deref().is_some_and(|state| SyncState::parse(state).is_err()) {
         messages::error("the state given with -s is none, or it was damaged; everything is compared as without it");
     }
-    let uses = arguments::special_uses(settings.all());
+    let uses = arguments::special_uses(&user.namespace()?, settings.all());
     Ok(run.options.sync_options(&user.namespace()?, &uses, &mut |special| {
         messages::warning(format_args!("no mailbox is known to be {special}; no setting special_use says so"));
     }))

@@ -106,13 +106,16 @@ impl MailboxOptions {
     }
 }
 
-/// The special uses that settings of the form `namespace/NAME/mailbox/MAILBOX/special_use` give to mailboxes.
-pub(crate) fn special_uses<'a>(settings: impl Iterator<Item = (&'a str, &'a str)>) -> SpecialUses {
+/// The special uses in a namespace that settings of the form `namespace/NAME/mailbox/MAILBOX/special_use` give to mailboxes.
+pub(crate) fn special_uses<'a>(
+    namespace: &Namespace,
+    settings: impl Iterator<Item = (&'a str, &'a str)>,
+) -> SpecialUses {
     let mut uses = SpecialUses::new();
     for (name, value) in settings {
         let parts: Vec<_> = name.split('/').collect();
-        let ["namespace", _, "mailbox", mailbox, "special_use"] = parts[..] else { continue };
-        let Some(mailbox) = MailboxName::parse(&unescaped(mailbox), '/') else { continue };
+        let ["namespace", id, "mailbox", mailbox, "special_use"] = parts[..] else { continue };
+        let Some(mailbox) = namespace.mailbox(id, &unescaped(mailbox)) else { continue };
         // A mailbox can have several.
         for special in value.split_ascii_whitespace() {
             uses.entry(special.to_owned()).or_default().push(mailbox.clone());
@@ -260,7 +263,7 @@ mod tests {
             ("namespace/inbox/mailbox/Sent\\_Mail\\sold/special_use", "\\Sent \\Archive"),
             ("namespace/inbox/prefix", ""),
         ];
-        let uses = special_uses(settings.into_iter());
+        let uses = special_uses(&Namespace::only(), settings.into_iter());
         let (selection, unknown) = selected(&["-x", "\\trash", "-x", "\\Junk"], &uses);
         assert_eq!(selection, MailboxSelection::all().excluding_named([name("Trash")]));
         assert_eq!(unknown, ["\\Junk"], "nothing is excluded for it");

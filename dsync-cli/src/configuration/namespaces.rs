@@ -1,5 +1,7 @@
 //! Namespaces: under which names the mailboxes of a store are shown to clients.
 
+use dsync_core::model::MailboxName;
+
 use super::error::ConfigurationError;
 use super::expanded::Expanded;
 use super::settings::Dialect;
@@ -55,6 +57,12 @@ impl Namespace {
         (!self.has_subscriptions).then(|| {
             format!("namespace/{title}/subscriptions=no: subscriptions are kept in another namespace, and not synchronised")
         })
+    }
+
+    /// The mailbox that the section of a namespace describes under this name; `None` if it is in another namespace.
+    pub(crate) fn mailbox(&self, id: &str, name: &str) -> Option<MailboxName> {
+        let is_other = self.id.as_deref().is_some_and(|own| own != id);
+        if is_other { None } else { MailboxName::parse(name, self.separator.unwrap_or('/')) }
     }
 
     /// The name or pattern of a mailbox as clients write it, with levels separated by `/` and without the prefix.
@@ -206,6 +214,8 @@ mod tests {
         .unwrap();
         let main = main(&found, Dialect::Before24).unwrap();
         assert!(main.warning().is_some());
+        assert_eq!(main.mailbox("inbox", "a.b"), MailboxName::parse("a/b", '/'));
+        assert_eq!(main.mailbox("compat", "a.b"), None);
         for (visible, stored) in
             [("INBOX", "INBOX"), ("inbox", "inbox"), ("INBOX.a.b", "a/b"), ("INBOX.%", "%"), ("x", "x")]
         {
