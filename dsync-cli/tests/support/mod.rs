@@ -9,6 +9,7 @@
 #![allow(clippy::unwrap_used)]
 
 pub mod build;
+pub mod contents;
 pub mod damage;
 pub mod dbox;
 pub mod dovecot;
@@ -19,6 +20,8 @@ pub mod mbox;
 pub mod mutf7;
 pub mod pairs;
 pub mod pop3;
+#[cfg(feature = "fault-injection")]
+pub mod power;
 pub mod program;
 pub mod server;
 pub mod setup;

@@ -51,8 +51,6 @@ fn held() -> std::sync::MutexGuard<'static, BTreeSet<(u64, u64)>> {
     HELD.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// A lock file younger than this is left alone: its owner may not have written its name into it yet.
-const YOUNG: Duration = Duration::from_secs(2);
 const POLL: Duration = Duration::from_millis(20);
 
 impl Dotlock {
@@ -138,9 +136,6 @@ fn is_stale(path: &Path, protected: &Path, rules: DotlockRules) -> bool {
     let Ok(metadata) = fs::symlink_metadata(path) else { return false };
     let age = |time: io::Result<SystemTime>| time.ok().and_then(|time| time.elapsed().ok()).unwrap_or_default();
     let lock_age = age(metadata.modified());
-    if lock_age < YOUNG {
-        return false;
-    }
     let content = read::contents(path, 1024).ok().flatten().unwrap_or_default();
     match owner_here(&content) {
         Some(pid) if pid == Pid::this() => !held().contains(&(metadata.dev(), metadata.ino())),

@@ -6,11 +6,14 @@
 //! * [`permissions`]: what new files look like, taken from where they are made.
 //! * [`dotlock`] and [`lock`]: keeping others out.
 //! * [`sync_lock`]: keeping other synchronisations of the same user out.
+//! * `fault`: what tests do to changes.
 //! * [`unique`]: names that nobody else makes; [`clock`]: the time.
 
 pub mod clock;
 pub mod dotlock;
 mod error;
+#[cfg(feature = "fault-injection")]
+pub mod fault;
 pub mod lock;
 pub mod mutation;
 pub mod permissions;

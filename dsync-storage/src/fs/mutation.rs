@@ -15,21 +15,46 @@ use nix::fcntl::{AT_FDCWD, AtFlags, OFlag};
 use nix::unistd::linkat;
 
 use super::FsError;
+#[cfg(feature = "fault-injection")]
+use super::fault::{self, Step};
 use super::permissions::Permissions;
+
+/// Takes a step that makes a file, unless a test wants something else.
+macro_rules! making {
+    ($step:expr, $carry_out:expr) => {{
+        #[cfg(feature = "fault-injection")]
+        let result = fault::making($step, || $carry_out);
+        #[cfg(not(feature = "fault-injection"))]
+        let result: io::Result<File> = $carry_out;
+        result
+    }};
+}
+
+/// The same with any other step.
+macro_rules! changing {
+    ($step:expr, $carry_out:expr) => {{
+        #[cfg(feature = "fault-injection")]
+        let result = fault::changing($step, || $carry_out);
+        #[cfg(not(feature = "fault-injection"))]
+        let result: io::Result<()> = $carry_out;
+        result
+    }};
+}
 
 /// Makes a new, empty file and opens it for writing. Fails if the name is taken, also by a dangling link.
 ///
 /// # Errors
 /// As the system; [`io::ErrorKind::AlreadyExists`] if the name is taken.
 pub fn create(path: &Path, permissions: &Permissions) -> Result<File, FsError> {
-    let file = OpenOptions::new()
+    let mut options = OpenOptions::new();
+    options
         .read(true)
         .write(true)
         .create_new(true)
         .mode(permissions.file_mode)
-        .custom_flags(OFlag::O_NOFOLLOW.bits())
-        .open(path)
-        .map_err(|error| FsError::new("create", path, error))?;
+        .custom_flags(OFlag::O_NOFOLLOW.bits());
+    let file =
+        making!(Step::Create(path), options.open(path)).map_err(|error| FsError::new("create", path, error))?;
     share(&file, permissions.file_mode, permissions.group);
     Ok(file)
 }
@@ -41,19 +66,21 @@ pub fn create(path: &Path, permissions: &Permissions) -> Result<File, FsError> {
 /// As the system; [`io::ErrorKind::AlreadyExists`] if the name is taken.
 pub fn create_with(path: &Path, bytes: &[u8], permissions: &Permissions) -> Result<File, FsError> {
     let directory = path.parent().unwrap_or(Path::new("."));
-    let nameless = OpenOptions::new()
-        .read(true)
-        .write(true)
-        .mode(permissions.file_mode)
-        .custom_flags(OFlag::O_TMPFILE.bits())
-        .open(directory);
-    if let Ok(file) = nameless {
+    let mut options = OpenOptions::new();
+    options.read(true).write(true).mode(permissions.file_mode).custom_flags(OFlag::O_TMPFILE.bits());
+    if let Ok(file) = making!(Step::CreateNameless, options.open(directory)) {
         share(&file, permissions.file_mode, permissions.group);
         write(&file, path, bytes)?;
         let nameless = format!("/proc/self/fd/{}", file.as_raw_fd());
-        match linkat(AT_FDCWD, nameless.as_str(), AT_FDCWD, path, AtFlags::AT_SYMLINK_FOLLOW) {
+        let named = changing!(
+            Step::Name(&file, path),
+            linkat(AT_FDCWD, nameless.as_str(), AT_FDCWD, path, AtFlags::AT_SYMLINK_FOLLOW).map_err(io::Error::from)
+        );
+        match named {
             Ok(()) => return Ok(file),
-            Err(Errno::EEXIST) => return Err(FsError::new("create", path, io::ErrorKind::AlreadyExists.into())),
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
+                return Err(FsError::new("create", path, error));
+            }
             // Without /proc there is no way to give it a name.
             Err(_) => {}
         }
@@ -74,15 +101,17 @@ pub fn open_append(path: &Path, permissions: &Permissions) -> Result<File, FsErr
     let mut options = OpenOptions::new();
     options.read(true).append(true).mode(permissions.file_mode).custom_flags(OFlag::O_NOFOLLOW.bits());
     let opened = match options.open(path) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => match options.clone().create_new(true).open(path) {
-            Ok(file) => {
-                share(&file, permissions.file_mode, None);
-                Ok(file)
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            match making!(Step::Create(path), options.clone().create_new(true).open(path)) {
+                Ok(file) => {
+                    share(&file, permissions.file_mode, None);
+                    Ok(file)
+                }
+                // Somebody was faster.
+                Err(error) if error.kind() == io::ErrorKind::AlreadyExists => options.open(path),
+                Err(error) => Err(error),
             }
-            // Somebody was faster.
-            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => options.open(path),
-            Err(error) => Err(error),
-        },
+        }
         opened => opened,
     };
     opened.map_err(|error| FsError::new("open", path, error))
@@ -92,8 +121,8 @@ pub fn open_append(path: &Path, permissions: &Permissions) -> Result<File, FsErr
 ///
 /// # Errors
 /// As the system; some of the bytes may have been written then.
-pub fn write(mut file: &File, path: &Path, bytes: &[u8]) -> Result<(), FsError> {
-    file.write_all(bytes).map_err(|error| FsError::new("write", path, error))
+pub fn write(file: &File, path: &Path, bytes: &[u8]) -> Result<(), FsError> {
+    changing!(Step::Write(file, bytes), { file }.write_all(bytes)).map_err(|error| FsError::new("write", path, error))
 }
 
 /// Overwrites or appends bytes at a place.
@@ -101,7 +130,8 @@ pub fn write(mut file: &File, path: &Path, bytes: &[u8]) -> Result<(), FsError> 
 /// # Errors
 /// As the system; some of the bytes may have been written then.
 pub fn write_at(file: &File, path: &Path, bytes: &[u8], offset: u64) -> Result<(), FsError> {
-    file.write_all_at(bytes, offset).map_err(|error| FsError::new("write", path, error))
+    changing!(Step::WriteAt(file, bytes, offset), file.write_all_at(bytes, offset))
+        .map_err(|error| FsError::new("write", path, error))
 }
 
 /// Cuts a file to `length` bytes.
@@ -109,7 +139,8 @@ pub fn write_at(file: &File, path: &Path, bytes: &[u8], offset: u64) -> Result<(
 /// # Errors
 /// As the system.
 pub fn truncate(file: &File, path: &Path, length: u64) -> Result<(), FsError> {
-    file.set_len(length).map_err(|error| FsError::new("truncate", path, error))
+    changing!(Step::Truncate(file, length), file.set_len(length))
+        .map_err(|error| FsError::new("truncate", path, error))
 }
 
 /// Sets the modification time, in whole seconds since 1970; times before that become 1970.
@@ -119,7 +150,8 @@ pub fn truncate(file: &File, path: &Path, length: u64) -> Result<(), FsError> {
 pub fn set_modified(file: &File, path: &Path, seconds: i64) -> Result<(), FsError> {
     let since = Duration::from_secs(u64::try_from(seconds).unwrap_or(0));
     let time: SystemTime = UNIX_EPOCH.checked_add(since).unwrap_or(UNIX_EPOCH);
-    file.set_modified(time).map_err(|error| FsError::new("set the time of", path, error))
+    changing!(Step::SetModified, file.set_modified(time))
+        .map_err(|error| FsError::new("set the time of", path, error))
 }
 
 /// Makes the contents of a file durable.
@@ -127,7 +159,7 @@ pub fn set_modified(file: &File, path: &Path, seconds: i64) -> Result<(), FsErro
 /// # Errors
 /// As the system. The contents are to be taken for lost then, a second call proves nothing.
 pub fn sync_file(file: &File, path: &Path) -> Result<(), FsError> {
-    file.sync_data().map_err(|error| FsError::new("sync", path, error))
+    changing!(Step::SyncFile(file), file.sync_data()).map_err(|error| FsError::new("sync", path, error))
 }
 
 /// Makes the names in a directory durable.
@@ -135,7 +167,7 @@ pub fn sync_file(file: &File, path: &Path) -> Result<(), FsError> {
 /// # Errors
 /// As the system.
 pub fn sync_directory(path: &Path) -> Result<(), FsError> {
-    let synced = File::open(path).and_then(|directory| directory.sync_all());
+    let synced = changing!(Step::SyncDirectory(path), File::open(path).and_then(|directory| directory.sync_all()));
     synced.map_err(|error| FsError::new("sync", path, error))
 }
 
@@ -144,7 +176,10 @@ pub fn sync_directory(path: &Path) -> Result<(), FsError> {
 /// # Errors
 /// As the system.
 pub fn sync_file_system(path: &Path) -> Result<(), FsError> {
-    let synced = File::open(path).and_then(|file| nix::unistd::syncfs(&file).map_err(io::Error::from));
+    let synced = changing!(
+        Step::SyncFileSystem,
+        File::open(path).and_then(|file| nix::unistd::syncfs(&file).map_err(io::Error::from))
+    );
     synced.map_err(|error| FsError::new("sync the file system of", path, error))
 }
 
@@ -153,7 +188,7 @@ pub fn sync_file_system(path: &Path) -> Result<(), FsError> {
 /// # Errors
 /// As the system.
 pub fn rename(from: &Path, to: &Path) -> Result<(), FsError> {
-    fs::rename(from, to).map_err(|error| FsError::new("rename", from, error))
+    changing!(Step::Rename(from, to), fs::rename(from, to)).map_err(|error| FsError::new("rename", from, error))
 }
 
 /// Renames a file to a name that must be free. In one step where the system can do that; else it has both names for a moment.
@@ -161,12 +196,13 @@ pub fn rename(from: &Path, to: &Path) -> Result<(), FsError> {
 /// # Errors
 /// As the system; [`io::ErrorKind::AlreadyExists`] if the name is taken.
 pub fn rename_to_free_name(from: &Path, to: &Path) -> Result<(), FsError> {
-    match rename_exclusively(from, to) {
-        Err(Errno::EINVAL | Errno::ENOSYS) => {
+    let renamed = changing!(Step::Rename(from, to), rename_exclusively(from, to).map_err(io::Error::from));
+    match renamed {
+        Err(error) if [Some(Errno::EINVAL as i32), Some(Errno::ENOSYS as i32)].contains(&error.raw_os_error()) => {
             link(from, to)?;
             remove_file(from)
         }
-        result => result.map_err(|error| FsError::new("rename", from, error.into())),
+        result => result.map_err(|error| FsError::new("rename", from, error)),
     }
 }
 
@@ -185,7 +221,7 @@ fn rename_exclusively(_from: &Path, _to: &Path) -> nix::Result<()> {
 /// # Errors
 /// As the system; [`io::ErrorKind::AlreadyExists`] if the name is taken.
 pub fn link(from: &Path, to: &Path) -> Result<(), FsError> {
-    fs::hard_link(from, to).map_err(|error| FsError::new("link", from, error))
+    changing!(Step::Link(from, to), fs::hard_link(from, to)).map_err(|error| FsError::new("link", from, error))
 }
 
 /// Removes a file. One that is missing already is fine.
@@ -193,7 +229,7 @@ pub fn link(from: &Path, to: &Path) -> Result<(), FsError> {
 /// # Errors
 /// As the system.
 pub fn remove_file(path: &Path) -> Result<(), FsError> {
-    match fs::remove_file(path) {
+    match changing!(Step::Remove(path), fs::remove_file(path)) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => Err(FsError::new("remove", path, error)),
         _ => Ok(()),
     }
@@ -204,7 +240,7 @@ pub fn remove_file(path: &Path) -> Result<(), FsError> {
 /// # Errors
 /// As the system.
 pub fn remove_directory(path: &Path) -> Result<(), FsError> {
-    fs::remove_dir(path).map_err(|error| FsError::new("remove", path, error))
+    changing!(Step::Remove(path), fs::remove_dir(path)).map_err(|error| FsError::new("remove", path, error))
 }
 
 /// Removes a directory with everything in it. One that is missing already is fine. Links are removed, not followed.
@@ -212,7 +248,7 @@ pub fn remove_directory(path: &Path) -> Result<(), FsError> {
 /// # Errors
 /// As the system; part of it may be gone then.
 pub fn remove_tree(path: &Path) -> Result<(), FsError> {
-    match fs::remove_dir_all(path) {
+    match changing!(Step::RemoveTree(path), fs::remove_dir_all(path)) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => Err(FsError::new("remove", path, error)),
         _ => Ok(()),
     }
@@ -223,7 +259,9 @@ pub fn remove_tree(path: &Path) -> Result<(), FsError> {
 /// # Errors
 /// As the system; [`io::ErrorKind::AlreadyExists`] if the name is taken.
 pub fn create_directory(path: &Path, permissions: &Permissions) -> Result<(), FsError> {
-    let made = DirBuilder::new().mode(permissions.directory_mode).create(path);
+    let mut builder = DirBuilder::new();
+    builder.mode(permissions.directory_mode);
+    let made = changing!(Step::CreateDirectory(path), builder.create(path));
     made.map_err(|error| FsError::new("create the directory", path, error))?;
     if let Ok(directory) = File::open(path) {
         share(&directory, permissions.directory_mode, permissions.group);

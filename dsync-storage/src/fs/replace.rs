@@ -29,7 +29,10 @@ pub fn replace(
     permissions: &Permissions,
     durability: Durability,
 ) -> Result<(), FsError> {
-    replace_with(path, temporary, permissions, durability, &|file| mutation::write(file, temporary, bytes))
+    mutation::remove_file(temporary)?;
+    // Others who find it after a crash see that it is complete.
+    let file = mutation::create_with(temporary, bytes, permissions)?;
+    put(&file, path, temporary, durability)
 }
 
 /// The same with what `write` writes to the file at `temporary`.
@@ -45,11 +48,20 @@ pub fn replace_with(
 ) -> Result<(), FsError> {
     mutation::remove_file(temporary)?;
     let file = mutation::create(temporary, permissions)?;
-    let written = write(&file).and_then(|()| match durability {
-        Durability::Now => mutation::sync_file(&file, temporary),
+    if let Err(error) = write(&file) {
+        let _ = mutation::remove_file(temporary);
+        return Err(error);
+    }
+    put(&file, path, temporary, durability)
+}
+
+/// Gives the written file its name.
+fn put(file: &File, path: &Path, temporary: &Path, durability: Durability) -> Result<(), FsError> {
+    let synced = match durability {
+        Durability::Now => mutation::sync_file(file, temporary),
         Durability::Later => Ok(()),
-    });
-    if let Err(error) = written.and_then(|()| mutation::rename(temporary, path)) {
+    };
+    if let Err(error) = synced.and_then(|()| mutation::rename(temporary, path)) {
         let _ = mutation::remove_file(temporary);
         return Err(error);
     }

@@ -499,11 +499,10 @@ fn wait_for(path: &Path) -> Result<(), FsError> {
     }
 }
 
-/// Writes a new file that is locked before anybody can see what is in it.
+/// Writes a new file, which is complete as soon as it can be seen, and locks it before it gets the name that others look for.
 fn write_locked(path: &Path, bytes: &[u8], permissions: &Permissions) -> Result<FileLock, FsError> {
-    let file = mutation::create(path, permissions)?;
+    let file = mutation::create_with(path, bytes, permissions)?;
     let lock = FileLock::exclusive_by_any_method(file, path, Duration::ZERO)?;
-    mutation::write(lock.file(), path, bytes)?;
     mutation::sync_file(lock.file(), path)?;
     Ok(lock)
 }

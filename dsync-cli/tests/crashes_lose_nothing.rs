@@ -1,0 +1,351 @@
+//! Wherever a run stops, nothing is lost, and the next one completes it: after a crash before any change of the file system,
+//! after a power cut at any moment, of which only what was synced is sure to be there, and after any change that fails.
+//!
+//! `DSYNC_CRASHES=all` tries every moment; usually some are tried of each run.
+
+// A helper that fails is a test that fails.
+#![allow(clippy::unwrap_used)]
+
+mod support;
+
+use std::fs;
+use std::path::Path;
+use std::process::Command;
+use std::sync::{Mutex, PoisonError};
+
+use dsync_core::report::Unobserved;
+use dsync_core::session::SyncOptions;
+use dsync_core::sync;
+use dsync_storage::fs::fault::{Change, Plan, Session};
+use dsync_storage::location::Location;
+use dsync_storage::settings::Settings;
+use nix::errno::Errno;
+use support::contents::Contents;
+use support::dovecot::files_below;
+use support::power::{Disk, Fate};
+use support::{Dovecot, Driver, Snapshot, Store, assert_equal, assert_same, build};
+
+/// How many moments of each run are tried, unless all are.
+const USUAL: usize = 6;
+/// At how many of those Dovecot looks at the end.
+const LOOKED_AT_BY_DOVECOT: usize = 1;
+
+/// How both sides are made equal.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Way {
+    Backup,
+    Mirror,
+}
+
+/// A run that is tried again and again from the same start.
+struct Scene {
+    _dovecot: Dovecot,
+    way: Way,
+    /// Both sides, as they are before it.
+    before: [Store; 2],
+    /// Where it is tried.
+    tried: [Store; 2],
+    /// What both sides have at the end if nothing happens.
+    outcome: Contents,
+}
+
+/// The runs of one format at the destination: the first backup, one after changes, and a mirror after changes at both sides.
+fn for_each_scene(driver: Driver, check: impl Fn(&Scene)) {
+    // What is done to one run is done to all of the process.
+    static ALONE: Mutex<()> = Mutex::new(());
+    let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
+    for (way, is_first) in [(Way::Backup, true), (Way::Backup, false), (Way::Mirror, false)] {
+        let dovecot = Dovecot::new();
+        let before = [dovecot.store_of("left", Driver::Maildir), dovecot.store_of("right", driver)];
+        fs::create_dir(before[1].path()).unwrap();
+        build::small(&before[0]);
+        if !is_first {
+            dovecot.backup(&before[0], &before[1]).assert_done();
+            change(&before[0]);
+        }
+        if way == Way::Mirror {
+            change_otherwise(&before[1]);
+        }
+        before.iter().for_each(Store::forget_list_index);
+        let tried = [dovecot.store_of("tried-left", Driver::Maildir), dovecot.store_of("tried-right", driver)];
+        let mut scene = Scene { _dovecot: dovecot, way, before, tried, outcome: Contents::default() };
+        scene.begin_again();
+        scene.run().unwrap();
+        scene.outcome = Contents::of(&scene.tried[0].location());
+        assert_eq!(scene.outcome.unread, Vec::<String>::new());
+        scene.assert_equal("without a crash");
+        check(&scene);
+    }
+}
+
+fn change(store: &Store) {
+    let mut imap = store.imap();
+    imap.select("INBOX");
+    imap.store("1:4", "+FLAGS", "(\\Flagged fresh)");
+    imap.expunge("2");
+    imap.copy("3:6", "Work");
+    imap.command("UNSELECT");
+    imap.rename("Work", "Play");
+    imap.delete("Entw&APw-rfe");
+    imap.create("Another/One");
+    imap.append("Another/One", "(\\Draft)", b"Subject: x\r\n\r\ny\r\n");
+    imap.append("INBOX", "(\\Seen)", b"Subject: on the left\r\n\r\nleft\r\n");
+    imap.logout();
+}
+
+fn change_otherwise(store: &Store) {
+    let mut imap = store.imap();
+    imap.select("INBOX");
+    imap.store("5:6", "+FLAGS", "(\\Answered other)");
+    imap.expunge("4");
+    imap.append("INBOX", "()", b"Subject: on the right\r\n\r\nright\r\n");
+    imap.append("Empty", "(\\Seen)", b"Subject: another on the right\r\n\r\nright\r\n");
+    imap.logout();
+}
+
+impl Scene {
+    /// Both sides are as before the run.
+    fn begin_again(&self) {
+        for (before, tried) in self.before.iter().zip(&self.tried) {
+            remove(tried.path());
+            copy(before.path(), tried.path());
+        }
+    }
+
+    fn run(&self) -> Result<(), String> {
+        let open = |store: &Store| {
+            let location = Location::parse(&store.location(), None).unwrap();
+            dsync_storage::open(&location, &Settings::default()).map_err(|error| error.to_string())
+        };
+        let [mut left, mut right] = [open(&self.tried[0])?, open(&self.tried[1])?];
+        let options = SyncOptions::default();
+        let report = match self.way {
+            Way::Backup => sync::backup(&mut *left, &mut *right, &options, &mut Unobserved),
+            Way::Mirror => sync::mirror(&mut *left, &mut *right, &options, &mut Unobserved),
+        };
+        let report = report.map_err(|error| error.to_string())?;
+        report.problems.first().map_or(Ok(()), |problem| Err(problem.to_string()))
+    }
+
+    /// This process goes on after a crash, but the one that held locks would be dead. They keep their age.
+    fn bury_owners_of_locks(&self) {
+        let own = format!("{}:", std::process::id());
+        for path in self.tried.iter().flat_map(|store| files_below(store.path())) {
+            let is_lock = path.extension().is_some_and(|it| it == "lock");
+            let content = if is_lock { fs::read_to_string(&path).unwrap_or_default() } else { String::new() };
+            if let Some(host) = content.strip_prefix(&own) {
+                let modified = fs::metadata(&path).unwrap().modified().unwrap();
+                // Process numbers end far below this.
+                fs::write(&path, format!("2147483646:{host}")).unwrap();
+                fs::File::options().write(true).open(&path).unwrap().set_modified(modified).unwrap();
+            }
+        }
+    }
+
+    /// The disks of both sides before a run, and what the run changes.
+    fn record(&self) -> ([Disk; 2], Vec<Change>) {
+        self.begin_again();
+        let disks = [0, 1].map(|side: usize| Disk::of(self.tried[side].path()));
+        let session = Session::begin(Plan::Record);
+        self.run().unwrap();
+        (disks, session.end().1)
+    }
+
+    /// How many changes a run makes.
+    fn count(&self) -> usize {
+        self.begin_again();
+        let session = Session::begin(Plan::StopAfter(usize::MAX));
+        self.run().unwrap();
+        session.end().0
+    }
+
+    /// Nothing that was there before and is to be there afterwards may be away in between.
+    fn assert_nothing_is_lost(&self, when: &str) {
+        let wanted = self.outcome.bodies();
+        for (before, tried) in self.before.iter().zip(&self.tried) {
+            let before = Contents::of(&before.location());
+            let now = Contents::of(&tried.location());
+            // What cannot be read now is only to wait for the next run.
+            if !now.unread.is_empty() {
+                continue;
+            }
+            let found = now.bodies();
+            let bodies = before.bodies();
+            let lost: Vec<_> = bodies.intersection(&wanted).filter(|it| !found.contains(**it)).collect();
+            let text = lost.first().map_or(String::new(), |bytes| String::from_utf8_lossy(bytes).into_owned());
+            assert!(
+                lost.is_empty(),
+                "{when}: {} messages are lost at {}, among them {text}",
+                lost.len(),
+                tried.location()
+            );
+        }
+    }
+
+    /// Another run completes it, and after that there is nothing to do.
+    fn assert_completed(&self, when: &str) {
+        // A second one for what was to be repaired first.
+        let first = self.run();
+        if let Err(error) = first {
+            self.run().unwrap_or_else(|again| panic!("{when}: {error}, then {again}"));
+        }
+        self.assert_equal(when);
+        let count = {
+            let session = Session::begin(Plan::StopAfter(usize::MAX));
+            self.run().unwrap();
+            session.end().0
+        };
+        assert_eq!(count, 0, "{when}: there is still something to do");
+    }
+
+    fn assert_equal(&self, when: &str) {
+        let [left, right] = [0, 1].map(|side: usize| Contents::of(&self.tried[side].location()));
+        assert_eq!((&left.unread, &right.unread), (&vec![], &vec![]), "{when}");
+        let names = |contents: &Contents| contents.mailboxes.keys().cloned().collect::<Vec<_>>();
+        assert_eq!(names(&left), names(&right), "{when}");
+        for (name, mailbox) in &left.mailboxes {
+            assert_eq!(mailbox.status, right.mailboxes[name].status, "{when}: {name}");
+            for (uid, message) in &mailbox.messages {
+                assert_eq!(Some(message), right.mailboxes[name].messages.get(uid), "{when}: {name}, UID {uid}");
+            }
+            assert_eq!(mailbox.messages.len(), right.mailboxes[name].messages.len(), "{when}: {name}");
+        }
+    }
+
+    /// Dovecot sees the same at both sides, and finds nothing to complain about.
+    fn assert_dovecot_agrees(&self) {
+        self.tried.iter().for_each(Store::adopt);
+        if self.tried[1].driver() == Driver::Mbox {
+            assert_same(&self.tried[0], &self.tried[1]);
+        } else {
+            // Files that were put back were saved just now.
+            let [left, right] = [0, 1].map(|side: usize| {
+                Snapshot::of(&self.tried[side]).without_fields_of_messages(&["date.saved.unixtime"])
+            });
+            assert_equal(&left, &right);
+        }
+        self.tried.iter().for_each(Store::assert_no_complaints);
+    }
+}
+
+fn remove(path: &Path) {
+    if path.exists() {
+        fs::remove_dir_all(path).unwrap();
+    }
+}
+
+fn copy(from: &Path, to: &Path) {
+    let status = Command::new("cp").arg("-a").arg(from).arg(to).status().unwrap();
+    assert!(status.success());
+}
+
+/// Some of the moments of a run of so many changes, the first and the last among them.
+fn moments(count: usize) -> Vec<usize> {
+    if std::env::var_os("DSYNC_CRASHES").is_some() {
+        return (0..count).collect();
+    }
+    let mut moments: Vec<_> = (0..USUAL).map(|number| number * count.saturating_sub(1) / (USUAL - 1)).collect();
+    moments.dedup();
+    moments
+}
+
+/// Whether Dovecot looks at the end of this one of so many tries.
+fn dovecot_looks(number: usize, tries: usize) -> bool {
+    number % tries.div_ceil(LOOKED_AT_BY_DOVECOT).max(1) == 0
+}
+
+fn crash(driver: Driver) {
+    for_each_scene(driver, |scene| {
+        let moments = moments(scene.count());
+        for (number, moment) in moments.iter().enumerate() {
+            let when = format!("{:?} into {}, stopped after {moment} changes", scene.way, driver.name());
+            scene.begin_again();
+            let session = Session::begin(Plan::StopAfter(*moment));
+            let _ = scene.run();
+            drop(session);
+            scene.bury_owners_of_locks();
+            scene.assert_nothing_is_lost(&when);
+            scene.assert_completed(&when);
+            if dovecot_looks(number, moments.len()) {
+                scene.assert_dovecot_agrees();
+            }
+        }
+    });
+}
+
+fn cut_power(driver: Driver) {
+    for_each_scene(driver, |scene| {
+        let (before, changes) = scene.record();
+        let moments = moments(changes.len() + 1);
+        let fates =
+            |moment: usize| [Fate::Lost, Fate::Kept, Fate::Mixed(moment as u64), Fate::Mixed(!(moment as u64))];
+        for (number, moment) in moments.iter().enumerate() {
+            let mut disks = before.clone();
+            for change in &changes[..*moment] {
+                disks.iter_mut().for_each(|disk| disk.take(change));
+            }
+            for fate in fates(*moment) {
+                let when = format!(
+                    "{:?} into {}, no power after {moment} of {} changes, {fate:?}",
+                    scene.way,
+                    driver.name(),
+                    changes.len()
+                );
+                for (disk, tried) in disks.iter().zip(&scene.tried) {
+                    remove(tried.path());
+                    fs::create_dir(tried.path()).unwrap();
+                    disk.write_what_is_left(fate, tried.path());
+                }
+                scene.bury_owners_of_locks();
+                scene.assert_nothing_is_lost(&when);
+                scene.assert_completed(&when);
+                if dovecot_looks(number, moments.len()) && matches!(fate, Fate::Lost | Fate::Mixed(_)) {
+                    scene.assert_dovecot_agrees();
+                }
+            }
+        }
+    });
+}
+
+fn fail(driver: Driver) {
+    let errors = [Errno::ENOSPC, Errno::EIO, Errno::EDQUOT, Errno::EMFILE];
+    for_each_scene(driver, |scene| {
+        let moments = moments(scene.count());
+        for (number, moment) in moments.iter().enumerate() {
+            let error = errors[number % errors.len()];
+            let when = format!("{:?} into {}, change {moment} fails: {error}", scene.way, driver.name());
+            scene.begin_again();
+            let session = Session::begin(Plan::FailAfter(*moment, error));
+            let _ = scene.run();
+            drop(session);
+            scene.bury_owners_of_locks();
+            scene.assert_nothing_is_lost(&when);
+            scene.assert_completed(&when);
+        }
+    });
+}
+
+macro_rules! for_each_format {
+    ($($name:ident: $driver:expr),*) => {$(
+        mod $name {
+            use super::Driver;
+
+            #[test]
+            fn a_run_that_stops_anywhere_is_completed() {
+                super::crash($driver);
+            }
+
+            #[test]
+            fn what_a_power_cut_leaves_is_completed() {
+                super::cut_power($driver);
+            }
+
+            #[test]
+            fn a_change_that_fails_harms_nothing() {
+                super::fail($driver);
+            }
+        }
+    )*};
+}
+
+for_each_format!(maildir: Driver::Maildir, mdbox: Driver::Mdbox, sdbox: Driver::Sdbox, mbox: Driver::Mbox);
