@@ -147,3 +147,50 @@ fn a_peer_that_fails_costs_nothing() {
     sides.take(Master::Dsync).assert_done();
     assert_equal(&Snapshot::of(&sides.served), &Snapshot::of(&sides.own));
 }
+
+#[test]
+fn messages_of_an_mbox_are_recognised_by_their_headers() {
+    for master in BOTH {
+        let sides = Sides::of(Driver::Mbox, Driver::Maildir);
+        let assert_counts = |count: usize| {
+            let counts = [&sides.own, &sides.served].map(|store| Snapshot::of(store).message_count());
+            assert_eq!(counts, [count; 2], "{master:?}");
+        };
+        build::small(&sides.own);
+        sides.give(master).assert_done();
+        assert_counts(26);
+        build::small_work(&sides.served, 1);
+        build::small_work(&sides.own, 2);
+        for _ in 0..2 {
+            sides.run(master, &["sync"]).assert_done();
+        }
+        assert_counts(38);
+        build::small_work(&sides.served, 3);
+        sides.take(master).assert_done();
+        assert_counts(44);
+        sides.own.assert_no_complaints();
+    }
+}
+
+#[test]
+fn unrelated_mailboxes_of_one_name_become_one() {
+    for master in BOTH {
+        let sides = Sides::of(Driver::Maildir, Driver::Mdbox);
+        build::small(&sides.own);
+        build::small(&sides.served);
+        let counts = || [&sides.own, &sides.served].map(|store| Snapshot::of(store).message_count());
+        sides.own.adopt();
+        let before = Fingerprint::of(sides.own.path());
+        let ways: [&[&str]; 2] = [&["sync", "-1"], &["sync", "-1", "-R"]];
+        let [give, take] = if master == Master::Dsync { ways } else { [ways[1], ways[0]] };
+        sides.run(master, give).assert_done();
+        before.assert_unchanged(sides.own.path());
+        assert_eq!(counts(), [26, 52], "{master:?}");
+        sides.run(master, take).assert_done();
+        assert_eq!(counts(), [52, 52], "{master:?}");
+        for _ in 0..2 {
+            sides.run(master, &["sync"]).assert_done();
+        }
+        assert_merged(&sides);
+    }
+}

@@ -151,17 +151,29 @@ impl RemoteSession<'_> {
             let wanted = other.map_or(agreed.uid_validity.map_or(0, UidValidity::get), |other| other.uid_validity);
             info.uid_validity = if wanted > 0 { wanted } else { info.uid_validity };
         }
-        if self.terms.part.imports() && self.must_be_listed(own, &info, other) {
+        let is_listed =
+            self.is_unrelated(own, guid) || self.terms.part.imports() && self.must_be_listed(own, &info, other);
+        if is_listed && !own.created {
             info.message_count = UNCOUNTED;
         }
         Some(info)
     }
 
+    /// Whether both sides have a mailbox of that name that was not the same one so far.
+    fn is_unrelated(&self, own: &OwnMailbox, guid: MailboxGuid) -> bool {
+        let there = self.agreed.name(guid).and_then(|name| self.other.tree.get(name));
+        let others = there.and_then(MailboxNode::guid);
+        let is_other = |known: Option<MailboxGuid>| known.is_some_and(|known| known != guid);
+        let uid_validity = match there.map(|node| &node.kind) {
+            Some(NodeKind::Mailbox { uid_validity, .. }) => *uid_validity,
+            _ => None,
+        };
+        let same_uids = uid_validity == own.status().identity.uid_validity;
+        same_uids && (is_other(others) || is_other(own.mailbox.status().identity.guid))
+    }
+
     /// Whether equal counters do not mean that nothing has to be done: different changes can lead to the same ones.
     fn must_be_listed(&self, own: &OwnMailbox, info: &MailboxInfo, other: Option<&MailboxInfo>) -> bool {
-        if own.created {
-            return false;
-        }
         let uid_validity = own.mailbox.status().identity.uid_validity.map_or(0, UidValidity::get);
         if uid_validity != info.uid_validity || own.mailbox.messages().assigned() < own.mailbox.messages().len() {
             return true;

@@ -1,6 +1,6 @@
 //! The first part of a run with a peer: both trees are told, brought together, and changed.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::mailboxes::Agreed;
 use super::own::derived_identity;
@@ -162,7 +162,12 @@ impl RemoteSession<'_> {
             Role::Master => [&self.own, &self.other],
             Role::Slave => [&self.other, &self.own],
         };
-        let merged = two_way::merge(master, slave)?.selected([master, slave], &self.options.mailboxes);
+        let mut merged = two_way::merge(master, slave)?.selected([master, slave], &self.options.mailboxes);
+        match self.terms.part {
+            Part::MergeSource => name_as_source(&mut merged.tree, &self.own.tree),
+            Part::MergeDestination => name_as_source(&mut merged.tree, &self.other.tree),
+            _ => {}
+        }
         self.agreed = Agreed::of(&merged.tree);
         if !imports {
             self.here = self.own.tree.clone();
@@ -207,6 +212,17 @@ impl RemoteSession<'_> {
             if let NodeKind::Unreadable(reason) = node.kind {
                 self.reporter.add(Problem { mailbox: Some(name), reason });
             }
+        }
+    }
+}
+
+/// Where both sides have an unrelated mailbox of one name, a source that is not changed speaks of it by its own GUID.
+fn name_as_source(merged: &mut MailboxTree, source: &MailboxTree) {
+    let placed: BTreeSet<_> = merged.values().filter_map(MailboxNode::guid).collect();
+    for (name, node) in merged {
+        let guid = source.get(name).and_then(MailboxNode::guid).filter(|guid| !placed.contains(guid));
+        if let Some(guid) = guid {
+            node.set_guid(guid);
         }
     }
 }
