@@ -251,7 +251,7 @@ fn moments(count: usize) -> Vec<usize> {
 
 /// Whether Dovecot looks at the end of this one of so many tries.
 fn dovecot_looks(number: usize, tries: usize) -> bool {
-    number % tries.div_ceil(LOOKED_AT_BY_DOVECOT).max(1) == 0
+    number.is_multiple_of(tries.div_ceil(LOOKED_AT_BY_DOVECOT).max(1))
 }
 
 fn crash(driver: Driver) {
