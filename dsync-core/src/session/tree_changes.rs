@@ -42,9 +42,22 @@ pub(super) fn carry_out(
 }
 
 /// The part of `own` that a run looks at: what was selected, and mailboxes that are selected under the name that `wanted`
-/// has for them.
+/// has for them. A level that is there for mailboxes which take no part is left out, unless `wanted` has it too.
 pub(super) fn taking_part(own: &MailboxTree, wanted: &MailboxTree, selection: &MailboxSelection) -> MailboxTree {
-    selection.part_of(own, &|_, node| wanted.values().any(|other| other.guid() == node.guid()))
+    let mut part = selection.part_of(own, &|_, node| wanted.values().any(|other| other.guid() == node.guid()));
+    let is_left_out = |part: &MailboxTree, name: &MailboxName, node: &MailboxNode| {
+        node.is_mailbox() && !part.get(name).is_some_and(MailboxNode::is_mailbox)
+    };
+    let left_out: Vec<_> = own.iter().filter(|(name, node)| is_left_out(&part, name, node)).map(|(n, _)| n).collect();
+    if left_out.is_empty() {
+        return part;
+    }
+    part.retain(|name, node| {
+        let is_wanted = || wanted.get(name).is_some_and(|node| node.kind == NodeKind::Directory);
+        let is_for_others = || left_out.iter().any(|other| other.is_below(name));
+        node.kind != NodeKind::Directory || node.subscribed || is_wanted() || !is_for_others()
+    });
+    part
 }
 
 /// Makes the mailboxes of `wanted` that are not `here`, and leaves them empty.

@@ -132,7 +132,8 @@ impl<'a> DestinationSession<'a> {
             let here = self.store.tree().map_err(|error| self.store_error(error))?;
             tree_changes::create_missing(self.store, &mut self.reporter, &self.source_tree, &here)?;
         }
-        if !directories {
+        // Of what is left out nobody knows whether it is below.
+        if !directories && self.options.mailboxes.is_all() {
             tree_changes::report_lost_directories(&mut self.reporter, &self.source_tree);
         }
         Ok(())

@@ -88,11 +88,13 @@ impl MirrorSession<'_> {
             Role::Master => [&self.own, &self.other],
             Role::Slave => [&self.other, &self.own],
         };
-        self.merged = tree::merge(master, slave)?.selected([master, slave], &self.options.mailboxes);
+        let mut merged = tree::merge(master, slave)?;
         let other_holds = self.greeting.as_ref().is_some_and(|greeting| greeting.capabilities.directories);
         if !(other_holds && self.store.capabilities().directories) {
-            self.merged.make_mailboxes_of_directories();
+            // Before anything is left out: a level that others are below holds something.
+            merged.make_mailboxes_of_directories();
         }
+        self.merged = merged.selected([master, slave], &self.options.mailboxes);
         if self.imports {
             self.change_tree()?;
             self.here = self.list()?;
