@@ -194,3 +194,18 @@ fn unrelated_mailboxes_of_one_name_become_one() {
         assert_merged(&sides);
     }
 }
+
+#[test]
+fn a_server_that_remembers_the_last_run_looks_at_everything_in_the_next() {
+    let sides = Sides::of(Driver::Maildir, Driver::Mdbox);
+    build::small(&sides.served);
+    let state = |run: &Run| run.stdout.trim().to_owned();
+    let first = sides.run(Master::Dovecot, &["sync", "-s", ""]);
+    assert!(first.code == Some(0) && !state(&first).is_empty(), "{first:?}");
+    build::small_work(&sides.served, 1);
+    let second = sides.run(Master::Dovecot, &["sync", "-s", &state(&first)]);
+    assert_eq!((second.code, state(&second)), (Some(2), String::new()), "{second:?}");
+    let third = sides.run(Master::Dovecot, &["sync", "-s", &state(&second)]);
+    assert!(third.code == Some(0) && !state(&third).is_empty(), "{third:?}");
+    assert_merged(&sides);
+}

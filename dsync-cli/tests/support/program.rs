@@ -109,6 +109,12 @@ impl Dovecot {
         self.dsync(&[&["-o", &own], command, &server].concat())
     }
 
+    /// `dsync` as the server of a store, not started yet.
+    pub fn serve(&self, store: &Store) -> Command {
+        store.adopt();
+        self.dsync_command(&["-o", &format!("mail_location={}", store.location()), "server"])
+    }
+
     /// Lets Dovecot's own program run a command with its options on a store and on one that `dsync` serves.
     pub fn run_doveadm_with(&self, command: &[&str], own: &Store, served: &Store) -> Run {
         own.adopt();

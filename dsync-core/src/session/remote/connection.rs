@@ -213,9 +213,8 @@ impl Connection {
                 return Err(SessionError::Stopped);
             }
             let mut moved = false;
-            if self.can_produce()?
-                && let Some(said) = session.produce()?
-            {
+            let can_produce = self.can_produce()?;
+            if can_produce && let Some(said) = session.produce()? {
                 self.say(said);
                 moved = true;
             }
@@ -223,17 +222,18 @@ impl Connection {
                 break;
             }
             let incoming = lock(&self.input).next()?;
-            match incoming {
-                Some(incoming) => {
-                    self.hear(incoming, session)?;
-                    moved = true;
-                }
-                None if lock(&self.input).has_ended()? => return Err(SessionError::Closed),
-                None => {}
+            if let Some(incoming) = incoming {
+                self.hear(incoming, session)?;
+                moved = true;
             }
             if !moved {
+                let has_ended = lock(&self.input).has_ended()?;
+                if has_ended && can_produce {
+                    // Nothing is left to be said without an answer, and there will be none.
+                    return Err(SessionError::Closed);
+                }
                 self.flush();
-                self.wait(session)?;
+                self.wait(session, has_ended)?;
             }
         }
         Ok(())
@@ -306,7 +306,7 @@ impl Connection {
     }
 
     /// Waits until there is something to read, or room to write, or the run is to stop.
-    fn wait(&self, session: &RemoteSession<'_>) -> Result<(), SessionError> {
+    fn wait(&self, session: &RemoteSession<'_>, has_ended: bool) -> Result<(), SessionError> {
         let timeout = lock(&self.input).timeout;
         let room = |streams: &Streams| (streams.body_waits, streams.output_bytes >= MOST_OUTPUT);
         let (before, mut progress) = {
@@ -314,7 +314,7 @@ impl Connection {
             (room(&streams), streams.progress)
         };
         let is_reached = |streams: &Streams| {
-            let input = !streams.input.is_empty() || streams.input_end.is_some();
+            let input = !streams.input.is_empty() || streams.input_end.is_some() && !has_ended;
             input || streams.output_error.is_some() || room(streams) != before
         };
         let mut silence = Duration::ZERO;

@@ -93,13 +93,19 @@ impl RemoteSession<'_> {
                 "a mailbox although only names were to be synchronised".to_owned(),
             ));
         }
+        if self.remembered.contains(&guid) {
+            self.was_lost = true;
+            self.outbox.push_back(Said::Item(Item::Mailbox(Box::new(lost(guid, false)))));
+            return Ok(State::AwaitOffer);
+        }
         let own = match self.agreed.name(guid) {
             Some(_) => self.open(guid)?,
             None => None,
         };
         let info = own.as_ref().and_then(|own| self.info(own, guid, Some(&other)));
         let (Some(own), Some(info)) = (own, info) else {
-            self.outbox.push_back(Said::Item(Item::Mailbox(Box::new(self.lost(guid)))));
+            self.outbox
+                .push_back(Said::Item(Item::Mailbox(Box::new(lost(guid, self.terms.part == Part::MergeSource)))));
             return Ok(State::AwaitOffer);
         };
         self.outbox.push_back(Said::Item(Item::Mailbox(Box::new(info.clone()))));
@@ -191,25 +197,6 @@ impl RemoteSession<'_> {
         may_be_equal && !exchange::is_as_when_equal(own, self.terms.equal_peer)
     }
 
-    fn lost(&self, guid: MailboxGuid) -> MailboxInfo {
-        let ignore = self.terms.part == Part::MergeSource;
-        MailboxInfo {
-            guid,
-            uid_validity: 0,
-            uid_next: 0,
-            message_count: 0,
-            first_recent_uid: 0,
-            highest_modseq: 0,
-            highest_private_modseq: 0,
-            lost: !ignore,
-            ignore,
-            cache_fields: Vec::new(),
-            have_guids: false,
-            have_save_guids: false,
-            have_only_guid128: false,
-        }
-    }
-
     fn keeps(&self) -> KeptFields {
         self.store.capabilities().keeps
     }
@@ -293,5 +280,24 @@ impl RemoteSession<'_> {
             opened => (opened?, false),
         };
         Ok(OwnMailbox::new(name.clone(), mailbox, created, self.keeps()))
+    }
+}
+
+/// What is said of a mailbox that is not here, or from whose last state this side cannot go on.
+fn lost(guid: MailboxGuid, ignore: bool) -> MailboxInfo {
+    MailboxInfo {
+        guid,
+        uid_validity: 0,
+        uid_next: 0,
+        message_count: 0,
+        first_recent_uid: 0,
+        highest_modseq: 0,
+        highest_private_modseq: 0,
+        lost: !ignore,
+        ignore,
+        cache_fields: Vec::new(),
+        have_guids: false,
+        have_save_guids: false,
+        have_only_guid128: false,
     }
 }

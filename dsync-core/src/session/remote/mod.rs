@@ -26,7 +26,7 @@ mod rows;
 mod tree_rows;
 mod trees;
 
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 
 pub use connection::{Connection, ConnectionOptions};
 pub use part::{Part, master_handshake, slave_handshake};
@@ -38,11 +38,14 @@ use crate::model::{MailboxGuid, MailboxTree, Role};
 use crate::report::{Observer, Report};
 use crate::store::{MailStore, MessageBody, StoreError};
 use crate::tree::two_way::TreeSide;
-use crate::wire::{Finish, Handshake, Item, Mail};
+use crate::wire::{Finish, Handshake, Item, Mail, SyncType};
 
 use exchange::{Exchange, Terms};
 use mailboxes::{Agreed, Offered};
 use tree_rows::PeerTree;
+
+/// Of how many mailboxes a master may remember the last run.
+const MOST_STATES: usize = 1 << 20;
 
 /// What a side says.
 #[derive(Debug)]
@@ -109,11 +112,18 @@ pub struct RemoteSession<'a> {
     state: State,
     /// Mailboxes that the master has still to offer.
     offers: VecDeque<MailboxGuid>,
+    /// Mailboxes of which the master wants only what happened since the last run. This side does not know that: it says that it
+    /// cannot go on from there, and the master looks at all of them in its next run.
+    remembered: BTreeSet<MailboxGuid>,
+    /// It has said that.
+    was_lost: bool,
     /// The mailbox of which the other side has not said how it came out.
     unconfirmed: Option<MailboxGuid>,
 }
 
 enum State {
+    /// What the master remembers of the last run was said for these mailboxes.
+    AwaitStates(BTreeSet<MailboxGuid>),
     AwaitTree(PeerTree),
     AwaitDeletions(PeerTree),
     /// Both trees are known.
@@ -130,6 +140,7 @@ enum State {
 impl State {
     fn description(&self) -> &'static str {
         match self {
+            Self::AwaitStates(_) => "what was common in the last run was being listed",
             Self::AwaitTree(_) => "names of mailboxes were being listed",
             Self::AwaitDeletions(_) => "deleted mailboxes were due",
             Self::Trees => "the trees of mailboxes were being brought together",
@@ -207,8 +218,13 @@ impl<'a> RemoteSession<'a> {
             deletable: Deletable::new(),
             here: MailboxTree::new(),
             outbox: VecDeque::new(),
-            state: State::AwaitTree(PeerTree::default()),
+            state: match (role, master.sync_type) {
+                (Role::Slave, Some(SyncType::State)) => State::AwaitStates(BTreeSet::new()),
+                _ => State::AwaitTree(PeerTree::default()),
+            },
             offers: VecDeque::new(),
+            remembered: BTreeSet::new(),
+            was_lost: false,
             unconfirmed: None,
         };
         session.tell_tree()?;
@@ -285,6 +301,14 @@ impl<'a> RemoteSession<'a> {
         self.state = match (state, heard) {
             (State::Finished, Heard::Item(Item::Done)) => State::Finished,
             (_, Heard::Item(Item::Done)) => return Err(SessionError::Closed),
+            (State::AwaitStates(mut guids), Heard::Item(Item::MailboxState(state))) if guids.len() < MOST_STATES => {
+                guids.insert(state.guid);
+                State::AwaitStates(guids)
+            }
+            (State::AwaitStates(guids), Heard::EndOfList) => {
+                self.remembered = guids;
+                State::AwaitTree(PeerTree::default())
+            }
             (State::AwaitTree(mut tree), Heard::Item(Item::TreeNode(node))) => {
                 tree.add(node)?;
                 State::AwaitTree(tree)
@@ -315,7 +339,8 @@ impl<'a> RemoteSession<'a> {
                 self.take_offer(*info)?
             }
             (State::AwaitOffer, Heard::EndOfList) if self.unconfirmed.is_none() => {
-                self.outbox.push_back(Said::Item(Item::Finish(Finish::default())));
+                let finish = Finish { require_full_resync: self.was_lost, ..Finish::default() };
+                self.outbox.push_back(Said::Item(Item::Finish(finish)));
                 self.outbox.push_back(Said::Item(Item::Done));
                 State::Finished
             }

@@ -116,9 +116,6 @@ pub fn slave_handshake(hostname: &str) -> Handshake {
 /// If this side cannot do it.
 pub(super) fn wanted_options(master: &Handshake) -> Result<SyncOptions, SessionError> {
     let refuse = |what: &str| Err(SessionError::Unsupported(what.to_owned()));
-    if master.sync_type == Some(SyncType::State) {
-        return refuse("changes since a state (-s)");
-    }
     if master.since.is_some() || master.until.is_some() {
         return refuse("messages of a certain time (-t, -e)");
     }

@@ -9,6 +9,10 @@ use crate::wire::{Change, ChangeKind, HeaderHash, KeywordChange, KeywordChangeKi
 
 use super::own::{OwnMailbox, UNCOUNTED};
 
+/// So many messages of a mailbox are taken from a peer, and so many that are gone. No server can hold more.
+const MOST_MESSAGES: usize = 1 << 24;
+const MOST_EXPUNGED: usize = 1 << 20;
+
 /// What this side knows of its messages beside their list.
 #[derive(Default)]
 pub(super) struct Knowledge {
@@ -123,6 +127,9 @@ impl Heard {
             return broken("messages beyond UIDNEXT");
         }
         let guid = match &change.kind {
+            ChangeKind::Expunge(_) if self.expunged.len() == MOST_EXPUNGED => {
+                return broken("too many expunged messages");
+            }
             ChangeKind::Expunge(guid) => {
                 self.expunged.insert(change.uid, *guid);
                 return Ok(());
@@ -131,7 +138,8 @@ impl Heard {
             ChangeKind::Save(guid) => guid.clone(),
         };
         let count = u32::try_from(self.messages.len()).unwrap_or(UNCOUNTED);
-        if other.message_count != UNCOUNTED && count >= other.message_count {
+        let is_counted = other.message_count != UNCOUNTED;
+        if is_counted && count >= other.message_count || self.messages.len() == MOST_MESSAGES {
             return broken("more messages than it has");
         }
         let content = match change.header_hash {
