@@ -76,6 +76,9 @@ fn run(arguments: &Arguments, interruption: &Interruption) -> Result<u8, Failure
         // What is to be done with the rights of the caller comes before they are given up.
         let peer = arguments.command.run().map_or(Ok(None), |run| remote::Peer::start(user, run))?;
         account.take_on()?;
+        if !matches!(arguments.command, Command::Server) {
+            account.warn_of_root();
+        }
         Ok(peer)
     };
     let carry_out = |peer| match &arguments.command {

@@ -134,6 +134,16 @@ impl Account {
         }
         Ok(())
     }
+
+    /// Says so if mail is about to be read and written as root, which only who is root and names no user gets.
+    pub(crate) fn warn_of_root(&self) {
+        if geteuid().is_root() {
+            messages::warning(
+                "this is done as root, and what is new will belong to root; name the user whose mail it is with -u, or set \
+                 mail_uid",
+            );
+        }
+    }
 }
 
 /// What the configuration has to know about a user. Variables may ask for the uid before the user's settings are known.

@@ -44,9 +44,17 @@ pub fn shown_name(name: &str) -> String {
 /// # Panics
 /// If clients see another difference between two stores than there has to be.
 pub fn assert_same(left: &Store, right: &Store) {
+    assert_same_but_for(&[], left, right);
+}
+
+/// The same without some fields of messages.
+///
+/// # Panics
+/// As [`assert_same`].
+pub fn assert_same_but_for(fields: &[&str], left: &Store, right: &Store) {
     let stores = [left, right];
     let [left, right] = stores.map(|store| {
-        let seen = Snapshot::of(store);
+        let seen = Snapshot::of(store).without_fields_of_messages(fields);
         let is_mbox = store.driver() == Driver::Mbox;
         if stores.iter().all(|other| (other.driver() == Driver::Mbox) == is_mbox) {
             return seen;

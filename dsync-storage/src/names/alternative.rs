@@ -11,7 +11,7 @@ pub struct AlternativeCharacter(char);
 /// A character that cannot stand for others: some layout would refuse it in turn.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 #[error(
-    "{0:?} cannot replace characters in names of mailboxes: give one character that is neither / nor . nor ~ nor a \
+    "{0:?} cannot replace characters in names of mailboxes: give a character that is neither / nor . nor ~ nor a \
      control character"
 )]
 pub struct InvalidAlternative(pub String);
@@ -42,12 +42,9 @@ impl Default for AlternativeCharacter {
 impl FromStr for AlternativeCharacter {
     type Err = InvalidAlternative;
 
+    /// Takes the first character, as Dovecot does.
     fn from_str(text: &str) -> Result<Self, InvalidAlternative> {
-        let mut characters = text.chars();
-        match (characters.next(), characters.next()) {
-            (Some(character), None) => Self::new(character),
-            _ => Err(InvalidAlternative(text.to_owned())),
-        }
+        text.chars().next().map_or_else(|| Err(InvalidAlternative(text.to_owned())), Self::new)
     }
 }
 
@@ -60,7 +57,8 @@ mod tests {
         for text in ["_", "-", "+", "é", " ", "😀"] {
             assert!(text.parse::<AlternativeCharacter>().is_ok(), "{text:?}");
         }
-        for text in ["", "__", "/", ".", "~", "\0", "\n", "\u{7f}"] {
+        assert_eq!("abc".parse().map(AlternativeCharacter::get), Ok('a'));
+        for text in ["", "/", "/a", ".", "~", "\0", "\n", "\u{7f}"] {
             assert!(text.parse::<AlternativeCharacter>().is_err(), "{text:?}");
         }
     }
