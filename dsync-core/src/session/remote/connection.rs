@@ -80,6 +80,8 @@ struct Streams {
     /// A body is waiting or being written.
     body_waits: bool,
     output_error: Option<io::Error>,
+    /// The writer is no more.
+    writer_ended: bool,
     /// Nobody is interested any more.
     closed: bool,
     /// Counts whatever moved in either direction.
@@ -181,8 +183,7 @@ impl Connection {
             Ok(()) => {
                 self.flush();
                 // Whether the peer has taken the last words or is gone already does not matter any more.
-                let idle = |streams: &Streams| streams.is_idle() || streams.output_error.is_some();
-                self.shared.wait_for(FAREWELL, idle);
+                self.shared.wait_for(FAREWELL, Streams::is_idle);
             }
             Err(error) => self.give_up(error),
         }
@@ -203,7 +204,7 @@ impl Connection {
         if !self.shared.lock().body_waits {
             self.encoder.item(&Item::Done, &mut self.pending);
             self.flush();
-            self.shared.wait_for(FAREWELL, |streams| streams.is_idle() || streams.output_error.is_some());
+            self.shared.wait_for(FAREWELL, Streams::is_idle);
         }
     }
 
@@ -233,7 +234,7 @@ impl Connection {
                     return Err(SessionError::Closed);
                 }
                 self.flush();
-                self.wait(session, has_ended)?;
+                self.wait(session, has_ended, can_produce)?;
             }
         }
         Ok(())
@@ -249,8 +250,7 @@ impl Connection {
             }
             return Err(SessionError::Connection { doing: "sending", error });
         }
-        let waiting = streams.output_bytes.saturating_add(self.pending.len());
-        Ok(!streams.body_waits && waiting < MOST_OUTPUT)
+        Ok(streams.has_room() && self.pending.len() < MOST_OUTPUT)
     }
 
     fn say(&mut self, said: Said) {
@@ -305,18 +305,14 @@ impl Connection {
         }
     }
 
-    /// Waits until there is something to read, or room to write, or the run is to stop.
-    fn wait(&self, session: &RemoteSession<'_>, has_ended: bool) -> Result<(), SessionError> {
+    /// Waits until there is something to read, or room to write if there was none, or the run is to stop.
+    fn wait(&self, session: &RemoteSession<'_>, has_ended: bool, has_room: bool) -> Result<(), SessionError> {
         let timeout = lock(&self.input).timeout;
-        let room = |streams: &Streams| (streams.body_waits, streams.output_bytes >= MOST_OUTPUT);
-        let (before, mut progress) = {
-            let streams = self.shared.lock();
-            (room(&streams), streams.progress)
-        };
         let is_reached = |streams: &Streams| {
             let input = !streams.input.is_empty() || streams.input_end.is_some() && !has_ended;
-            input || streams.output_error.is_some() || room(streams) != before
+            input || streams.output_error.is_some() || !has_room && streams.has_room()
         };
+        let mut progress = self.shared.lock().progress;
         let mut silence = Duration::ZERO;
         while !self.shared.wait_for(LOOK_UP.min(timeout), is_reached) {
             if session.is_to_stop() {
@@ -341,8 +337,14 @@ impl Drop for Connection {
 }
 
 impl Streams {
+    /// Whether nothing waits to be written, or nothing can be written any more.
     fn is_idle(&self) -> bool {
-        self.output.is_empty() && !self.writing
+        self.output.is_empty() && !self.writing || self.writer_ended
+    }
+
+    /// Whether more may be produced.
+    fn has_room(&self) -> bool {
+        !self.body_waits && self.output_bytes < MOST_OUTPUT
     }
 }
 
@@ -543,7 +545,7 @@ fn write_all(mut output: impl Write, shared: &Shared) {
             streams.body_waits = false;
         }
         if let Err(error) = written {
-            streams.writing = false;
+            (streams.writing, streams.writer_ended) = (false, true);
             streams.output.clear();
             streams.output_error = Some(error);
             drop(streams);

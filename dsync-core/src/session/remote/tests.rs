@@ -25,8 +25,20 @@ fn outcomes(
     slave: &MemoryStore,
     options: &SyncOptions,
 ) -> [Result<Report, SessionError>; 2] {
+    cut_outcomes(part, master, slave, options, [u64::MAX; 2])
+}
+
+/// A run of which either side, the master first, hears only so many bytes of the other.
+fn cut_outcomes(
+    part: Part,
+    master: &MemoryStore,
+    slave: &MemoryStore,
+    options: &SyncOptions,
+    heard: [u64; 2],
+) -> [Result<Report, SessionError>; 2] {
     let (master_input, slave_output) = pipe().unwrap();
     let (slave_input, master_output) = pipe().unwrap();
+    let (master_input, slave_input) = (master_input.take(heard[0]), slave_input.take(heard[1]));
     let limits = ConnectionOptions { timeout: Duration::from_secs(20) };
     let (mut master, mut slave, options) = (master.clone(), slave.clone(), options.clone());
     let slave = thread::spawn(move || {
@@ -283,6 +295,35 @@ fn an_empty_source_empties_nothing() {
     assert!(matches!(slave, Err(SessionError::EmptySource { .. })), "{slave:?}");
     assert!(matches!(master, Err(SessionError::Closed)), "{master:?}");
     assert_eq!(contents(&copy, true), before);
+}
+
+#[test]
+fn a_run_that_is_cut_off_anywhere_loses_nothing() {
+    for part in [Part::Both, Part::Source, Part::Copy] {
+        for cut in (0..60).map(|number| 1000 + 73 * number) {
+            let (first, mut second) = (filled(), MemoryStore::with_seed(2));
+            if part == Part::Both {
+                second.deliver(&MailboxName::inbox(), b"of the second");
+                second.deliver(&name("Second"), b"of the second");
+            }
+            let (master, slave) = if part == Part::Copy { (&second, &first) } else { (&first, &second) };
+            let before = [contents(&first, false).len(), contents(&second, false).len()];
+            let heard = if cut % 2 == 0 { [cut, u64::MAX] } else { [u64::MAX, cut] };
+            let outcomes = cut_outcomes(part, master, slave, &SyncOptions::default(), heard);
+            let after = [contents(&first, false).len(), contents(&second, false).len()];
+            assert!(after[0] >= before[0] && after[1] >= before[1], "{part:?} {cut}: {before:?} {after:?}");
+            if outcomes.iter().all(Result::is_err) {
+                assert!(
+                    !outcomes.iter().any(|outcome| matches!(outcome, Err(SessionError::Silent(_)))),
+                    "{outcomes:?}"
+                );
+            }
+            // The next runs go on from there.
+            run(part, master, slave);
+            run(part, master, slave);
+            assert_same(&first, &second);
+        }
+    }
 }
 
 /// What a slave makes of a master that says just that.
