@@ -12,19 +12,16 @@ use std::collections::{HashMap, HashSet, VecDeque};
 
 use super::arrivals::Arrivals;
 use super::header_hash::header_hash;
-use super::own::{OwnMailbox, UNCOUNTED, status_of};
+use super::own::OwnMailbox;
 use super::part::Part;
-use super::rows::{Heard, Knowledge, Listing, RowStyle, take_what_is_not_said};
+use super::points;
+use super::rows::{Heard, Knowledge, Listing, RowStyle};
 use super::{Heard as Received, Said};
-use crate::merge::two_way::{self, MergeSide, SideMessages};
-use crate::merge::{self, Contents, LeftOut, MailboxPlan, MailboxView, RecogniseSide};
-use crate::model::{
-    HistoryRange, KeptFields, MailboxStatus, MessageGuid, MessageKey, MessageRecord, Role, Uid, UidValidity,
-};
-use crate::report::Event;
+use crate::merge::{Contents, MailboxPlan};
+use crate::model::{HistoryRange, MessageGuid, MessageKey, Role, Uid, UidValidity};
+use crate::session::SessionError;
 use crate::session::destination::is_about_one_mailbox;
 use crate::session::reporting::Reporter;
-use crate::session::{MailboxSummary, SessionError, peer_label, sync_point};
 use crate::store::{ErrorKind, MailStore, StoreError};
 use crate::wire::{Item, Mail, MailRequest, MailboxInfo, MailboxState};
 
@@ -76,33 +73,33 @@ struct Wanted {
 }
 
 /// What the other side's list has led to.
-struct Planned {
-    plan: MailboxPlan,
-    arrivals: Arrivals,
+pub(super) struct Planned {
+    pub(super) plan: MailboxPlan,
+    pub(super) arrivals: Arrivals,
     /// Nothing changes at the other side.
-    other_stays: bool,
+    pub(super) other_stays: bool,
 }
 
 pub(super) struct Exchange {
     pub(super) own: OwnMailbox,
     own_info: MailboxInfo,
-    other_info: MailboxInfo,
-    terms: Terms,
-    by_hash: bool,
-    known: Knowledge,
+    pub(super) other_info: MailboxInfo,
+    pub(super) terms: Terms,
+    pub(super) by_hash: bool,
+    pub(super) known: Knowledge,
     /// What is in the own messages, where that matters.
-    contents: Contents,
+    pub(super) contents: Contents,
     /// Everything could be compared.
-    is_comparable: bool,
+    pub(super) is_comparable: bool,
     listing: Listing,
     wanted: VecDeque<Wanted>,
     by_guid: Option<HashMap<MessageGuid, usize>>,
-    heard: Heard,
-    planned: Option<Planned>,
+    pub(super) heard: Heard,
+    pub(super) planned: Option<Planned>,
     sending: Sending,
     receiving: Receiving,
     /// Something could not be done: another run is needed.
-    incomplete: bool,
+    pub(super) incomplete: bool,
 }
 
 impl Exchange {
@@ -384,121 +381,6 @@ impl Exchange {
         self.own.messages().uid_at(*place)
     }
 
-    /// The other side has listed everything.
-    fn decide(&mut self, reporter: &mut Reporter<'_>) {
-        let (mut plan, other_stays) = self.plan(&HashSet::new());
-        let name = &self.own.name;
-        reporter.event(match plan.needed {
-            true => Event::MailboxPlanned(name, &plan),
-            false => Event::MailboxUnchanged(name),
-        });
-        for key in &plan.unplaced {
-            self.incomplete = true;
-            reporter.problem(Some(name), format!("{key} cannot be copied: all UIDs of the mailbox are used up"));
-        }
-        let arrivals = Arrivals::of(&mut plan);
-        self.planned = Some(Planned { plan, arrivals, other_stays });
-    }
-
-    /// What to do here, and whether nothing changes at the other side.
-    fn plan(&self, unavailable: &HashSet<MessageKey>) -> (MailboxPlan, bool) {
-        let (mut plan, other_stays) = match self.terms.part.is_copying() {
-            true => (self.plan_copy(unavailable), true),
-            false => self.plan_merge(unavailable),
-        };
-        if plan.needed {
-            self.keep_what_is_not_said(&mut plan);
-        }
-        plan.needed |= self.own.created;
-        (plan, other_stays)
-    }
-
-    /// Messages that are here keep what the other side has not said of them.
-    fn keep_what_is_not_said(&self, plan: &mut MailboxPlan) {
-        let own = self.own.mailbox.messages();
-        let here = |key| own.index_of(key).and_then(|place| own.at(place));
-        plan.changes.update.retain_mut(|record| {
-            let Some(here) = record.uid.and_then(|uid| here(MessageKey::Uid(uid))) else { return true };
-            take_what_is_not_said(record, &here);
-            // It is that one; what it is called to compare the lists does not matter.
-            *record != MessageRecord { guid: record.guid.clone(), ..here }
-        });
-        for (key, record) in &mut plan.changes.renumber {
-            if let Some(here) = here(*key) {
-                take_what_is_not_said(record, &here);
-            }
-        }
-        let changes = &plan.changes;
-        let status = self.own.mailbox.status();
-        plan.needed = !(changes.remove.is_empty()
-            && changes.renumber.is_empty()
-            && changes.update.is_empty()
-            && plan.fetch.is_empty()
-            && changes.identity.is_decided()
-            && changes.identity == status.identity
-            && changes.uid_next == status.uid_next
-            && Some(changes.highest_modseq) == status.highest_modseq
-            && Some(changes.first_recent_uid) == status.first_recent_uid);
-    }
-
-    fn other_status(&self) -> MailboxStatus {
-        let status = status_of(&self.other_info);
-        let message_count = match status.message_count {
-            UNCOUNTED => u32::try_from(self.heard.messages.len()).unwrap_or(UNCOUNTED),
-            count => count,
-        };
-        MailboxStatus { message_count, ..status }
-    }
-
-    fn other_keeps(&self) -> KeptFields {
-        KeptFields { guids: !self.by_hash, ..KeptFields::ALL }
-    }
-
-    fn plan_copy(&self, unavailable: &HashSet<MessageKey>) -> MailboxPlan {
-        let left_out = LeftOut { unavailable: unavailable.clone(), ..LeftOut::default() };
-        let status = self.other_status();
-        let source = MailboxView { status: &status, messages: self.heard.messages.list() };
-        let own = MailboxView { status: self.own.mailbox.status(), messages: self.own.mailbox.messages() };
-        if !self.by_hash {
-            return merge::one_way(source, own, &left_out, true);
-        }
-        let listed = self.heard.messages.iter().enumerate();
-        let contents: Contents = listed.filter_map(|(place, message)| Some((place, message.content?))).collect();
-        let there = RecogniseSide { view: source, contents: &contents, keeps: self.other_keeps() };
-        let here = RecogniseSide { view: own, contents: &self.contents, keeps: self.own.keeps };
-        let (there, here) = merge::recognise(there, here, None);
-        let source = MailboxView { messages: &there, ..source };
-        merge::one_way(source, MailboxView { messages: &here, ..own }, &left_out, self.is_comparable)
-    }
-
-    fn plan_merge(&self, unavailable: &HashSet<MessageKey>) -> (MailboxPlan, bool) {
-        let own = MergeSide {
-            status: self.own.status().clone(),
-            messages: SideMessages::of(self.own.messages(), &self.known.notes),
-            expunged: self.known.expunged.clone(),
-            history_complete: false,
-            complete: self.own.mailbox.problems().is_empty(),
-            keeps: self.own.keeps,
-            imports: true,
-        };
-        let other = MergeSide {
-            status: self.other_status(),
-            messages: self.heard.messages.borrowed(),
-            expunged: self.heard.expunged.clone(),
-            history_complete: false,
-            complete: true,
-            keeps: self.other_keeps(),
-            imports: self.terms.part == Part::Both,
-        };
-        let (master, slave) = match self.terms.role {
-            Role::Master => (&own, &other),
-            Role::Slave => (&other, &own),
-        };
-        let (role, merged) = (self.terms.role, two_way::merge(master, slave, None));
-        let other_stays = !other.imports || !merged.plan(role.other(), &other, &own, &HashSet::new()).needed;
-        (merged.plan(role, &own, &other, unavailable), other_stays)
-    }
-
     fn commit(&mut self, reporter: &mut Reporter<'_>, store: &dyn MailStore) -> Result<(), SessionError> {
         let Some(mut planned) = self.planned.take() else { return Ok(()) };
         let missing = planned.arrivals.missing();
@@ -526,9 +408,9 @@ impl Exchange {
             }
         }
         if !self.incomplete {
-            remember(&mut self.own, self.terms.peer, reporter, store)?;
+            points::remember(&mut self.own, self.terms.peer, reporter, store)?;
             if planned.other_stays && *self.own.mailbox.status() == other_status {
-                remember(&mut self.own, self.terms.equal_peer, reporter, store)?;
+                points::remember(&mut self.own, self.terms.equal_peer, reporter, store)?;
             }
         }
         Ok(())
@@ -550,39 +432,6 @@ impl Exchange {
             changes_during_sync: self.incomplete,
         }
     }
-}
-
-/// Both sides have the same now. Keeps in mind that the other one has had these messages.
-pub(super) fn remember(
-    own: &mut OwnMailbox,
-    peer: [u8; 8],
-    reporter: &mut Reporter<'_>,
-    store: &dyn MailStore,
-) -> Result<(), SessionError> {
-    let fingerprint = MailboxSummary::of(&*own.mailbox, KeptFields::ALL).fingerprint;
-    let point = fingerprint.and_then(|fingerprint| sync_point(own.mailbox.status(), fingerprint, peer));
-    let Some(point) = point.filter(|point| !own.mailbox.sync_points().contains(point)) else { return Ok(()) };
-    match own.mailbox.remember(point) {
-        Err(error) if error.kind() == ErrorKind::Changed || is_about_one_mailbox(error.kind()) => {
-            reporter.problem(Some(&own.name), error.to_string());
-            Ok(())
-        }
-        result => result.map_err(|error| SessionError::of_store(store, error)),
-    }
-}
-
-/// How another side with this host name is called in sync points: in all, and in those at which both were equal in every counter.
-pub(super) fn labels_of(hostname: &[u8]) -> [[u8; 8]; 2] {
-    let hostname = String::from_utf8_lossy(hostname);
-    ["", "equal "].map(|kind| peer_label(&format!("dsync protocol: {kind}{hostname}")))
-}
-
-/// Whether nothing has happened here since both sides were equal in every counter. If the other one still has the same counters,
-/// nothing has happened there either.
-pub(super) fn is_as_when_equal(own: &OwnMailbox, equal_peer: [u8; 8]) -> bool {
-    let fingerprint = MailboxSummary::of(&*own.mailbox, KeptFields::ALL).fingerprint;
-    let mut points = own.mailbox.sync_points().iter();
-    points.any(|point| point.peer == equal_peer && Some(point.fingerprint) == fingerprint)
 }
 
 /// Whether GUIDs say which messages are the same. Both sides decide that in the same way.

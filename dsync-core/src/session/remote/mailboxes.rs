@@ -2,8 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use super::exchange::{self, Exchange};
+use super::exchange::Exchange;
 use super::own::{OwnMailbox, UNCOUNTED, counters_are_equal};
+use super::points;
 use super::{Part, RemoteSession, Said, State};
 use crate::model::{
     KeptFields, MailboxGuid, MailboxIdentity, MailboxName, MailboxNode, MailboxTree, NodeKind, Role, UidValidity,
@@ -136,7 +137,7 @@ impl RemoteSession<'_> {
                 self.problem_or_error(&own.name, error)?;
                 return Ok(self.after_mailbox());
             }
-            exchange::remember(&mut own, self.terms.peer, &mut self.reporter, self.store)?;
+            points::remember(&mut own, self.terms.peer, &mut self.reporter, self.store)?;
         }
         Ok(self.after_mailbox())
     }
@@ -194,7 +195,7 @@ impl RemoteSession<'_> {
                 _ => false,
             }),
         };
-        may_be_equal && !exchange::is_as_when_equal(own, self.terms.equal_peer)
+        may_be_equal && !points::is_as_when_equal(own, self.terms.equal_peer)
     }
 
     fn keeps(&self) -> KeptFields {

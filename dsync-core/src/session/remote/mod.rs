@@ -19,10 +19,14 @@ mod arrivals;
 mod connection;
 mod exchange;
 mod header_hash;
+mod incoming;
 mod mailboxes;
 mod own;
 mod part;
+mod planning;
+mod points;
 mod rows;
+mod streams;
 mod tree_rows;
 mod trees;
 
@@ -193,7 +197,7 @@ impl<'a> RemoteSession<'a> {
     ) -> Result<Self, SessionError> {
         let reporter = Reporter::new(observer, store.location());
         let store_id = store.id().map_err(|error| SessionError::of_store(store, error))?;
-        let [known_peer, equal_peer] = exchange::labels_of(&peer.handshake.hostname);
+        let [known_peer, equal_peer] = points::labels_of(&peer.handshake.hostname);
         let terms = Terms {
             role,
             part,

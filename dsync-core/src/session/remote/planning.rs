@@ -1,0 +1,131 @@
+//! What the lists of both sides lead to.
+
+use std::collections::HashSet;
+
+use super::arrivals::Arrivals;
+use super::exchange::{Exchange, Planned};
+use super::own::{UNCOUNTED, status_of};
+use super::part::Part;
+use super::rows::take_what_is_not_said;
+use crate::merge::two_way::{self, MergeSide, SideMessages};
+use crate::merge::{self, Contents, LeftOut, MailboxPlan, MailboxView, RecogniseSide};
+use crate::model::{KeptFields, MailboxStatus, MessageKey, MessageRecord, Role};
+use crate::report::Event;
+use crate::session::reporting::Reporter;
+
+impl Exchange {
+    /// The other side has listed everything.
+    pub(super) fn decide(&mut self, reporter: &mut Reporter<'_>) {
+        let (mut plan, other_stays) = self.plan(&HashSet::new());
+        let name = &self.own.name;
+        reporter.event(match plan.needed {
+            true => Event::MailboxPlanned(name, &plan),
+            false => Event::MailboxUnchanged(name),
+        });
+        for key in &plan.unplaced {
+            self.incomplete = true;
+            reporter.problem(Some(name), format!("{key} cannot be copied: all UIDs of the mailbox are used up"));
+        }
+        let arrivals = Arrivals::of(&mut plan);
+        self.planned = Some(Planned { plan, arrivals, other_stays });
+    }
+
+    /// What to do here, and whether nothing changes at the other side.
+    pub(super) fn plan(&self, unavailable: &HashSet<MessageKey>) -> (MailboxPlan, bool) {
+        let (mut plan, other_stays) = match self.terms.part.is_copying() {
+            true => (self.plan_copy(unavailable), true),
+            false => self.plan_merge(unavailable),
+        };
+        if plan.needed {
+            self.keep_what_is_not_said(&mut plan);
+        }
+        plan.needed |= self.own.created;
+        (plan, other_stays)
+    }
+
+    /// Messages that are here keep what the other side has not said of them.
+    fn keep_what_is_not_said(&self, plan: &mut MailboxPlan) {
+        let own = self.own.mailbox.messages();
+        let here = |key| own.index_of(key).and_then(|place| own.at(place));
+        plan.changes.update.retain_mut(|record| {
+            let Some(here) = record.uid.and_then(|uid| here(MessageKey::Uid(uid))) else { return true };
+            take_what_is_not_said(record, &here);
+            // It is that one; what it is called to compare the lists does not matter.
+            *record != MessageRecord { guid: record.guid.clone(), ..here }
+        });
+        for (key, record) in &mut plan.changes.renumber {
+            if let Some(here) = here(*key) {
+                take_what_is_not_said(record, &here);
+            }
+        }
+        let changes = &plan.changes;
+        let status = self.own.mailbox.status();
+        plan.needed = !(changes.remove.is_empty()
+            && changes.renumber.is_empty()
+            && changes.update.is_empty()
+            && plan.fetch.is_empty()
+            && changes.identity.is_decided()
+            && changes.identity == status.identity
+            && changes.uid_next == status.uid_next
+            && Some(changes.highest_modseq) == status.highest_modseq
+            && Some(changes.first_recent_uid) == status.first_recent_uid);
+    }
+
+    pub(super) fn other_status(&self) -> MailboxStatus {
+        let status = status_of(&self.other_info);
+        let message_count = match status.message_count {
+            UNCOUNTED => u32::try_from(self.heard.messages.len()).unwrap_or(UNCOUNTED),
+            count => count,
+        };
+        MailboxStatus { message_count, ..status }
+    }
+
+    fn other_keeps(&self) -> KeptFields {
+        KeptFields { guids: !self.by_hash, ..KeptFields::ALL }
+    }
+
+    fn plan_copy(&self, unavailable: &HashSet<MessageKey>) -> MailboxPlan {
+        let left_out = LeftOut { unavailable: unavailable.clone(), ..LeftOut::default() };
+        let status = self.other_status();
+        let source = MailboxView { status: &status, messages: self.heard.messages.list() };
+        let own = MailboxView { status: self.own.mailbox.status(), messages: self.own.mailbox.messages() };
+        if !self.by_hash {
+            return merge::one_way(source, own, &left_out, true);
+        }
+        let listed = self.heard.messages.iter().enumerate();
+        let contents: Contents = listed.filter_map(|(place, message)| Some((place, message.content?))).collect();
+        let there = RecogniseSide { view: source, contents: &contents, keeps: self.other_keeps() };
+        let here = RecogniseSide { view: own, contents: &self.contents, keeps: self.own.keeps };
+        let (there, here) = merge::recognise(there, here, None);
+        let source = MailboxView { messages: &there, ..source };
+        merge::one_way(source, MailboxView { messages: &here, ..own }, &left_out, self.is_comparable)
+    }
+
+    fn plan_merge(&self, unavailable: &HashSet<MessageKey>) -> (MailboxPlan, bool) {
+        let own = MergeSide {
+            status: self.own.status().clone(),
+            messages: SideMessages::of(self.own.messages(), &self.known.notes),
+            expunged: self.known.expunged.clone(),
+            history_complete: false,
+            complete: self.own.mailbox.problems().is_empty(),
+            keeps: self.own.keeps,
+            imports: true,
+        };
+        let other = MergeSide {
+            status: self.other_status(),
+            messages: self.heard.messages.borrowed(),
+            expunged: self.heard.expunged.clone(),
+            history_complete: false,
+            complete: true,
+            keeps: self.other_keeps(),
+            imports: self.terms.part == Part::Both,
+        };
+        let (master, slave) = match self.terms.role {
+            Role::Master => (&own, &other),
+            Role::Slave => (&other, &own),
+        };
+        let (role, merged) = (self.terms.role, two_way::merge(master, slave, None));
+        let other_stays = !other.imports || !merged.plan(role.other(), &other, &own, &HashSet::new()).needed;
+        (merged.plan(role, &own, &other, unavailable), other_stays)
+    }
+}
