@@ -102,7 +102,38 @@ fn status_of(kind: ErrorKind) -> u8 {
     match kind {
         ErrorKind::NotFound => NOT_FOUND,
         ErrorKind::Permission => PERMISSION,
+        ErrorKind::NoRoom => CANNOT_CREATE,
         ErrorKind::Exists | ErrorKind::InvalidName | ErrorKind::Impossible | ErrorKind::Corrupt => DATA,
         _ => TEMPORARY,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_store_says_has_a_status_of_its_own() {
+        for (kind, status) in [
+            (std::io::ErrorKind::StorageFull, 73),
+            (std::io::ErrorKind::QuotaExceeded, 73),
+            (std::io::ErrorKind::PermissionDenied, 77),
+            (std::io::ErrorKind::AlreadyExists, 65),
+            (std::io::ErrorKind::NotFound, 68),
+            (std::io::ErrorKind::TimedOut, 75),
+            (std::io::ErrorKind::Other, 75),
+        ] {
+            let error = StoreError::from(FsError::new("write", "/mail".as_ref(), kind.into()));
+            let location = "maildir:/mail".to_owned();
+            assert_eq!(Failure::Session(SessionError::Store { location, error }).exit_status(), status, "{kind:?}");
+        }
+    }
+
+    #[test]
+    fn what_the_other_side_says_has_the_same_status() {
+        for (code, status) in [(3, 65), (4, 64), (5, 77), (6, 73), (7, 68), (8, 65), (1, 75)] {
+            let error = SessionError::Remote { text: "no".to_owned(), code: Some(code) };
+            assert_eq!(Failure::Session(error).exit_status(), status, "{code}");
+        }
     }
 }

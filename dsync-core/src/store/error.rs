@@ -27,6 +27,8 @@ pub enum ErrorKind {
     Source,
     /// A lock was held by somebody else for too long.
     Locked,
+    /// There is no room for what was to be written: the disk is full, or the user's share of it is used up.
+    NoRoom,
     /// Reading or writing failed.
     Io,
 }

@@ -51,6 +51,7 @@ impl From<FsError> for StoreError {
             io::ErrorKind::AlreadyExists => ErrorKind::Exists,
             io::ErrorKind::PermissionDenied => ErrorKind::Permission,
             io::ErrorKind::TimedOut | io::ErrorKind::WouldBlock => ErrorKind::Locked,
+            io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => ErrorKind::NoRoom,
             _ => ErrorKind::Io,
         };
         Self::new(kind, error.to_string())
