@@ -65,7 +65,7 @@ pub(crate) fn synchronise(
         let mut store = stores::open_for_part(arguments, user, part, None, run.options.running.allow_empty_source)?;
         let report = peer.synchronise(&mut *store, part, (options, run), &mut progress)?;
         progress.summary(&report, false);
-        return Ok(report.exit_status());
+        return status_of(run, &report);
     }
     let (mut first, mut second) = match way.both_ways {
         true => stores::open_both(arguments, user, run)?,
@@ -81,9 +81,14 @@ pub(crate) fn synchronise(
     if run.options.running.state.is_some() {
         writeln!(std::io::stdout(), "{}", report.state).map_err(Failure::Output)?;
     }
+    Ok(status_of(run, &report)?.max(purged))
+}
+
+/// The exit status of a run that came to its end, if what was asked for was there or need not be.
+fn status_of(run: &Run, report: &Report) -> Result<u8, Failure> {
     match run.options.mailboxes.wanted().filter(|_| run.options.mailboxes.strict && report.found_nothing()) {
         Some(wanted) => Err(Failure::NotFound(format!("there is no {wanted} on either side"))),
-        None => Ok(report.exit_status().max(purged)),
+        None => Ok(report.exit_status()),
     }
 }
 
@@ -107,7 +112,7 @@ fn rehearse(
     }
     .and_then(|()| std::io::stdout().lock().write_all(&output))
     .map_err(Failure::Output)?;
-    Ok(report.exit_status())
+    status_of(run, &report)
 }
 
 /// The lock of the user, if it is asked for.
@@ -125,8 +130,9 @@ pub(crate) fn lock(user: &UserConfiguration, timeout: Option<Duration>) -> Resul
 fn options(user: &UserConfiguration, run: &Run, way: &Way) -> Result<SyncOptions, Failure> {
     let mailboxes = &run.options.mailboxes;
     if mailboxes.all_namespaces {
-        let reason = "on one machine namespaces with a location of their own are the same on both sides";
-        return Err(Failure::Usage(format!("-N cannot be used here: {reason}")));
+        let reason = "on one machine namespaces with a location of their own are the same on both sides, and with another host \
+                      only the one with INBOX can be synchronised yet";
+        return Err(Failure::Usage(format!("-N cannot be used: {reason}")));
     }
     let settings = user.settings().raw();
     arguments::check_namespaces(&mailboxes.namespaces, settings.all())

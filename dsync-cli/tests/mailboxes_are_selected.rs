@@ -35,6 +35,13 @@ fn what_is_not_selected_stays_and_what_is_arrives() {
     let nothing = dovecot.run_on(&["mirror", "--strict", "-m", "Nowhere"], &first, &second);
     assert_eq!(nothing.code, Some(68), "{nothing:?}");
     nothing.assert_refused("mailbox Nowhere");
+    let would = dovecot.run_on(&["mirror", "--dry-run", "--strict", "-m", "Nowhere"], &first, &second);
+    assert!(would.code == Some(68) && would.stderr.contains("mailbox Nowhere"), "{would:?}");
+    for command in ["mirror", "backup"] {
+        let elsewhere = dovecot.run_with_peer(&[command, "--strict", "-m", "Nowhere"], &first, &second);
+        assert_eq!(elsewhere.code, Some(68), "{elsewhere:?}");
+        elsewhere.assert_refused("mailbox Nowhere");
+    }
     dovecot.run_on(&["mirror", "-m", "Nowhere"], &first, &second).assert_done();
     assert!(!holds(&second, "in-inbox") && !holds(&first, "in-projects"));
 
