@@ -102,7 +102,9 @@ fn the_destination_is_found_and_purged() {
     imap.select("INBOX");
     imap.expunge("1");
     imap.logout();
-    let replica = format!("plugin/mail_replica={}", second.location());
+    let replica = format!("mail_replica={}", second.location());
+    dsync(&["-o", &replica, "-d", "backup"]).assert_done();
+    let replica = format!("plugin/{replica}");
     let run = dsync(&["-v", "-o", &replica, "-d", "-P", "backup"]);
     assert!(run.code == Some(0) && run.stderr.contains("messages purged: 1"), "{run:?}");
     assert!(!holds(&second, "one") && holds(&second, "two"));

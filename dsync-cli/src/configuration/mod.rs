@@ -53,7 +53,7 @@ pub(crate) struct Configuration {
 }
 
 /// Settings that matter without a server, whose configuration would name all that exist; besides those that are checked.
-const KNOWN: [&str; 32] = [
+const KNOWN: [&str; 33] = [
     "mail_location",
     "mail_driver",
     "mail_path",
@@ -61,6 +61,7 @@ const KNOWN: [&str; 32] = [
     "mail_uid",
     "mail_gid",
     "mail_plugins",
+    "mail_replica",
     "mail_access_groups",
     "mail_privileged_group",
     "mail_chroot",
