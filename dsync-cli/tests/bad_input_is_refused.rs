@@ -253,3 +253,16 @@ fn a_message_that_cannot_be_read_does_not_stop_the_others() {
     dovecot.backup(&source, &destination).assert_done_but(&["1700000000.secret"]);
     assert_eq!(Snapshot::of(&destination).message_count(), count + 1);
 }
+
+#[test]
+fn a_mailbox_that_cannot_be_looked_at_is_not_called_missing() {
+    let dovecot = Dovecot::new();
+    let (source, destination) = backed_up(&dovecot);
+    let count = Snapshot::of(&destination).message_count();
+    let closed = source.path().join(".Work");
+    fs::set_permissions(&closed, fs::Permissions::from_mode(0o000)).unwrap();
+    let run = dovecot.backup(&source, &destination);
+    run.assert_done_but(&["mailbox Work", "source/.Work/cur", "Permission denied"]);
+    assert!(!run.stderr.contains("remove it"), "{run:?}");
+    assert_eq!(Snapshot::of(&destination).message_count(), count);
+}

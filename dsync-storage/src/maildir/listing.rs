@@ -66,7 +66,8 @@ fn node_of(paths: &MailboxPaths) -> NodeKind {
     if let Err(error) = fs::metadata(&paths.mails) {
         return NodeKind::Unreadable(format!("{} cannot be reached: {error}", lossy(&paths.mails)));
     }
-    let has = |subdirectory: &str| paths.mails.join(subdirectory).exists();
+    // One that cannot be looked at may be there.
+    let has = |subdirectory: &str| paths.mails.join(subdirectory).try_exists().unwrap_or(true);
     if !["cur", "new", "tmp"].into_iter().any(has) {
         // A server would make an empty mailbox of it. That it is empty must not be believed.
         return NodeKind::Unreadable(format!(
