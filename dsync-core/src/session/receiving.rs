@@ -48,7 +48,7 @@ impl Receiving {
                 Ok(saved) => drop(self.early.insert(place, saved)),
                 // The other side may have it whole.
                 Err(error) if error.kind() == ErrorKind::Source => continue,
-                Err(error) => return Err(SessionError::of_store(store, error)),
+                Err(error) => return Err(SessionError::of_store(store, error.in_mailbox(name))),
             }
             self.bytes = self.bytes.saturating_add(size.unwrap_or(0));
             reporter.event(Event::MessageSaved(name, size));
@@ -120,7 +120,7 @@ impl Receiving {
                         return Ok(());
                     }
                     Err(error) if error.kind() == ErrorKind::Source => error.to_string(),
-                    Err(error) => return Err(SessionError::of_store(store, error)),
+                    Err(error) => return Err(SessionError::of_store(store, error.in_mailbox(name))),
                 }
             }
         };

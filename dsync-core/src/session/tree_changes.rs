@@ -83,7 +83,7 @@ pub(super) fn create_missing(
                 reporter.event(Event::MailboxCommitted(name));
             }
             Err(error) if is_about_one_mailbox(error.kind()) => reporter.problem(Some(name), error.to_string()),
-            Err(error) => return Err(SessionError::of_store(store, error)),
+            Err(error) => return Err(SessionError::of_store(store, error.in_mailbox(name))),
         }
         reporter.replaced_names(store);
     }
@@ -117,7 +117,7 @@ pub(super) fn empty_inbox(store: &mut dyn MailStore, reporter: &mut Reporter<'_>
         }
         Err(error) if error.kind() == ErrorKind::NotFound => {}
         Err(error) if is_about_one_mailbox(error.kind()) => reporter.problem(Some(&name), error.to_string()),
-        Err(error) => return Err(SessionError::of_store(store, error)),
+        Err(error) => return Err(SessionError::of_store(store, error.in_mailbox(&name))),
     }
     Ok(())
 }

@@ -3,6 +3,8 @@
 use std::error::Error;
 use std::fmt;
 
+use crate::model::MailboxName;
+
 /// The class of a failure, by which a caller decides how to go on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
@@ -56,6 +58,12 @@ impl StoreError {
         Self { kind, message: message.into(), source: Some(source.into()) }
     }
 
+    /// The same failure, told as one of this mailbox.
+    #[must_use]
+    pub fn in_mailbox(self, name: &MailboxName) -> Self {
+        Self { message: format!("mailbox {name}: {}", self.message), ..self }
+    }
+
     /// The class of the failure.
     #[must_use]
     pub fn kind(&self) -> ErrorKind {
@@ -77,5 +85,20 @@ impl Error for StoreError {
     fn source(&self) -> Option<&(dyn Error + 'static)> {
         // Its text is part of ours already.
         self.source.as_deref().and_then(Error::source)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_mailbox_is_named_before_what_happened_to_it() {
+        let name = MailboxName::parse("Work/Old", '/').unwrap();
+        let error = StoreError::with_source(ErrorKind::NoRoom, "cannot write /x", "full").in_mailbox(&name);
+        assert_eq!(
+            (error.kind(), error.to_string().as_str()),
+            (ErrorKind::NoRoom, "mailbox Work/Old: cannot write /x: full")
+        );
     }
 }

@@ -208,7 +208,7 @@ impl<'a> DestinationSession<'a> {
                 self.problem(Some(name), error.to_string());
                 Ok(())
             }
-            result => result.map_err(|error| self.store_error(error)),
+            result => result.map_err(|error| self.store_error(error.in_mailbox(name))),
         }
     }
 
@@ -284,7 +284,7 @@ impl<'a> DestinationSession<'a> {
                 self.reporter.problem(Some(name), error.to_string());
                 Ok(Message::Done)
             }
-            Err(error) => Err(self.store_error(error)),
+            Err(error) => Err(self.store_error(error.in_mailbox(name))),
         }
     }
 

@@ -132,7 +132,7 @@ impl<'a> MirrorSession<'a> {
             self.reporter.problem(Some(name), error.to_string());
             return Ok(());
         }
-        Err(self.store_error(error))
+        Err(self.store_error(error.in_mailbox(name)))
     }
 
     /// How the other side is called in sync points.

@@ -104,7 +104,7 @@ impl Arrivals {
                 reporter.problem(Some(name), format!("{key} cannot be copied: {error}"));
                 Ok(())
             }
-            Err(error) => Err(SessionError::of_store(store, error)),
+            Err(error) => Err(SessionError::of_store(store, error.in_mailbox(name))),
         }
     }
 

@@ -404,7 +404,7 @@ impl Exchange {
                     reporter.problem(Some(name), error.to_string());
                     return Ok(());
                 }
-                Err(error) => return Err(SessionError::of_store(store, error)),
+                Err(error) => return Err(SessionError::of_store(store, error.in_mailbox(name))),
             }
         }
         if !self.incomplete {

@@ -241,7 +241,7 @@ impl RemoteSession<'_> {
 
     fn problem_or_error(&mut self, name: &MailboxName, error: StoreError) -> Result<(), SessionError> {
         if !(destination::is_about_one_mailbox(error.kind()) || error.kind() == ErrorKind::Changed) {
-            return Err(self.store_error(error));
+            return Err(self.store_error(error.in_mailbox(name)));
         }
         self.reporter.problem(Some(name), error.to_string());
         Ok(())

@@ -22,7 +22,7 @@ pub(super) fn remember(
             reporter.problem(Some(&own.name), error.to_string());
             Ok(())
         }
-        result => result.map_err(|error| SessionError::of_store(store, error)),
+        result => result.map_err(|error| SessionError::of_store(store, error.in_mailbox(&own.name))),
     }
 }
 
