@@ -36,7 +36,7 @@ fn both(dovecot: &Dovecot, command: &[&str], first: &Store, second: &Store) -> V
     assert_eq!((text.code, object.code), (real.code, real.code), "{command:?}\n{text:?}\n{real:?}");
     let said = text.stdout.lines().last().unwrap();
     let done = real.stderr.lines().last().unwrap();
-    let done = done.split_once("dsync: ").unwrap().1.rsplit_once(';').unwrap().0;
+    let done = done.split_once("dsync(tester): ").unwrap().1.rsplit_once(';').unwrap().0;
     assert_eq!(numbers(said), numbers(done), "{command:?}\n{}\n{}", text.stdout, real.stderr);
     let value: Value = serde_json::from_str(&object.stdout).unwrap();
     let counted: u64 =

@@ -58,6 +58,7 @@ impl Account {
 
     fn current(configuration: &Configuration, environment: &Environment) -> Result<Self, Failure> {
         let configuration = configuration.for_user(UserFields::current(environment)?)?;
+        messages::set_user(&configuration.user().name);
         let settings = rights_settings(&configuration)?;
         let rights = rights::decide(None, None, &settings, caller(), groups_of);
         let name = || configuration.user().name.clone();
