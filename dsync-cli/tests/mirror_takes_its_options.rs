@@ -139,6 +139,27 @@ fn a_one_way_merge_takes_what_no_server_has_opened() {
 }
 
 #[test]
+fn every_decision_about_a_message_can_be_followed() {
+    let pair = Pair::mirrored();
+    Pair::append(&pair.first, "INBOX", "from-first");
+    Pair::append(&pair.second, "Work", "from-second");
+    let run = pair.dovecot.run_on(&["mirror", "-D"], &pair.first, &pair.second);
+    assert_eq!(run.code, Some(0), "{run:#?}");
+    for said in [
+        "/second: INBOX: messages to copy 1, to change 0, to remove 0",
+        "Debug: INBOX: copy message with UID ",
+        "/second: INBOX: committed",
+        "/first: Work: messages to copy 1, to change 0, to remove 0",
+        "Debug: Work: copy message with UID ",
+        "Work/Projects: nothing to do",
+        "; 2 messages (",
+    ] {
+        assert!(run.stderr.contains(said), "{said:?} is not said: {run:#?}");
+    }
+    assert!(run.stderr.lines().all(|line| line.starts_with("dsync(tester): ")), "{run:#?}");
+}
+
+#[test]
 fn only_the_mailbox_that_is_named_takes_part() {
     let pair = Pair::mirrored();
     Pair::append(&pair.first, "INBOX", "in-inbox");

@@ -147,10 +147,11 @@ impl Comparison {
         self.end_sent && self.end_received
     }
 
-    /// The decision. Both sides make the same one.
-    pub(super) fn decide(self, role: Role) -> Transfer {
+    /// The decision. Both sides make the same one. `tell` sees the whole plan, before the messages to copy are taken out of it.
+    pub(super) fn decide(self, role: Role, tell: impl FnOnce(&MailboxName, &MailboxPlan)) -> Transfer {
         let Self { open, basis, .. } = self;
         let mut plan = basis.plan(&open, role, &HashSet::new());
+        tell(&open.name, &plan);
         let receiving = Receiving::of(&mut plan);
         let basis = Some(basis).filter(|_| !receiving.is_complete());
         Transfer { receiving, open, basis, plan, wanted: None }

@@ -279,13 +279,13 @@ impl<'a> MirrorSession<'a> {
     }
 
     fn decide(&mut self, comparison: Comparison) -> Result<State, SessionError> {
-        let mut transfer = comparison.decide(self.role);
-        let name = &transfer.open.name;
-        self.reporter.event(if transfer.plan.needed {
-            Event::MailboxPlanned(name, &transfer.plan)
-        } else {
-            Event::MailboxUnchanged(name)
+        let mut transfer = comparison.decide(self.role, |name, plan| {
+            self.reporter.event(match plan.needed {
+                true => Event::MailboxPlanned(name, plan),
+                false => Event::MailboxUnchanged(name),
+            });
         });
+        let name = &transfer.open.name;
         if let Some(all_mail) = self.all_mail.as_mut().filter(|all_mail| all_mail.can_fill(name, self.store)) {
             let mailbox = &mut *transfer.open.mailbox;
             transfer.receiving.take_own(name, mailbox, all_mail, &mut self.reporter, self.store)?;
