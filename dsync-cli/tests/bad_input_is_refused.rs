@@ -185,6 +185,65 @@ fn usage_errors_are_explained() {
 }
 
 #[test]
+fn the_status_tells_what_kind_of_mistake_it_is() {
+    let dovecot = Dovecot::new();
+    let (source, destination) = backed_up(&dovecot);
+    let before = (Fingerprint::of(source.path()), Fingerprint::of(destination.path()));
+    for (status, arguments) in [
+        (64, "mirror"),
+        (64, "- mirror DESTINATION"),
+        (64, "-Z mirror DESTINATION"),
+        (64, "mirror -Z DESTINATION"),
+        (64, "-um BOB INBOX mirror DESTINATION"),
+        (64, "server DESTINATION"),
+        (64, "-S host mirror DESTINATION"),
+        (64, "-C / mirror DESTINATION"),
+        (64, "-o nothing mirror DESTINATION"),
+        (64, "-1 backup DESTINATION"),
+        (64, "-d backup DESTINATION"),
+        (64, "-N mirror DESTINATION"),
+        (64, "-N -n x mirror DESTINATION"),
+        (64, "-m INBOX -g 0123456789abcdef0123456789abcdef mirror DESTINATION"),
+        (64, "-g 00000000000000000000000000000000 mirror DESTINATION"),
+        (64, "-t 2026-01-02 -e 2026-01-01 mirror DESTINATION"),
+        (64, "-t today mirror DESTINATION"),
+        (64, "-I x mirror DESTINATION"),
+        (64, "-O \\Nonsense mirror DESTINATION"),
+        (64, "-l -1 mirror DESTINATION"),
+        (64, "-T 1.5 mirror DESTINATION"),
+        (64, "-A -F names mirror DESTINATION"),
+        (64, "-A -u anna mirror DESTINATION"),
+        (64, "-A mirror DESTINATION"),
+        (64, "mirror -- -host"),
+        (64, "mirror ~/Maildir"),
+        (64, "mirror /"),
+        (64, "mirror floppy:/x"),
+        (64, "mirror maildir:"),
+        (66, "-F /nonexistent mirror maildir:~/copy"),
+        (68, "-n Nothing/ mirror DESTINATION"),
+        (68, "--strict -m Nothing mirror DESTINATION"),
+        (68, "-d backup"),
+        (75, "mirror /nonexistent/program"),
+        (78, "-c /nonexistent mirror DESTINATION"),
+        (78, "-o mail_fsync=sometimes mirror DESTINATION"),
+        (78, "mirror SOURCE"),
+        (78, "-R backup DESTINATION-missing"),
+        (78, "-R -1 mirror DESTINATION-missing"),
+    ] {
+        let words: Vec<_> = ["-o", "mail_location=SOURCE"].into_iter().chain(arguments.split(' ')).collect();
+        let run = run(&dovecot, &source, &destination, &words);
+        assert_eq!(run.code, Some(status), "{arguments}: {run:#?}");
+        run.assert_refused("");
+    }
+    before.0.assert_unchanged(source.path());
+    before.1.assert_unchanged(destination.path());
+    for arguments in ["--help", "--version", "-h"] {
+        let run = dovecot.dsync(&[arguments]);
+        assert!(run.code == Some(0) && run.stderr.is_empty() && run.stdout.contains("dsync"), "{run:#?}");
+    }
+}
+
+#[test]
 fn a_uidlist_of_garbage_is_not_believed() {
     assert_not_believed(|source| fs::write(source.join("dovecot-uidlist"), b"\x00\xff garbage\n").unwrap());
 }
