@@ -178,3 +178,22 @@ fn quiet_is_quiet() {
     assert!(run.code == Some(0) && run.stderr.is_empty(), "{run:?}");
     dovecot.run_on(&["mirror", "-q", "-x"], &source, &destination).assert_refused("");
 }
+
+#[test]
+fn a_run_goes_on_when_its_terminal_is_closed() {
+    let dovecot = Dovecot::new();
+    let (first, second) = (dovecot.store("first"), dovecot.store("second"));
+    append(&first, "one");
+    first.adopt();
+    let mut server = dovecot.serve(&second);
+    server.env_clear();
+    let words = std::iter::once(server.get_program()).chain(server.get_args()).map(|word| word.to_string_lossy());
+    let server = format!("sleep 1; exec {}", words.collect::<Vec<_>>().join(" "));
+    let location = format!("mail_location={}", first.location());
+    let mut run = dovecot.dsync_command(&["-o", &location, "backup", "/bin/sh", "-c", &server]).spawn().unwrap();
+    std::thread::sleep(Duration::from_millis(500));
+    let process = nix::unistd::Pid::from_raw(i32::try_from(run.id()).unwrap());
+    nix::sys::signal::kill(process, nix::sys::signal::Signal::SIGHUP).unwrap();
+    assert_eq!(run.wait().unwrap().code(), Some(0));
+    assert!(holds(&second, "one"));
+}
