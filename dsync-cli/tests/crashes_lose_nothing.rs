@@ -27,7 +27,7 @@ use support::power::{Disk, Fate};
 use support::{Dovecot, Driver, Store, build};
 
 /// How many moments of each run are tried, unless all are.
-const USUAL: usize = 4;
+const USUAL: usize = 3;
 /// At how many of those Dovecot looks at the end.
 const LOOKED_AT_BY_DOVECOT: usize = 1;
 

@@ -32,8 +32,8 @@ const FORMATS: [Format; 5] = [
     Format { name: "sdbox", store: |dovecot, name| dovecot.store_of(name, Driver::Sdbox), files: None },
 ];
 
-/// Each pair of formats twice.
-const HISTORIES: u64 = 50;
+/// Each pair of formats once.
+const HISTORIES: u64 = 25;
 /// Comparing takes as long again.
 const COMPARED_HISTORIES: u64 = 16;
 const ROUNDS: usize = 3;

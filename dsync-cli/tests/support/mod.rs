@@ -32,7 +32,7 @@ pub mod user;
 pub use dovecot::{Dovecot, Store};
 pub use imap::Imap;
 pub use mbox::assert_same;
-pub use pairs::{Pair, for_each_pair, for_each_pair_of};
+pub use pairs::{Pair, for_each_pair, for_each_pair_of, for_half_of_pairs};
 pub use program::Run;
 pub use server::Server;
 pub use setup::{Driver, Setup};

@@ -37,14 +37,36 @@ pub fn for_each_pair(check: impl Fn(&Pair) + Sync) {
     for_each_pair_of(Setup::from, check);
 }
 
+/// Does so with half of the pairs, among which each format is at each side: those that tests with an odd `number` try are those
+/// that the others leave out. `DSYNC_PAIR=all` asks for all.
+///
+/// # Panics
+/// If a check does, and names the pairs.
+pub fn for_half_of_pairs(number: usize, check: impl Fn(&Pair) + Sync) {
+    let place = |driver: Driver| Driver::ALL.iter().position(|it| *it == driver).unwrap();
+    try_pairs(Setup::from, &|pair| (place(pair[0]) + place(pair[1]) + number).is_multiple_of(2), check);
+}
+
 /// Does so with stores that are set up in a certain way.
 ///
 /// # Panics
 /// If a check does, and names the pairs.
 pub fn for_each_pair_of(setup: impl Fn(Driver) -> Setup + Sync, check: impl Fn(&Pair) + Sync) {
+    try_pairs(setup, &|_| true, check);
+}
+
+fn try_pairs(
+    setup: impl Fn(Driver) -> Setup + Sync,
+    is_usual: &dyn Fn(&[Driver; 2]) -> bool,
+    check: impl Fn(&Pair) + Sync,
+) {
     let wanted = std::env::var("DSYNC_PAIR").ok();
     let mut pairs: Vec<_> = Driver::pairs().into_iter().map(|pair| (name(pair), pair)).collect();
-    pairs.retain(|(name, _)| wanted.as_ref().is_none_or(|wanted| wanted == name));
+    pairs.retain(|(name, pair)| match wanted.as_deref() {
+        None => is_usual(pair),
+        Some("all") => true,
+        Some(wanted) => wanted == name,
+    });
     assert!(!pairs.is_empty(), "there is no pair {wanted:?}");
     let next = AtomicUsize::new(0);
     let failed = Mutex::new(Vec::new());
