@@ -141,18 +141,7 @@ impl Receiving {
         let bytes = self.bytes;
         changes.add =
             self.into_new(&fetch).map_err(|error| StoreError::new(ErrorKind::Impossible, error.to_string()))?;
-        let MailboxChanges { add, remove, update, renumber, .. } = &changes;
-        let (saved, removed) = (add.len(), remove.len());
-        let changed = update.len().saturating_add(renumber.len());
-        mailbox.commit(changes)?;
-        let counts = &mut reporter.report.counts;
-        counts.mailboxes_changed += 1;
-        counts.messages_saved += saved as u64;
-        counts.messages_removed += removed as u64;
-        counts.messages_changed += changed as u64;
-        counts.bytes_saved = counts.bytes_saved.saturating_add(bytes);
-        reporter.event(Event::MailboxCommitted(name));
-        Ok(())
+        commit(name, mailbox, changes, bytes, reporter)
     }
 
     /// What is to be added: `left` if not everything has come.
@@ -170,6 +159,28 @@ impl Receiving {
         }
         Ok(new)
     }
+}
+
+/// Commits the changes of a mailbox, and counts and tells what they were. The added messages have so many bytes.
+pub(super) fn commit(
+    name: &MailboxName,
+    mailbox: &mut dyn Mailbox,
+    changes: MailboxChanges,
+    bytes: u64,
+    reporter: &mut Reporter<'_>,
+) -> Result<(), StoreError> {
+    let MailboxChanges { add, remove, update, renumber, .. } = &changes;
+    let (saved, removed) = (add.len(), remove.len());
+    let changed = update.len().saturating_add(renumber.len());
+    mailbox.commit(changes)?;
+    let counts = &mut reporter.report.counts;
+    counts.mailboxes_changed += 1;
+    counts.messages_saved += saved as u64;
+    counts.messages_removed += removed as u64;
+    counts.messages_changed += changed as u64;
+    counts.bytes_saved = counts.bytes_saved.saturating_add(bytes);
+    reporter.event(Event::MailboxCommitted(name));
+    Ok(())
 }
 
 /// How often one mailbox was tried in vain.

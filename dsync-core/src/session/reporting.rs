@@ -1,8 +1,10 @@
 //! What a session tells its observer, and remembers for its report.
 
-use crate::model::MailboxName;
+use super::SessionError;
+use super::destination::is_about_one_mailbox;
+use crate::model::{MailboxName, MailboxSelection, MailboxTree, NodeKind};
 use crate::report::{Event, Observer, Problem, Report};
-use crate::store::MailStore;
+use crate::store::{ErrorKind, MailStore, StoreError};
 
 pub(super) struct Reporter<'a> {
     observer: &'a mut dyn Observer,
@@ -35,6 +37,29 @@ impl<'a> Reporter<'a> {
     /// Something could not be done; said once.
     pub(super) fn problem(&mut self, mailbox: Option<&MailboxName>, reason: impl Into<String>) {
         self.add(Problem { mailbox: mailbox.cloned(), reason: reason.into() });
+    }
+
+    /// A failure that concerns one mailbox only is said; others end the run.
+    pub(super) fn problem_or_error(
+        &mut self,
+        store: &dyn MailStore,
+        name: &MailboxName,
+        error: StoreError,
+    ) -> Result<(), SessionError> {
+        if error.kind() != ErrorKind::Changed && !is_about_one_mailbox(error.kind()) {
+            return Err(SessionError::of_store(store, error.in_mailbox(name)));
+        }
+        self.problem(Some(name), error.to_string());
+        Ok(())
+    }
+
+    /// Says what of the selected part of a tree cannot be read.
+    pub(super) fn unreadable(&mut self, tree: &MailboxTree, selection: &MailboxSelection) {
+        for (name, node) in selection.part_of(tree, &|_, _| false) {
+            if let NodeKind::Unreadable(reason) = node.kind {
+                self.add(Problem { mailbox: Some(name), reason });
+            }
+        }
     }
 
     pub(super) fn add(&mut self, problem: Problem) {

@@ -3,14 +3,40 @@
 //! Files that a delivery or another mail program left have no UID yet; a mailbox that no server has seen has no GUID.
 //! A server decides that when it opens the mailbox, and so do we. It is the store's own change, not the other side's.
 
+use super::SessionError;
+use super::reporting::Reporter;
 use crate::merge::{self, MailboxView};
-use crate::model::{MailboxName, MailboxStatus, ModSeq, Uid};
+use crate::model::{MailboxName, MailboxNode, MailboxSelection, MailboxStatus, MailboxTree, ModSeq, NodeKind, Uid};
 use crate::store::{ErrorKind, MailStore, Mailbox, MailboxChanges, Origin, StoreError};
 
 /// How far HIGHESTMODSEQ is raised for a store that has to write down what is gone.
 const HEADROOM: u64 = 4;
 /// How often a mailbox that others keep changing is tried.
 const TRIES: u32 = 5;
+
+/// The tree of the store, of which `tree` is the one so far, in which every mailbox that takes part has its identity.
+pub(super) fn settled_tree(
+    store: &mut dyn MailStore,
+    tree: MailboxTree,
+    selection: &MailboxSelection,
+    reporter: &mut Reporter<'_>,
+) -> Result<MailboxTree, SessionError> {
+    let undecided = |name: &MailboxName, node: &MailboxNode| {
+        let NodeKind::Mailbox { guid, uid_validity } = node.kind else { return false };
+        (guid.is_none() || uid_validity.is_none()) && selection.contains(name, guid)
+    };
+    let names: Vec<_> =
+        tree.iter().filter(|(name, node)| undecided(name, node)).map(|(name, _)| name.clone()).collect();
+    for name in &names {
+        if let Err(error) = open_settled(store, name) {
+            reporter.problem_or_error(store, name, error)?;
+        }
+    }
+    if names.is_empty() {
+        return Ok(tree);
+    }
+    store.tree().map_err(|error| SessionError::of_store(store, error))
+}
 
 /// Opens a mailbox in which everything is decided.
 pub(super) fn open_settled(store: &mut dyn MailStore, name: &MailboxName) -> Result<Box<dyn Mailbox>, StoreError> {

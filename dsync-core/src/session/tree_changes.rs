@@ -11,7 +11,7 @@ use crate::model::{
 };
 use crate::report::Event;
 use crate::store::{ErrorKind, MailStore, MailboxChanges, Origin, StoreError};
-use crate::tree::TreeAction;
+use crate::tree::{self, TreeAction};
 
 /// How often the tree is planned again after its actions were carried out.
 const PASSES: usize = 4;
@@ -88,6 +88,29 @@ pub(super) fn create_missing(
         reporter.replaced_names(store);
     }
     Ok(())
+}
+
+/// Gives the destination of a one-way run the names of its source. `empty` says where a source without mailboxes is that
+/// must not empty a destination that has some.
+pub(super) fn take_over(
+    store: &mut dyn MailStore,
+    reporter: &mut Reporter<'_>,
+    source: &MailboxTree,
+    selection: &MailboxSelection,
+    empty: Option<&str>,
+) -> Result<(), SessionError> {
+    let directories = store.capabilities().directories;
+    let destination_location = store.location();
+    store.expect(source);
+    carry_out(store, reporter, None, |own| {
+        if let Some(empty) = empty.filter(|_| own.values().any(MailboxNode::is_mailbox)) {
+            return Err(SessionError::EmptySource {
+                source_location: empty.to_owned(),
+                destination_location: destination_location.clone(),
+            });
+        }
+        Ok(tree::one_way(source, &taking_part(own, source, selection), directories))
+    })
 }
 
 /// Removes all messages of INBOX: no store can be without one, so that of a store without any mailbox is empty.

@@ -11,10 +11,9 @@ use super::receiving::{Receiving, Tries};
 use super::reporting::Reporter;
 use super::{Difference, Greeting, MailboxSummary, Message, Session, SessionError, SyncOptions, tree_changes};
 use crate::merge::{LeftOut, MailboxPlan};
-use crate::model::{KeptFields, MailboxIdentity, MailboxName, MailboxNode, MailboxTree, MessageList};
+use crate::model::{KeptFields, MailboxIdentity, MailboxName, MailboxTree, MessageList};
 use crate::report::{Event, Observer, Problem, Report};
 use crate::store::{ErrorKind, MailStore, Mailbox, MessageBody, StoreError};
-use crate::tree;
 
 /// For how many messages memory is reserved on the word of the source alone.
 const MOST_RESERVED: usize = 1 << 20;
@@ -108,22 +107,11 @@ impl<'a> DestinationSession<'a> {
     }
 
     fn apply_tree(&mut self) -> Result<(), SessionError> {
-        let directories = self.store.capabilities().directories;
-        let location = self.store.location();
         let (source, selection) = (&self.source_tree, &self.options.mailboxes);
         let empty = self.source.as_ref().filter(|greeting| !greeting.holds_mailboxes);
         let refused = empty.filter(|_| !self.options.allow_empty_source);
-        self.store.expect(source);
-        tree_changes::carry_out(self.store, &mut self.reporter, None, |own| {
-            if let Some(empty) = refused.filter(|_| own.values().any(MailboxNode::is_mailbox)) {
-                return Err(SessionError::EmptySource {
-                    source_location: empty.location.clone(),
-                    destination_location: location.clone(),
-                });
-            }
-            let own = tree_changes::taking_part(own, source, selection);
-            Ok(tree::one_way(source, &own, directories))
-        })?;
+        let refused = refused.map(|greeting| &*greeting.location);
+        tree_changes::take_over(self.store, &mut self.reporter, source, selection, refused)?;
         if empty.is_some() && self.options.mailboxes.contains(&MailboxName::inbox(), None) && !self.options.tree_only
         {
             tree_changes::empty_inbox(self.store, &mut self.reporter)?;
@@ -133,7 +121,7 @@ impl<'a> DestinationSession<'a> {
             tree_changes::create_missing(self.store, &mut self.reporter, &self.source_tree, &here)?;
         }
         // Of what is left out nobody knows whether it is below.
-        if !directories && self.options.mailboxes.is_all() {
+        if !self.store.capabilities().directories && self.options.mailboxes.is_all() {
             tree_changes::report_lost_directories(&mut self.reporter, &self.source_tree);
         }
         Ok(())
@@ -280,11 +268,10 @@ impl<'a> DestinationSession<'a> {
         match receiving.commit(name, &mut *transfer.mailbox, plan, &mut self.reporter) {
             Ok(()) => Ok(Message::Done),
             Err(error) if error.kind() == ErrorKind::Changed && self.tries.again(name) => Ok(Message::Retry),
-            Err(error) if error.kind() == ErrorKind::Changed || is_about_one_mailbox(error.kind()) => {
-                self.reporter.problem(Some(name), error.to_string());
+            Err(error) => {
+                self.reporter.problem_or_error(self.store, name, error)?;
                 Ok(Message::Done)
             }
-            Err(error) => Err(self.store_error(error.in_mailbox(name))),
         }
     }
 
@@ -296,7 +283,7 @@ impl<'a> DestinationSession<'a> {
 }
 
 /// The mailbox, and whether it had to be made.
-fn open_or_create(
+pub(super) fn open_or_create(
     store: &mut dyn MailStore,
     name: &MailboxName,
     identity: MailboxIdentity,

@@ -8,7 +8,6 @@ mod trees;
 use std::collections::VecDeque;
 
 use super::all_mail::AllMail;
-use super::destination::is_about_one_mailbox;
 use super::receiving::Tries;
 use super::reporting::Reporter;
 use super::{
@@ -126,15 +125,6 @@ impl<'a> MirrorSession<'a> {
         SessionError::of_store(self.store, error)
     }
 
-    /// A failure that concerns one mailbox only is reported; others end the run.
-    fn problem_or_error(&mut self, name: &MailboxName, error: StoreError) -> Result<(), SessionError> {
-        if is_about_one_mailbox(error.kind()) || error.kind() == ErrorKind::Changed {
-            self.reporter.problem(Some(name), error.to_string());
-            return Ok(());
-        }
-        Err(self.store_error(error.in_mailbox(name)))
-    }
-
     /// How the other side is called in sync points.
     fn peer(&self) -> [u8; 8] {
         peer_label(self.greeting.as_ref().map_or("", |greeting| &greeting.id))
@@ -233,7 +223,7 @@ impl<'a> MirrorSession<'a> {
             if open.created
                 && let Err(error) = settle::publish(&mut *open.mailbox)
             {
-                self.problem_or_error(&open.name, error)?;
+                self.reporter.problem_or_error(self.store, &open.name, error)?;
                 return Ok(self.next_mailbox());
             }
             self.remember(&mut open, other.fingerprint)?;
@@ -253,7 +243,7 @@ impl<'a> MirrorSession<'a> {
         };
         match open.mailbox.remember(point) {
             Ok(()) => Ok(()),
-            Err(error) => self.problem_or_error(&open.name, error),
+            Err(error) => self.reporter.problem_or_error(self.store, &open.name, error),
         }
     }
 
@@ -322,7 +312,7 @@ impl<'a> MirrorSession<'a> {
                 Ok(()) => {}
                 Err(error) if error.kind() == ErrorKind::Changed => return Ok(Outcome::Changed),
                 Err(error) => {
-                    self.problem_or_error(&transfer.open.name, error)?;
+                    self.reporter.problem_or_error(self.store, &transfer.open.name, error)?;
                     return Ok(Outcome::Partial);
                 }
             }

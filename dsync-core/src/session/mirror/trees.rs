@@ -2,8 +2,7 @@
 
 use super::amend::{self, Amended};
 use super::{Message, MirrorSession, State, tree_changes};
-use crate::model::{MailboxName, MailboxNode, MailboxTree, NodeKind, Role};
-use crate::report::Problem;
+use crate::model::{MailboxNode, MailboxTree, NodeKind, Role};
 use crate::session::{Amendments, Greeting, SessionError, settle};
 use crate::tree::two_way::{self as tree, TreeSide};
 
@@ -44,18 +43,7 @@ impl MirrorSession<'_> {
             }
             return Ok(tree);
         }
-        let undecided = |name: &MailboxName, node: &MailboxNode| {
-            let NodeKind::Mailbox { guid, uid_validity } = node.kind else { return false };
-            (guid.is_none() || uid_validity.is_none()) && self.options.mailboxes.contains(name, guid)
-        };
-        let names: Vec<_> =
-            tree.iter().filter(|(name, node)| undecided(name, node)).map(|(name, _)| name.clone()).collect();
-        for name in &names {
-            if let Err(error) = settle::open_settled(self.store, name) {
-                self.problem_or_error(name, error)?;
-            }
-        }
-        if names.is_empty() { Ok(tree) } else { self.list() }
+        settle::settled_tree(self.store, tree, &self.options.mailboxes, &mut self.reporter)
     }
 
     fn list(&mut self) -> Result<MailboxTree, SessionError> {
@@ -75,7 +63,7 @@ impl MirrorSession<'_> {
             self.reporter.problem(Some(&name), "another mailbox had the same GUID; this one has a new one now");
         }
         for (name, error) in failed {
-            self.problem_or_error(&name, error)?;
+            self.reporter.problem_or_error(self.store, &name, error)?;
         }
         self.outbox.push_back(Message::Amendments(amendments.clone()));
         Ok(State::AwaitAmendments(amendments))
@@ -99,7 +87,7 @@ impl MirrorSession<'_> {
             self.change_tree()?;
             self.here = self.list()?;
         }
-        self.report_unreadable();
+        self.reporter.unreadable(&self.own.tree, &self.options.mailboxes);
         if self.options.tree_only && self.imports {
             tree_changes::create_missing(self.store, &mut self.reporter, &self.merged.tree, &self.here)?;
         }
@@ -121,13 +109,5 @@ impl MirrorSession<'_> {
         tree_changes::carry_out(self.store, &mut self.reporter, Some(&self.deletable), |own| {
             Ok(tree::actions(merged, &tree_changes::taking_part(own, &merged.tree, selection), directories))
         })
-    }
-
-    fn report_unreadable(&mut self) {
-        for (name, node) in self.options.mailboxes.part_of(&self.own.tree, &|_, _| false) {
-            if let NodeKind::Unreadable(reason) = node.kind {
-                self.reporter.add(Problem { mailbox: Some(name), reason });
-            }
-        }
     }
 }

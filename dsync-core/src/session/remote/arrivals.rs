@@ -5,8 +5,8 @@ use std::collections::{HashMap, HashSet};
 use crate::merge::{Fetch, MailboxPlan};
 use crate::model::{MailboxName, MessageGuid, MessageKey, MessageRecord, OutOfOrder, Timestamp, Uid};
 use crate::report::Event;
-use crate::session::SessionError;
 use crate::session::reporting::Reporter;
+use crate::session::{SessionError, receiving};
 use crate::store::{ErrorKind, MailStore, Mailbox, MessageBody, NewMessages, SavedBody, StoreError};
 use crate::wire::{Mail, MailRequest};
 
@@ -147,17 +147,7 @@ impl Arrivals {
         let bytes = self.bytes;
         let add = self.into_new(&fetch);
         changes.add = add.map_err(|error| StoreError::new(ErrorKind::Impossible, error.to_string()))?;
-        let (saved, removed) = (changes.add.len(), changes.remove.len());
-        let changed = changes.update.len().saturating_add(changes.renumber.len());
-        mailbox.commit(changes)?;
-        let counts = &mut reporter.report.counts;
-        counts.mailboxes_changed += 1;
-        counts.messages_saved += saved as u64;
-        counts.messages_removed += removed as u64;
-        counts.messages_changed += changed as u64;
-        counts.bytes_saved = counts.bytes_saved.saturating_add(bytes);
-        reporter.event(Event::MailboxCommitted(name));
-        Ok(())
+        receiving::commit(name, mailbox, changes, bytes, reporter)
     }
 
     /// What is to be added: that of `left` if not everything has come.

@@ -20,7 +20,6 @@ use super::{Heard as Received, Said};
 use crate::merge::{Contents, MailboxPlan};
 use crate::model::{HistoryRange, MessageGuid, MessageKey, Role, Uid, UidValidity};
 use crate::session::SessionError;
-use crate::session::destination::is_about_one_mailbox;
 use crate::session::reporting::Reporter;
 use crate::store::{ErrorKind, MailStore, StoreError};
 use crate::wire::{Item, Mail, MailRequest, MailboxInfo, MailboxState};
@@ -396,16 +395,11 @@ impl Exchange {
         self.heard = Heard::new();
         self.known = Knowledge::default();
         let OwnMailbox { name, mailbox, .. } = &mut self.own;
-        if planned.plan.needed {
-            match planned.arrivals.commit(name, &mut **mailbox, planned.plan, reporter) {
-                Ok(()) => {}
-                Err(error) if error.kind() == ErrorKind::Changed || is_about_one_mailbox(error.kind()) => {
-                    self.incomplete = true;
-                    reporter.problem(Some(name), error.to_string());
-                    return Ok(());
-                }
-                Err(error) => return Err(SessionError::of_store(store, error.in_mailbox(name))),
-            }
+        if planned.plan.needed
+            && let Err(error) = planned.arrivals.commit(name, &mut **mailbox, planned.plan, reporter)
+        {
+            self.incomplete = true;
+            return reporter.problem_or_error(store, name, error);
         }
         if !self.incomplete {
             points::remember(&mut self.own, self.terms.peer, reporter, store)?;

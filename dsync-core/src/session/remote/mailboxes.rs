@@ -12,7 +12,7 @@ use crate::model::{
 use crate::report::Event;
 use crate::session::mirror::place::{self, Place};
 use crate::session::{SessionError, destination, settle};
-use crate::store::{ErrorKind, StoreError};
+use crate::store::StoreError;
 use crate::wire::{Item, MailboxInfo};
 
 /// Greater modseqs cannot be told to clients (RFC 7162, 7).
@@ -134,7 +134,7 @@ impl RemoteSession<'_> {
             if own.created
                 && let Err(error) = settle::publish(&mut *own.mailbox)
             {
-                self.problem_or_error(&own.name, error)?;
+                self.reporter.problem_or_error(self.store, &own.name, error)?;
                 return Ok(self.after_mailbox());
             }
             points::remember(&mut own, self.terms.peer, &mut self.reporter, self.store)?;
@@ -233,18 +233,10 @@ impl RemoteSession<'_> {
             }
             // Whatever is wrong with one mailbox, the others can be had.
             Err(error) => {
-                self.problem_or_error(&name, error)?;
+                self.reporter.problem_or_error(self.store, &name, error)?;
                 Ok(None)
             }
         }
-    }
-
-    fn problem_or_error(&mut self, name: &MailboxName, error: StoreError) -> Result<(), SessionError> {
-        if !(destination::is_about_one_mailbox(error.kind()) || error.kind() == ErrorKind::Changed) {
-            return Err(self.store_error(error.in_mailbox(name)));
-        }
-        self.reporter.problem(Some(name), error.to_string());
-        Ok(())
     }
 
     fn find(&self, name: &MailboxName, guid: MailboxGuid) -> Result<Place, String> {
@@ -274,12 +266,7 @@ impl RemoteSession<'_> {
     }
 
     fn open_or_create(&mut self, name: &MailboxName, guid: MailboxGuid) -> Result<OwnMailbox, StoreError> {
-        let (mailbox, created) = match self.store.open(name) {
-            Err(error) if error.kind() == ErrorKind::NotFound => {
-                (self.store.create(name, self.agreed.identity(guid))?, true)
-            }
-            opened => (opened?, false),
-        };
+        let (mailbox, created) = destination::open_or_create(self.store, name, self.agreed.identity(guid))?;
         Ok(OwnMailbox::new(name.clone(), mailbox, created, self.keeps()))
     }
 }

@@ -2,10 +2,9 @@
 
 use super::own::OwnMailbox;
 use crate::model::KeptFields;
-use crate::session::destination::is_about_one_mailbox;
 use crate::session::reporting::Reporter;
 use crate::session::{MailboxSummary, SessionError, peer_label, sync_point};
-use crate::store::{ErrorKind, MailStore};
+use crate::store::MailStore;
 
 /// Both sides have the same now. Keeps in mind that the other one has had these messages.
 pub(super) fn remember(
@@ -17,13 +16,7 @@ pub(super) fn remember(
     let fingerprint = MailboxSummary::of(&*own.mailbox, KeptFields::ALL).fingerprint;
     let point = fingerprint.and_then(|fingerprint| sync_point(own.mailbox.status(), fingerprint, peer));
     let Some(point) = point.filter(|point| !own.mailbox.sync_points().contains(point)) else { return Ok(()) };
-    match own.mailbox.remember(point) {
-        Err(error) if error.kind() == ErrorKind::Changed || is_about_one_mailbox(error.kind()) => {
-            reporter.problem(Some(&own.name), error.to_string());
-            Ok(())
-        }
-        result => result.map_err(|error| SessionError::of_store(store, error.in_mailbox(&own.name))),
-    }
+    own.mailbox.remember(point).or_else(|error| reporter.problem_or_error(store, &own.name, error))
 }
 
 /// How another side with this host name is called in sync points: in all, and in those at which both were equal in every counter.

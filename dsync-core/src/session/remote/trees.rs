@@ -6,11 +6,9 @@ use super::mailboxes::Agreed;
 use super::own::derived_identity;
 use super::{Part, RemoteSession, Said, State, tree_rows};
 use crate::model::{MailboxIdentity, MailboxName, MailboxNode, MailboxTree, NodeKind, Role, Uid};
-use crate::report::Problem;
 use crate::session::mirror::amend::{self, Amended};
-use crate::session::{SessionError, destination, settle, tree_changes};
-use crate::store::ErrorKind;
-use crate::tree::{self, two_way};
+use crate::session::{SessionError, settle, tree_changes};
+use crate::tree::two_way;
 use crate::wire::Item;
 
 impl RemoteSession<'_> {
@@ -18,7 +16,7 @@ impl RemoteSession<'_> {
     pub(super) fn tell_tree(&mut self) -> Result<(), SessionError> {
         let mut tree = self.list()?;
         if self.terms.part == Part::Both || self.terms.part == Part::MergeDestination {
-            tree = self.settled(tree)?;
+            tree = settle::settled_tree(self.store, tree, &self.options.mailboxes, &mut self.reporter)?;
         } else if self.terms.part != Part::Copy {
             decide_identities(&mut tree, &self.store_id);
         }
@@ -49,25 +47,6 @@ impl RemoteSession<'_> {
 
     fn list(&mut self) -> Result<MailboxTree, SessionError> {
         self.store.tree().map_err(|error| self.store_error(error))
-    }
-
-    /// The whole tree, in which every mailbox that takes part has a GUID.
-    fn settled(&mut self, tree: MailboxTree) -> Result<MailboxTree, SessionError> {
-        let undecided = |name: &MailboxName, node: &MailboxNode| {
-            let NodeKind::Mailbox { guid, uid_validity } = node.kind else { return false };
-            (guid.is_none() || uid_validity.is_none()) && self.options.mailboxes.contains(name, guid)
-        };
-        let names: Vec<_> =
-            tree.iter().filter(|(name, node)| undecided(name, node)).map(|(name, _)| name.clone()).collect();
-        for name in &names {
-            if let Err(error) = settle::open_settled(self.store, name) {
-                if !(destination::is_about_one_mailbox(error.kind()) || error.kind() == ErrorKind::Changed) {
-                    return Err(self.store_error(error));
-                }
-                self.reporter.problem(Some(name), error.to_string());
-            }
-        }
-        if names.is_empty() { Ok(tree) } else { self.list() }
     }
 
     /// A peer takes a tree with two mailboxes of one GUID for a broken one.
@@ -115,7 +94,7 @@ impl RemoteSession<'_> {
             Part::Copy => self.become_copy()?,
             Part::MergeSource | Part::MergeDestination | Part::Both => self.merge_trees()?,
         }
-        self.report_unreadable();
+        self.reporter.unreadable(&self.own.tree, &self.options.mailboxes);
         if self.terms.role == Role::Slave {
             return Ok(State::AwaitOffer);
         }
@@ -126,23 +105,12 @@ impl RemoteSession<'_> {
     }
 
     fn become_copy(&mut self) -> Result<(), SessionError> {
-        let directories = self.store.capabilities().directories;
-        let location = self.store.location();
         let (source, selection) = (&self.other.tree, &self.options.mailboxes);
         let is_empty =
             !self.options.allow_empty_source && selection.is_all() && !source.values().any(MailboxNode::is_mailbox);
-        self.store.expect(source);
-        tree_changes::carry_out(self.store, &mut self.reporter, None, |own| {
-            if is_empty && own.values().any(MailboxNode::is_mailbox) {
-                return Err(SessionError::EmptySource {
-                    source_location: "the other side".to_owned(),
-                    destination_location: location.clone(),
-                });
-            }
-            let own = tree_changes::taking_part(own, source, selection);
-            Ok(tree::one_way(source, &own, directories))
-        })?;
-        if !directories {
+        let empty = is_empty.then_some("the other side");
+        tree_changes::take_over(self.store, &mut self.reporter, source, selection, empty)?;
+        if !self.store.capabilities().directories {
             tree_changes::report_lost_directories(&mut self.reporter, &self.other.tree);
         }
         self.agreed = Agreed::of(&self.other.tree);
@@ -193,10 +161,7 @@ impl RemoteSession<'_> {
             amend::amend(self.store, &self.own, &self.other, &self.options.mailboxes, self.terms.peer);
         self.deletable = deletable;
         for (name, error) in failed {
-            if !(destination::is_about_one_mailbox(error.kind()) || error.kind() == ErrorKind::Changed) {
-                return Err(self.store_error(error));
-            }
-            self.reporter.problem(Some(&name), error.to_string());
+            self.reporter.problem_or_error(self.store, &name, error)?;
         }
         for (name, _) in &amendments.kept {
             let text = "the other side deleted it, or has it under another name, but there are messages in it that it never \
@@ -205,14 +170,6 @@ impl RemoteSession<'_> {
         }
         amend::apply(&mut self.own, &amendments);
         Ok(())
-    }
-
-    fn report_unreadable(&mut self) {
-        for (name, node) in self.options.mailboxes.part_of(&self.own.tree, &|_, _| false) {
-            if let NodeKind::Unreadable(reason) = node.kind {
-                self.reporter.add(Problem { mailbox: Some(name), reason });
-            }
-        }
     }
 }
 
