@@ -6,10 +6,11 @@ use dsync_core::model::MessageKey;
 use dsync_core::rehearsal::StoreChange;
 use dsync_core::report::{Counts, Report};
 use dsync_core::store::Origin;
+use dsync_core::tree::TreeAction;
 use serde_json::{Value, json};
 
 use crate::messages::harmless;
-use crate::progress::bytes;
+use crate::progress::{self, bytes};
 
 /// What would be done to one store.
 pub(crate) struct Rehearsed {
@@ -41,12 +42,7 @@ pub(crate) fn write_text(output: &mut dyn Write, stores: &[Rehearsed], report: &
 
 fn describe(change: &StoreChange) -> String {
     match change {
-        StoreChange::DeleteMailbox(name) => format!("{name}: delete the mailbox"),
-        StoreChange::Rename { from, to } => format!("{from}: rename to {to}"),
-        StoreChange::CreateDirectory(name) => format!("{name}: create the directory"),
-        StoreChange::DeleteDirectory(name) => format!("{name}: remove the directory"),
-        StoreChange::Subscribe(name, true) => format!("{name}: subscribe"),
-        StoreChange::Subscribe(name, false) => format!("{name}: unsubscribe"),
+        StoreChange::Tree(action) => progress::describe(action),
         StoreChange::Mailbox { name, created, origin, added, bytes: size, updated, renumbered, removed } => {
             let mut parts = Vec::new();
             if *created {
@@ -112,13 +108,19 @@ pub(crate) fn write_json(output: &mut dyn Write, stores: &[Rehearsed], report: &
 
 fn change(change: &StoreChange) -> Value {
     match change {
-        StoreChange::DeleteMailbox(name) => json!({ "change": "delete_mailbox", "mailbox": name.to_string() }),
-        StoreChange::Rename { from, to } => {
+        StoreChange::Tree(TreeAction::Delete(name)) => {
+            json!({ "change": "delete_mailbox", "mailbox": name.to_string() })
+        }
+        StoreChange::Tree(TreeAction::Rename { from, to }) => {
             json!({ "change": "rename", "mailbox": from.to_string(), "to": to.to_string() })
         }
-        StoreChange::CreateDirectory(name) => json!({ "change": "create_directory", "mailbox": name.to_string() }),
-        StoreChange::DeleteDirectory(name) => json!({ "change": "delete_directory", "mailbox": name.to_string() }),
-        StoreChange::Subscribe(name, subscribed) => {
+        StoreChange::Tree(TreeAction::CreateDirectory(name)) => {
+            json!({ "change": "create_directory", "mailbox": name.to_string() })
+        }
+        StoreChange::Tree(TreeAction::DeleteDirectory(name)) => {
+            json!({ "change": "delete_directory", "mailbox": name.to_string() })
+        }
+        StoreChange::Tree(TreeAction::Subscribe(name, subscribed)) => {
             json!({ "change": if *subscribed { "subscribe" } else { "unsubscribe" }, "mailbox": name.to_string() })
         }
         StoreChange::Mailbox { name, created, origin, added, bytes, updated, renumbered, removed } => json!({
@@ -155,7 +157,7 @@ mod tests {
     fn rehearsed() -> (Vec<Rehearsed>, Report) {
         let name = |text| MailboxName::parse(text, '/').unwrap();
         let changes = vec![
-            StoreChange::Rename { from: name("a"), to: name("b") },
+            StoreChange::Tree(TreeAction::Rename { from: name("a"), to: name("b") }),
             StoreChange::Mailbox {
                 name: name("b"),
                 created: true,
@@ -166,7 +168,7 @@ mod tests {
                 renumbered: vec![(MessageKey::Unassigned(0), Uid::FIRST)],
                 removed: vec![MessageKey::Uid(Uid::FIRST), MessageKey::Uid(Uid::FIRST)],
             },
-            StoreChange::Subscribe(name("b"), true),
+            StoreChange::Tree(TreeAction::Subscribe(name("b"), true)),
         ];
         let changed = Rehearsed { location: "maildir:/a\n".to_owned(), changes };
         let unchanged = Rehearsed { location: "mdbox:/b".to_owned(), changes: vec![] };

@@ -156,7 +156,8 @@ fn debug_plan(name: &MailboxName, plan: &dsync_core::merge::MailboxPlan) {
     ));
 }
 
-fn describe(action: &TreeAction) -> String {
+/// What is done, for people.
+pub(crate) fn describe(action: &TreeAction) -> String {
     match action {
         TreeAction::Delete(name) => format!("{name}: delete the mailbox"),
         TreeAction::Rename { from, to } => format!("{from}: rename to {to}"),

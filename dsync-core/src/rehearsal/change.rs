@@ -2,25 +2,13 @@
 
 use crate::model::{MailboxName, MessageKey, Uid};
 use crate::store::Origin;
+use crate::tree::TreeAction;
 
 /// One change of a store.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum StoreChange {
-    /// A mailbox and its messages go.
-    DeleteMailbox(MailboxName),
-    /// A mailbox or level, and everything below it, gets another name.
-    Rename {
-        /// The name so far.
-        from: MailboxName,
-        /// The name from now on.
-        to: MailboxName,
-    },
-    /// A level that is no mailbox comes into being.
-    CreateDirectory(MailboxName),
-    /// A level that is no mailbox goes.
-    DeleteDirectory(MailboxName),
-    /// The user subscribes to a name (`true`), or cancels that.
-    Subscribe(MailboxName, bool),
+    /// A change of the tree.
+    Tree(TreeAction),
     /// A mailbox is changed, or made.
     Mailbox {
         /// Its name.

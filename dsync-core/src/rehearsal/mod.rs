@@ -20,6 +20,7 @@ use crate::model::{
     MailboxGuid, MailboxIdentity, MailboxName, MailboxNode, MailboxTree, NodeKind, TreeHistory, UidValidity,
 };
 use crate::store::{Capabilities, ErrorKind, MailStore, Mailbox, StoreError};
+use crate::tree::TreeAction;
 
 pub use change::StoreChange;
 
@@ -78,12 +79,12 @@ impl Rehearsal {
     /// Notes a change of the tree if it can be made.
     fn change_tree(
         &mut self,
-        change: StoreChange,
+        action: TreeAction,
         make: impl FnOnce(&mut PretendedTree) -> Result<(), StoreError>,
     ) -> Result<(), StoreError> {
         let mut pretended = self.load()?;
         make(&mut pretended.tree)?;
-        pretended.changes.push(change);
+        pretended.changes.push(StoreChange::Tree(action));
         Ok(())
     }
 }
@@ -143,12 +144,12 @@ impl MailStore for Rehearsal {
     }
 
     fn delete(&mut self, name: &MailboxName) -> Result<(), StoreError> {
-        self.change_tree(StoreChange::DeleteMailbox(name.clone()), |tree| tree.delete(name))
+        self.change_tree(TreeAction::Delete(name.clone()), |tree| tree.delete(name))
     }
 
     fn rename(&mut self, from: &MailboxName, to: &MailboxName) -> Result<(), StoreError> {
-        let change = StoreChange::Rename { from: from.clone(), to: to.clone() };
-        self.change_tree(change, |tree| tree.rename(from, to))
+        let action = TreeAction::Rename { from: from.clone(), to: to.clone() };
+        self.change_tree(action, |tree| tree.rename(from, to))
     }
 
     fn create_directory(&mut self, name: &MailboxName) -> Result<(), StoreError> {
@@ -159,18 +160,18 @@ impl MailStore for Rehearsal {
         if self.load()?.tree.nodes().get(name).is_some_and(|node| node.kind != NodeKind::Absent) {
             return Ok(());
         }
-        self.change_tree(StoreChange::CreateDirectory(name.clone()), |tree| {
+        self.change_tree(TreeAction::CreateDirectory(name.clone()), |tree| {
             tree.set_kind(name, NodeKind::Directory);
             Ok(())
         })
     }
 
     fn delete_directory(&mut self, name: &MailboxName) -> Result<(), StoreError> {
-        self.change_tree(StoreChange::DeleteDirectory(name.clone()), |tree| tree.delete_directory(name))
+        self.change_tree(TreeAction::DeleteDirectory(name.clone()), |tree| tree.delete_directory(name))
     }
 
     fn set_subscribed(&mut self, name: &MailboxName, subscribed: bool) -> Result<(), StoreError> {
-        self.change_tree(StoreChange::Subscribe(name.clone(), subscribed), |tree| {
+        self.change_tree(TreeAction::Subscribe(name.clone(), subscribed), |tree| {
             tree.set_subscribed(name, subscribed);
             Ok(())
         })
