@@ -120,16 +120,6 @@ pub(crate) enum Command {
     Purge,
 }
 
-impl Command {
-    /// What is to be done between two stores, if that is what is to be done.
-    pub(crate) fn run(&self) -> Option<&Run> {
-        match self {
-            Self::Mirror(Mirror { run, .. }) | Self::Backup(run) => Some(run),
-            Self::Server | Self::Purge => None,
-        }
-    }
-}
-
 #[derive(Debug)]
 pub(crate) struct Mirror {
     pub(crate) one_way: bool,

@@ -27,7 +27,7 @@ use arguments::{Arguments, Command, Mirror};
 use configuration::{Environment, UserConfiguration};
 use exit::Failure;
 use interruption::Interruption;
-use synchronise::{BACKUP, MIRROR, ONE_WAY, synchronise};
+use synchronise::{BACKUP, MIRROR, ONE_WAY, Task, synchronise};
 use users::{Account, Selection};
 
 fn main() -> ExitCode {
@@ -74,21 +74,22 @@ fn run(arguments: &Arguments, interruption: &Interruption) -> Result<u8, Failure
     let user = account.configuration();
     let prepare = || -> Result<_, Failure> {
         // What is to be done with the rights of the caller comes before they are given up.
-        let peer = arguments.command.run().map_or(Ok(None), |run| remote::Peer::start(user, run))?;
+        let task = match &arguments.command {
+            Command::Mirror(Mirror { one_way: true, run }) => Some(Task::prepare(user, run, &ONE_WAY)?),
+            Command::Mirror(Mirror { run, .. }) => Some(Task::prepare(user, run, &MIRROR)?),
+            Command::Backup(run) => Some(Task::prepare(user, run, &BACKUP)?),
+            Command::Server | Command::Purge => None,
+        };
         account.take_on()?;
         if !matches!(arguments.command, Command::Server) {
             account.warn_of_root();
         }
-        Ok(peer)
+        Ok(task)
     };
-    let carry_out = |peer| match &arguments.command {
-        Command::Purge => purge(arguments, user),
-        Command::Server => serve(arguments, user, interruption),
-        Command::Mirror(Mirror { one_way, run }) => {
-            let way = if *one_way { &ONE_WAY } else { &MIRROR };
-            synchronise(arguments, user, run, way, interruption, peer)
-        }
-        Command::Backup(run) => synchronise(arguments, user, run, &BACKUP, interruption, peer),
+    let carry_out = |task: Option<Task<'_>>| match task {
+        Some(task) => synchronise(arguments, user, task, interruption),
+        None if matches!(arguments.command, Command::Server) => serve(arguments, user, interruption),
+        None => purge(arguments, user),
     };
     prepare().and_then(carry_out).map_err(|failure| account.blame(failure))
 }

@@ -7,11 +7,12 @@ use std::process::{ChildStdin, ChildStdout};
 use std::time::Duration;
 
 use dsync_core::report::Report;
-use dsync_core::session::SyncOptions;
 use dsync_core::session::remote::{
     Connection, ConnectionOptions, Part, RemoteSession, master_handshake, slave_handshake,
 };
+use dsync_core::session::{SessionError, SyncOptions};
 use dsync_core::store::MailStore;
+use dsync_core::wire::Handshake;
 use dsync_storage::fs::sync_lock::SyncLock;
 
 use crate::arguments::Run;
@@ -28,15 +29,25 @@ pub(crate) struct Peer {
     process: PeerProcess,
     output: ChildStdout,
     input: ChildStdin,
+    /// What is said to it first.
+    handshake: Handshake,
+    timeout: Duration,
+    /// What the own store does.
+    part: Part,
 }
 
 impl Peer {
-    /// Starts the program behind which the second store of a run is, if it is behind one. It has the rights of this process: keys
-    /// for other hosts belong to who runs the program, not to the user who is served.
+    /// Starts the program behind which the second store of a run is, if it is behind one; the first one does `part`. It has the
+    /// rights of this process: keys for other hosts belong to who runs the program, not to the user who is served.
     ///
     /// # Errors
     /// If it cannot be started, or the run is none that can be done with another side.
-    pub(crate) fn start(user: &UserConfiguration, run: &Run) -> Result<Option<Self>, Failure> {
+    pub(crate) fn start(
+        user: &UserConfiguration,
+        run: &Run,
+        part: Part,
+        options: &SyncOptions,
+    ) -> Result<Option<Self>, Failure> {
         let OtherSide::Command(command) = stores::other_side(user, run)? else { return Ok(None) };
         let running = &run.options.running;
         if running.dry_run {
@@ -45,38 +56,47 @@ impl Peer {
         if running.state.is_some() {
             return Err(Failure::Usage("-s cannot be used with another host yet".to_owned()));
         }
+        let mut handshake = master_handshake(part, options, &hostname())?;
+        handshake.purge_remote = running.purge;
         let (process, output, input) = PeerProcess::start(&with_server_word(command))?;
-        Ok(Some(Self { process, output, input }))
+        Ok(Some(Self { process, output, input, handshake, timeout: running.timeout, part }))
     }
 
-    /// Synchronises a store with the one of the peer. The store does `part`.
+    /// What the own store does in the run.
+    pub(crate) fn part(&self) -> Part {
+        self.part
+    }
+
+    /// Synchronises a store with the one of the peer.
     pub(crate) fn synchronise(
         self,
         store: &mut dyn MailStore,
-        part: Part,
-        (options, run): (SyncOptions, &Run),
+        options: SyncOptions,
         progress: &mut Progress,
     ) -> Result<Report, Failure> {
-        let Self { process, output, input } = self;
-        let mut own = master_handshake(part, &options, &hostname())?;
-        own.purge_remote = run.options.running.purge;
-        let connection = ConnectionOptions { timeout: run.options.running.timeout };
+        let Self { process, output, input, handshake, timeout, part } = self;
         let talk = || -> Result<Report, Failure> {
-            let (mut connection, peer) = Connection::open(output, input, &own, connection)?;
-            let mut session = match RemoteSession::master(store, part, options, &own, &peer, progress) {
-                Ok(session) => session,
-                Err(error) => {
-                    connection.give_up(&error);
-                    return Err(error.into());
-                }
-            };
-            connection.run(&mut session)?;
-            Ok(session.into_report())
+            let (connection, peer) = Connection::open(output, input, &handshake, ConnectionOptions { timeout })?;
+            let session = RemoteSession::master(store, part, options, &handshake, &peer, progress);
+            converse(connection, session)
         };
         let outcome = talk();
         process.finish();
         outcome
     }
+}
+
+/// Carries a session on until it is over; if there is none, the other side hears why.
+fn converse(mut connection: Connection, session: Result<RemoteSession<'_>, SessionError>) -> Result<Report, Failure> {
+    let mut session = match session {
+        Ok(session) => session,
+        Err(error) => {
+            connection.give_up(&error);
+            return Err(error.into());
+        }
+    };
+    connection.run(&mut session)?;
+    Ok(session.into_report())
 }
 
 /// What the side that begins a run wants of this one before anything is done.
@@ -112,15 +132,7 @@ pub(crate) fn serve(
             return Err(failure);
         }
     };
-    let mut session = match RemoteSession::slave(&mut *store, &peer, progress) {
-        Ok(session) => session,
-        Err(error) => {
-            connection.give_up(&error);
-            return Err(error.into());
-        }
-    };
-    connection.run(&mut session)?;
-    Ok(session.into_report())
+    converse(connection, RemoteSession::slave(&mut *store, &peer, progress))
 }
 
 /// The name of this host. By it the two sides tell themselves apart in logs and in what they remember of each other.

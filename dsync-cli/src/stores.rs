@@ -22,8 +22,7 @@ pub(crate) fn open_source_and_destination(
     user: &UserConfiguration,
     run: &Run,
 ) -> Result<Pair, Failure> {
-    let (first, second) = locations(user, run)?;
-    let (source, destination) = if run.options.reverse { (second, first) } else { (first, second) };
+    let (source, destination) = source_and_destination(user, run)?;
     let settings = settings(arguments, user)?;
     let mut stores = (
         open_source(&source, run.options.running.allow_empty_source, &settings)?,
@@ -133,17 +132,30 @@ fn locations(user: &UserConfiguration, run: &Run) -> Result<(Location, Location)
     Ok((first, second))
 }
 
-/// The settings that change how stores are read and written.
+fn source_and_destination(user: &UserConfiguration, run: &Run) -> Result<(Location, Location), Failure> {
+    let (first, second) = locations(user, run)?;
+    Ok(if run.options.reverse { (second, first) } else { (first, second) })
+}
+
+/// The settings that change how stores are read and written. Says what of them is not heeded.
 fn settings(arguments: &Arguments, user: &UserConfiguration) -> Result<Settings, Failure> {
-    let (mut settings, warnings) = user.storage()?;
+    let (settings, warnings) = settings_and_warnings(arguments, user)?;
     warn(&warnings);
-    if let Some(character) = arguments.alternative_character() {
-        settings.alternative_character = character;
-    }
     Ok(settings)
 }
 
-/// Purges the second location of a run, if it is one that needs that.
+fn settings_and_warnings(
+    arguments: &Arguments,
+    user: &UserConfiguration,
+) -> Result<(Settings, Vec<String>), Failure> {
+    let (mut settings, warnings) = user.storage()?;
+    if let Some(character) = arguments.alternative_character() {
+        settings.alternative_character = character;
+    }
+    Ok((settings, warnings))
+}
+
+/// Purges the second location of a run, if it is one that needs that. The run has said what of the settings is not heeded.
 pub(crate) fn purge_second(
     arguments: &Arguments,
     user: &UserConfiguration,
@@ -153,7 +165,8 @@ pub(crate) fn purge_second(
     if location.driver != Driver::Mdbox {
         return Ok(None);
     }
-    Ok(Some(DboxStore::open(&location, settings(arguments, user)?)?.purge()?))
+    let (settings, _) = settings_and_warnings(arguments, user)?;
+    Ok(Some(DboxStore::open(&location, settings)?.purge()?))
 }
 
 /// The setting that names the other store of a user.
@@ -213,12 +226,13 @@ pub(crate) fn open_to_rehearse(
     run: &Run,
     both_ways: bool,
 ) -> Result<[Rehearsal; 2], Failure> {
-    let (first, second) = locations(user, run)?;
-    let settings = settings(arguments, user)?;
     if both_ways {
+        let (first, second) = locations(user, run)?;
+        let settings = settings(arguments, user)?;
         return Ok([rehearsal(&first, &settings)?, rehearsal(&second, &settings)?]);
     }
-    let (source, destination) = if run.options.reverse { (second, first) } else { (first, second) };
+    let (source, destination) = source_and_destination(user, run)?;
+    let settings = settings(arguments, user)?;
     let mut stores = [
         Rehearsal::of(open_source(&source, run.options.running.allow_empty_source, &settings)?),
         rehearsal(&destination, &settings)?,

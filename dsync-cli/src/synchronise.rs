@@ -40,17 +40,36 @@ pub(crate) const MIRROR: Way = Way { run: sync::mirror, part: Part::Both, both_w
 pub(crate) const ONE_WAY: Way =
     Way { run: sync::merge_one_way, part: Part::MergeSource, both_ways: false, makes_equal: false };
 
-/// A run between the two stores of a user, from the lock to the last word. The second is with `peer`, if there is one. The exit
-/// status.
+/// A run that can be begun.
+pub(crate) struct Task<'a> {
+    run: &'a Run,
+    way: &'static Way,
+    options: SyncOptions,
+    /// The other side, if the second store is behind one.
+    peer: Option<Peer>,
+}
+
+impl<'a> Task<'a> {
+    /// Finds out what is to be done, and starts the other side of it. The rights are those of the caller.
+    ///
+    /// # Errors
+    /// If it cannot be done; nothing was started then.
+    pub(crate) fn prepare(user: &UserConfiguration, run: &'a Run, way: &'static Way) -> Result<Self, Failure> {
+        let options = options(user, run, way)?;
+        let part = if run.options.reverse { way.part.other() } else { way.part };
+        let peer = Peer::start(user, run, part, &options)?;
+        Ok(Self { run, way, options, peer })
+    }
+}
+
+/// A run between the two stores of a user, from the lock to the last word. The exit status.
 pub(crate) fn synchronise(
     arguments: &Arguments,
     user: &UserConfiguration,
-    run: &Run,
-    way: &Way,
+    task: Task<'_>,
     interruption: &Interruption,
-    peer: Option<Peer>,
 ) -> Result<u8, Failure> {
-    let options = options(user, run, way)?;
+    let Task { run, way, options, peer } = task;
     if run.options.running.dry_run {
         return rehearse(arguments, user, run, way, &options);
     }
@@ -61,9 +80,9 @@ pub(crate) fn synchronise(
     }
     let _lock = lock(user, run.options.running.lock)?;
     if let Some(peer) = peer {
-        let part = if run.options.reverse { way.part.other() } else { way.part };
-        let mut store = stores::open_for_part(arguments, user, part, None, run.options.running.allow_empty_source)?;
-        let report = peer.synchronise(&mut *store, part, (options, run), &mut progress)?;
+        let allow_empty = run.options.running.allow_empty_source;
+        let mut store = stores::open_for_part(arguments, user, peer.part(), None, allow_empty)?;
+        let report = peer.synchronise(&mut *store, options, &mut progress)?;
         progress.summary(&report, false);
         return status_of(run, &report);
     }
@@ -143,8 +162,9 @@ fn options(user: &UserConfiguration, run: &Run, way: &Way) -> Result<SyncOptions
     if run.options.running.state.as_deref().is_some_and(|state| SyncState::parse(state).is_err()) {
         messages::error("the state given with -s is none, or it was damaged; everything is compared as without it");
     }
-    let uses = arguments::special_uses(&user.namespace()?, settings.all());
-    Ok(run.options.sync_options(&user.namespace()?, &uses, &mut |special| {
+    let namespace = user.namespace()?;
+    let uses = arguments::special_uses(&namespace, settings.all());
+    Ok(run.options.sync_options(&namespace, &uses, &mut |special| {
         messages::warning(format_args!("no mailbox is known to be {special}; no setting special_use says so"));
     }))
 }

@@ -185,6 +185,25 @@ fn usage_errors_are_explained() {
 }
 
 #[test]
+fn another_host_hears_nothing_of_what_cannot_be_done() {
+    let dovecot = Dovecot::new();
+    let source = dovecot.store("source");
+    build::small(&source);
+    source.adopt();
+    let location = format!("mail_location={}", source.location());
+    let heard = dovecot.directory().join("heard");
+    let command = ["touch", heard.to_str().unwrap()];
+    for (options, status) in [(&["-t", "1d"][..], 64), (&["-O", "\\Seen"], 64), (&["-n", "Foo"], 68), (&["-N"], 64)] {
+        let run = dovecot.dsync(&[&["-o", &*location, "backup"], options, &command].concat());
+        assert_eq!(run.code, Some(status), "{options:?}: {run:?}");
+        assert!(!heard.exists(), "{options:?}: it was started");
+    }
+    // That it would be if nothing were wrong.
+    let run = dovecot.dsync(&[&["-o", &*location, "backup"][..], &command].concat());
+    assert_eq!((run.code, heard.exists()), (Some(75), true), "{run:?}");
+}
+
+#[test]
 fn the_status_tells_what_kind_of_mistake_it_is() {
     let dovecot = Dovecot::new();
     let (source, destination) = backed_up(&dovecot);
