@@ -5,17 +5,8 @@
 
 mod support;
 
-use support::{Dovecot, Snapshot, Store, assert_equal, build};
-
-fn append(store: &Store, mailbox: &str, text: &str) {
-    let mut imap = store.imap();
-    imap.append(mailbox, "()", format!("Subject: {text}\r\n\r\n{text}\r\n").as_bytes());
-    imap.logout();
-}
-
-fn holds(store: &Store, text: &str) -> bool {
-    store.doveadm(&["search", "mailbox", "*", "subject", text]).lines().count() > 0
-}
+use support::build::{append, holds};
+use support::{Dovecot, Snapshot, assert_equal, build};
 
 #[test]
 fn what_is_not_selected_stays_and_what_is_arrives() {

@@ -5,6 +5,7 @@
 
 mod support;
 
+use support::build::{append, holds};
 use support::{Dovecot, Fingerprint, Snapshot, Store, assert_equal, build};
 
 struct Pair {
@@ -21,16 +22,6 @@ impl Pair {
         build::small(&first);
         dovecot.mirror(&first, &second).assert_done();
         Self { dovecot, first, second }
-    }
-
-    fn append(store: &Store, mailbox: &str, text: &str) {
-        let mut imap = store.imap();
-        imap.append(mailbox, "()", format!("Subject: {text}\r\n\r\n{text}\r\n").as_bytes());
-        imap.logout();
-    }
-
-    fn holds(store: &Store, text: &str) -> bool {
-        store.doveadm(&["search", "mailbox", "*", "subject", text]).lines().count() > 0
     }
 }
 
@@ -77,9 +68,9 @@ fn a_name_that_one_side_cannot_hold_is_another_one_there() {
     imap.append("v1.0", "()", b"Subject: dotted\r\n\r\ndotted\r\n");
     imap.logout();
     for text in ["first", "second"] {
-        Pair::append(&flat, "INBOX", text);
+        append(&flat, "INBOX", text);
         dovecot.mirror(&nested, &flat).assert_done();
-        assert!(Pair::holds(&nested, text) && Pair::holds(&nested, "dotted") && Pair::holds(&flat, "dotted"));
+        assert!(holds(&nested, text) && holds(&nested, "dotted") && holds(&flat, "dotted"));
     }
     let listed = |store: &Store| {
         let listed = store.doveadm(&["mailbox", "list"]);
@@ -96,13 +87,13 @@ fn a_one_way_merge_leaves_its_source_alone_and_keeps_what_the_destination_has() 
     for (options, reversed) in [(&["mirror", "-1"][..], false), (&["mirror", "-1", "-R"], true)] {
         let pair = Pair::mirrored();
         let (source, destination) = if reversed { (&pair.second, &pair.first) } else { (&pair.first, &pair.second) };
-        Pair::append(source, "INBOX", "from-source");
-        Pair::append(destination, "INBOX", "at-destination");
+        append(source, "INBOX", "from-source");
+        append(destination, "INBOX", "at-destination");
         let before = Fingerprint::of(source.path());
         pair.dovecot.run_on(options, &pair.first, &pair.second).assert_done();
         assert_eq!(before.changes(&Fingerprint::of(source.path())), [] as [String; 0]);
-        assert!(Pair::holds(destination, "from-source") && Pair::holds(destination, "at-destination"));
-        assert!(!Pair::holds(source, "at-destination"));
+        assert!(holds(destination, "from-source") && holds(destination, "at-destination"));
+        assert!(!holds(source, "at-destination"));
         destination.assert_no_complaints();
     }
 }
@@ -116,14 +107,14 @@ fn a_one_way_merge_takes_what_no_server_has_opened() {
     source.write("cur/1600000001.a.host:2,S", b"Subject: foreign-one\n\none\n");
     source.write(".Lists/new/1600000002.b.host", b"Subject: foreign-two\n\ntwo\n");
     let before = Fingerprint::of(source.path());
-    Pair::append(&destination, "INBOX", "at-destination");
+    append(&destination, "INBOX", "at-destination");
     for _ in 0..2 {
         dovecot.run_on(&["mirror", "-1"], &source, &destination).assert_done();
         let all = destination.doveadm(&["search", "mailbox", "*", "all"]);
         assert_eq!(all.lines().count(), 3, "{all}");
     }
     assert_eq!(before.changes(&Fingerprint::of(source.path())), [] as [String; 0]);
-    assert!(Pair::holds(&destination, "foreign-one") && Pair::holds(&destination, "foreign-two"));
+    assert!(holds(&destination, "foreign-one") && holds(&destination, "foreign-two"));
     // What the destination got rid of does not come back, and what a program did at the source arrives.
     let mut imap = destination.imap();
     imap.select("Lists");
@@ -132,7 +123,7 @@ fn a_one_way_merge_takes_what_no_server_has_opened() {
     let cur = source.path().join("cur");
     std::fs::rename(cur.join("1600000001.a.host:2,S"), cur.join("1600000001.a.host:2,FS")).unwrap();
     dovecot.run_on(&["mirror", "-1"], &source, &destination).assert_done();
-    assert!(!Pair::holds(&destination, "foreign-two"));
+    assert!(!holds(&destination, "foreign-two"));
     let flagged = destination.doveadm(&["search", "mailbox", "INBOX", "flagged", "subject", "foreign-one"]);
     assert_eq!(flagged.lines().count(), 1);
     destination.assert_no_complaints();
@@ -141,8 +132,8 @@ fn a_one_way_merge_takes_what_no_server_has_opened() {
 #[test]
 fn every_decision_about_a_message_can_be_followed() {
     let pair = Pair::mirrored();
-    Pair::append(&pair.first, "INBOX", "from-first");
-    Pair::append(&pair.second, "Work", "from-second");
+    append(&pair.first, "INBOX", "from-first");
+    append(&pair.second, "Work", "from-second");
     let run = pair.dovecot.run_on(&["mirror", "-D"], &pair.first, &pair.second);
     assert_eq!(run.code, Some(0), "{run:#?}");
     for said in [
@@ -162,20 +153,20 @@ fn every_decision_about_a_message_can_be_followed() {
 #[test]
 fn only_the_mailbox_that_is_named_takes_part() {
     let pair = Pair::mirrored();
-    Pair::append(&pair.first, "INBOX", "in-inbox");
-    Pair::append(&pair.second, "Work/Projects", "in-projects");
+    append(&pair.first, "INBOX", "in-inbox");
+    append(&pair.second, "Work/Projects", "in-projects");
     pair.dovecot.run_on(&["mirror", "-m", "Work/%"], &pair.first, &pair.second).assert_done();
-    assert!(Pair::holds(&pair.first, "in-projects") && !Pair::holds(&pair.second, "in-inbox"));
+    assert!(holds(&pair.first, "in-projects") && !holds(&pair.second, "in-inbox"));
     pair.dovecot.run_on(&["backup", "-m", "INBOX"], &pair.first, &pair.second).assert_done();
-    assert!(Pair::holds(&pair.second, "in-inbox"));
+    assert!(holds(&pair.second, "in-inbox"));
     assert_equal(&Snapshot::of(&pair.first), &Snapshot::of(&pair.second));
 }
 
 #[test]
 fn what_cannot_be_done_is_named_and_the_rest_is_done() {
     let pair = Pair::mirrored();
-    Pair::append(&pair.first, "INBOX", "in-inbox");
-    Pair::append(&pair.first, "Work", "in-work");
+    append(&pair.first, "INBOX", "in-inbox");
+    append(&pair.first, "Work", "in-work");
     // As if the file system of that mailbox were not mounted.
     let hidden = pair.second.path().join("hidden");
     std::fs::rename(pair.second.path().join(".Work"), &hidden).unwrap();
@@ -183,8 +174,8 @@ fn what_cannot_be_done_is_named_and_the_rest_is_done() {
     pair.dovecot.mirror(&pair.first, &pair.second).assert_done_but(&["Work", "mounted"]);
     std::fs::remove_dir(pair.second.path().join(".Work")).unwrap();
     std::fs::rename(&hidden, pair.second.path().join(".Work")).unwrap();
-    assert!(Pair::holds(&pair.second, "in-inbox") && Pair::holds(&pair.first, "in-work"));
+    assert!(holds(&pair.second, "in-inbox") && holds(&pair.first, "in-work"));
     pair.dovecot.mirror(&pair.first, &pair.second).assert_done();
-    assert!(Pair::holds(&pair.second, "in-work"));
+    assert!(holds(&pair.second, "in-work"));
     assert_equal(&Snapshot::of(&pair.first), &Snapshot::of(&pair.second));
 }

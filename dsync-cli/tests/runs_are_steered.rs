@@ -8,17 +8,8 @@ mod support;
 use std::fs;
 use std::time::{Duration, Instant};
 
-use support::{Dovecot, Driver, Run, Snapshot, Store, assert_equal, build};
-
-fn append(store: &Store, text: &str) {
-    let mut imap = store.imap();
-    imap.append("INBOX", "()", format!("Subject: {text}\r\n\r\n{text}\r\n").as_bytes());
-    imap.logout();
-}
-
-fn holds(store: &Store, text: &str) -> bool {
-    store.doveadm(&["search", "mailbox", "*", "subject", text]).lines().count() > 0
-}
+use support::build::{append, holds};
+use support::{Dovecot, Driver, Run, Snapshot, assert_equal, build};
 
 /// The state that a run printed.
 fn state(run: &Run) -> String {
@@ -39,10 +30,10 @@ fn dovecot_goes_on_from_our_state_and_we_from_that_of_dovecot() {
     assert_eq!(state(&dovecot.run_on(&["backup", "-s", ""], &first, &second)), again);
 
     // Its program takes the state for its own: what is the same as in it is not even looked at.
-    append(&second, "not-noticed");
+    append(&second, "INBOX", "not-noticed");
     let theirs = first.doveadm(&["sync", "-s", &again, &second.location()]);
     assert!(!holds(&first, "not-noticed"), "it skips what is as the state says");
-    append(&first, "noticed");
+    append(&first, "INBOX", "noticed");
     let theirs_after = first.doveadm(&["sync", "-s", theirs.trim_end(), &second.location()]);
     assert!(holds(&second, "noticed"));
     // Ours finds out what changed on either side.
@@ -60,7 +51,7 @@ fn dovecot_goes_on_from_our_state_and_we_from_that_of_dovecot() {
 fn the_lock_keeps_two_runs_of_one_user_apart() {
     let dovecot = Dovecot::new();
     let (first, second) = (dovecot.store("first"), dovecot.store("second"));
-    append(&first, "one");
+    append(&first, "INBOX", "one");
     dovecot.run_on(&["backup", "-l", "x"], &first, &second).assert_refused("seconds");
     dovecot.run_on(&["backup", "-l", "5"], &first, &second).assert_done();
     let lock = dovecot.directory().join("home/.dovecot-sync.lock");
@@ -90,8 +81,8 @@ fn the_lock_keeps_two_runs_of_one_user_apart() {
 fn the_destination_is_found_and_purged() {
     let dovecot = Dovecot::new();
     let (first, second) = (dovecot.store("first"), dovecot.store_of("second", Driver::Mdbox));
-    append(&first, "one");
-    append(&first, "two");
+    append(&first, "INBOX", "one");
+    append(&first, "INBOX", "two");
     dovecot.backup(&first, &second).assert_done();
     let location = format!("mail_location={}", first.location());
     let dsync = |words: &[&str]| dovecot.dsync(&[&["-o", &location], words].concat());
@@ -173,7 +164,7 @@ fn a_terminal_shows_how_far_it_is() {
 fn quiet_is_quiet() {
     let dovecot = Dovecot::new();
     let (source, destination) = (dovecot.store("source"), dovecot.store("destination"));
-    append(&source, "one");
+    append(&source, "INBOX", "one");
     let run = dovecot.run_on(&["mirror", "-q", "-R"], &source, &destination);
     assert!(run.code == Some(0) && run.stderr.is_empty(), "{run:?}");
     dovecot.run_on(&["mirror", "-q", "-x"], &source, &destination).assert_refused("");
@@ -183,7 +174,7 @@ fn quiet_is_quiet() {
 fn a_run_goes_on_when_its_terminal_is_closed() {
     let dovecot = Dovecot::new();
     let (first, second) = (dovecot.store("first"), dovecot.store("second"));
-    append(&first, "one");
+    append(&first, "INBOX", "one");
     first.adopt();
     let mut server = dovecot.serve(&second);
     server.env_clear();
