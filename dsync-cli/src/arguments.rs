@@ -3,6 +3,7 @@
 //! Options may stand before the command or after it, up to the first word of the location; they may be clustered
 //! (`-vD`) and glued to their value (`-oname=value`).
 
+mod looking;
 mod messages;
 mod running;
 mod selecting;
@@ -15,6 +16,7 @@ use clap::{Args, CommandFactory, Parser, ValueEnum};
 use dsync_core::session::SyncOptions;
 use dsync_storage::names::AlternativeCharacter;
 
+pub(crate) use looking::LookingOptions;
 use messages::MessageOptions;
 pub(crate) use running::RunningOptions;
 pub(crate) use selecting::{MailboxOptions, SpecialUses, check_namespaces, special_uses};
@@ -29,6 +31,7 @@ use crate::users::UserOptions;
 pub(crate) struct Arguments {
     common: Common,
     users: UserOptions,
+    pub(crate) looking: LookingOptions,
     pub(crate) command: Command,
 }
 
@@ -44,6 +47,9 @@ struct Line {
 
     #[command(flatten)]
     options: RunOptions,
+
+    #[command(flatten)]
+    looking: LookingOptions,
 
     #[command(flatten)]
     users: UserOptions,
@@ -66,6 +72,7 @@ enum CommandName {
     #[value(alias = "dsync-server")]
     Server,
     Purge,
+    Verify,
 }
 
 const AFTER_HELP: &str = "\
@@ -76,11 +83,14 @@ Commands:
   server  be the other side of a run that begins elsewhere, on stdin and stdout (also: dsync-server)
   purge   free the space of messages in the default mail location that were expunged from all mailboxes; only an mdbox
           keeps them until then
+  verify  compare two locations, or LOCATION2 with the default mail location: everything that mail clients can notice,
+          and every byte. Nothing is changed
 
 Options may stand before the command and behind it, up to the first word of LOCATION2.
 
 Exit status:
   0  everything was done, both sides are equal
+  1  verify has found differences
   2  done, but for some things that are named on stderr; running again usually settles them
   others: it failed; what was done before is kept, and running again goes on from there";
 
@@ -118,6 +128,7 @@ pub(crate) enum Command {
     Backup(Run),
     Server,
     Purge,
+    Verify(Run),
 }
 
 #[derive(Debug)]
@@ -190,9 +201,19 @@ impl Arguments {
     }
 
     fn try_parse_from(words: impl IntoIterator<Item = impl Into<OsString> + Clone>) -> Result<Self, clap::Error> {
-        let Line { common, users, options, command, location } = Line::try_parse_from(words)?;
+        let Line { common, users, looking, options, command, location } = Line::try_parse_from(words)?;
         let refuse = |text: &str| Err(Line::command().error(clap::error::ErrorKind::ArgumentConflict, text));
+        if let Some(text) = looking.stray(command) {
+            return refuse(text);
+        }
         let command = match command {
+            CommandName::Verify => match looking::verify(options, location) {
+                Ok(run) => Command::Verify(run),
+                Err(text) => return refuse(text),
+            },
+            _ if options.running.json && !options.running.dry_run => {
+                return refuse("--json is of verify and of --dry-run");
+            }
             CommandName::Purge if !location.is_empty() => return refuse("purge takes no location"),
             CommandName::Purge => Command::Purge,
             // Dovecot's programs append it to a command that has it already.
@@ -223,7 +244,7 @@ impl Arguments {
                 Command::Mirror(Mirror { one_way: options.one_way, run: Run { options, location } })
             }
         };
-        Ok(Self { common, users, command })
+        Ok(Self { common, users, looking, command })
     }
 
     /// The configuration file given with `-c`.
@@ -364,6 +385,7 @@ mod tests {
             "--dry-run",
             "--json",
             "--allow-empty-source",
+            "--no-bodies",
         ] {
             assert!(help.lines().any(|line| line.trim_start().starts_with(option)), "{option} is not in the help");
         }

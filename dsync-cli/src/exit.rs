@@ -10,6 +10,8 @@ use crate::users::UserError;
 
 /// Everything was done.
 pub(crate) const SUCCESS: u8 = 0;
+/// The stores that were compared are different.
+pub(crate) const DIFFERENT: u8 = 1;
 /// Done, but for some things that were named.
 pub(crate) const INCOMPLETE: u8 = 2;
 /// The command line is wrong (EX_USAGE).

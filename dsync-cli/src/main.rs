@@ -14,12 +14,14 @@ mod exit;
 mod interruption;
 mod messages;
 mod other_side;
+mod output;
 mod peer_process;
 mod progress;
 mod remote;
 mod stores;
 mod synchronise;
 mod users;
+mod verify;
 
 use std::process::ExitCode;
 
@@ -63,6 +65,9 @@ fn run(arguments: &Arguments, interruption: &Interruption) -> Result<u8, Failure
             if let Command::Mirror(Mirror { run, .. }) | Command::Backup(run) = &arguments.command {
                 stores::refuse_one_for_all(run)?;
             }
+            if let Command::Verify(run) = &arguments.command {
+                stores::refuse_pair_for_all(run)?;
+            }
             let users = arguments.users();
             return Ok(users::several::serve(&several, users, &configuration, arguments.verbosity())?);
         }
@@ -78,7 +83,7 @@ fn run(arguments: &Arguments, interruption: &Interruption) -> Result<u8, Failure
             Command::Mirror(Mirror { one_way: true, run }) => Some(Task::prepare(user, run, &ONE_WAY)?),
             Command::Mirror(Mirror { run, .. }) => Some(Task::prepare(user, run, &MIRROR)?),
             Command::Backup(run) => Some(Task::prepare(user, run, &BACKUP)?),
-            Command::Server | Command::Purge => None,
+            Command::Server | Command::Purge | Command::Verify(_) => None,
         };
         account.take_on()?;
         if !matches!(arguments.command, Command::Server) {
@@ -86,10 +91,11 @@ fn run(arguments: &Arguments, interruption: &Interruption) -> Result<u8, Failure
         }
         Ok(task)
     };
-    let carry_out = |task: Option<Task<'_>>| match task {
-        Some(task) => synchronise(arguments, user, task, interruption),
-        None if matches!(arguments.command, Command::Server) => serve(arguments, user, interruption),
-        None => purge(arguments, user),
+    let carry_out = |task: Option<Task<'_>>| match (task, &arguments.command) {
+        (Some(task), _) => synchronise(arguments, user, task, interruption),
+        (None, Command::Server) => serve(arguments, user, interruption),
+        (None, Command::Verify(run)) => verify::verify(arguments, user, run, interruption),
+        (None, _) => purge(arguments, user),
     };
     prepare().and_then(carry_out).map_err(|failure| account.blame(failure))
 }

@@ -88,6 +88,11 @@ impl Progress {
         if report.problems.is_empty() { exit::SUCCESS } else { exit::INCOMPLETE }
     }
 
+    /// Draws no bar from now on.
+    pub(crate) fn without_bar(&mut self) {
+        self.bar = Bar::new(false);
+    }
+
     fn say(&self, from: Verbosity, text: impl FnOnce() -> String) {
         if self.verbosity >= from {
             messages::say(text());
@@ -115,6 +120,9 @@ impl Observer for Progress {
                 }
             }
             Event::MessageSaved(_, size) => self.bar.saved(size),
+            Event::Comparing(name, messages) => self.bar.expect(&name.to_string(), messages),
+            Event::MessageCompared(_, size) => self.bar.saved(size),
+            Event::MailboxCompared(name) => self.say(Verbosity::Verbose, || format!("{name}: compared")),
             Event::MailboxCommitted(name) => self.say(Verbosity::Debug, || format!("{store}: {name}: committed")),
             _ => {}
         }

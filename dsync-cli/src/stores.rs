@@ -102,6 +102,32 @@ pub(crate) fn open_dbox(arguments: &Arguments, user: &UserConfiguration) -> Resu
     Ok(DboxStore::open(&location, settings(arguments, user)?)?)
 }
 
+/// Opens two stores to compare them: those of the command line, or the default one and that of the command line.
+pub(crate) fn open_to_compare(arguments: &Arguments, user: &UserConfiguration, run: &Run) -> Result<Pair, Failure> {
+    let (first, second) = match &run.location[..] {
+        [first, second] => (local(user, run, "LOCATION1", first)?, local(user, run, "LOCATION2", second)?),
+        _ => (user.first_location()?, second_location(user, run)?),
+    };
+    let settings = settings(arguments, user)?;
+    Ok((open_existing(&first, &settings)?, open_existing(&second, &settings)?))
+}
+
+/// Opens a store to look at it.
+fn open_existing(location: &Location, settings: &Settings) -> Result<Box<dyn MailStore>, Failure> {
+    if let Err(error) = location.root.metadata()
+        && error.kind() == std::io::ErrorKind::PermissionDenied
+    {
+        let message = format!("{location} cannot be looked at by this user");
+        return Err(StoreError::with_source(ErrorKind::Permission, message, error).into());
+    }
+    if !location.exists() {
+        return Err(Failure::Configuration(format!(
+            "{location} does not exist; check the path and whether it is mounted"
+        )));
+    }
+    Ok(dsync_storage::open_read_only(location, settings)?)
+}
+
 /// The configuration, before it is known for whom.
 pub(crate) fn configuration(arguments: &Arguments, environment: &Environment) -> Result<Configuration, Failure> {
     let configuration = Configuration::read(arguments.configuration_file(), arguments.settings(), environment)?;
@@ -187,10 +213,19 @@ pub(crate) fn other_side(user: &UserConfiguration, run: &Run) -> Result<OtherSid
 }
 
 fn second_location(user: &UserConfiguration, run: &Run) -> Result<Location, Failure> {
-    match other_side(user, run)? {
+    on_this_machine(user, run, "LOCATION2", other_side(user, run)?)
+}
+
+/// A location of the command line, by the name that the help has for it.
+fn local(user: &UserConfiguration, run: &Run, name: &str, word: &str) -> Result<Location, Failure> {
+    on_this_machine(user, run, name, OtherSide::of(&[word.to_owned()])?)
+}
+
+fn on_this_machine(user: &UserConfiguration, run: &Run, name: &str, side: OtherSide) -> Result<Location, Failure> {
+    match side {
         OtherSide::Local(word) => {
             let word = match run.options.running.expand_location {
-                true => user.settings().expand_location("LOCATION2", &word)?,
+                true => user.settings().expand_location(name, &word)?,
                 false => word,
             };
             user.second_location(&word).map_err(|error| Failure::Usage(error.to_string()))
@@ -207,7 +242,18 @@ pub(crate) fn refuse_one_for_all(run: &Run) -> Result<(), Failure> {
     if run.options.running.default_destination {
         return Ok(());
     }
-    let OtherSide::Local(word) = OtherSide::of(&run.location)? else { return Ok(()) };
+    if let OtherSide::Local(word) = OtherSide::of(&run.location)? {
+        refuse_one_word_for_all(run, &word)?;
+    }
+    Ok(())
+}
+
+/// The same for two locations that are compared.
+pub(crate) fn refuse_pair_for_all(run: &Run) -> Result<(), Failure> {
+    run.location.iter().try_for_each(|word| refuse_one_word_for_all(run, word))
+}
+
+fn refuse_one_word_for_all(run: &Run, word: &str) -> Result<(), Failure> {
     let Some((driver, path)) = word.split_once(':') else { return Ok(()) };
     let has_variable = run.options.running.expand_location && path.contains('%');
     if path == "~" || path.starts_with("~/") || has_variable {

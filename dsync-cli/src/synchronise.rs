@@ -147,6 +147,17 @@ pub(crate) fn lock(user: &UserConfiguration, timeout: Option<Duration>) -> Resul
 
 /// What the run is asked to do.
 fn options(user: &UserConfiguration, run: &Run, way: &Way) -> Result<SyncOptions, Failure> {
+    if run.options.reverse && way.both_ways {
+        messages::warning("-R has no effect: a mirror without -1 goes in both directions");
+    }
+    if run.options.running.state.as_deref().is_some_and(|state| SyncState::parse(state).is_err()) {
+        messages::error("the state given with -s is none, or it was damaged; everything is compared as without it");
+    }
+    sync_options(user, run)
+}
+
+/// What a run or a comparison is asked to do, as far as the mailboxes that it is about say.
+pub(crate) fn sync_options(user: &UserConfiguration, run: &Run) -> Result<SyncOptions, Failure> {
     let mailboxes = &run.options.mailboxes;
     if mailboxes.all_namespaces {
         let reason = "on one machine namespaces with a location of their own are the same on both sides, and with another host \
@@ -156,12 +167,6 @@ fn options(user: &UserConfiguration, run: &Run, way: &Way) -> Result<SyncOptions
     let settings = user.settings().raw();
     arguments::check_namespaces(&mailboxes.namespaces, settings.all())
         .map_err(|prefix| Failure::NotFound(format!("there is no namespace with the prefix {prefix:?}")))?;
-    if run.options.reverse && way.both_ways {
-        messages::warning("-R has no effect: a mirror without -1 goes in both directions");
-    }
-    if run.options.running.state.as_deref().is_some_and(|state| SyncState::parse(state).is_err()) {
-        messages::error("the state given with -s is none, or it was damaged; everything is compared as without it");
-    }
     let namespace = user.namespace()?;
     let uses = arguments::special_uses(&namespace, settings.all());
     Ok(run.options.sync_options(&namespace, &uses, &mut |special| {

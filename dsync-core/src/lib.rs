@@ -8,6 +8,7 @@
 //! * [`merge`]: the decision what to change in one mailbox. Pure.
 //! * [`session`]: one side of a run, a state machine that exchanges messages with its peer.
 //! * [`sync`]: two sessions in one process, joined to a run.
+//! * [`mod@verify`]: whether two stores are the same.
 //! * [`wire`]: what two sides on different hosts say to each other, as bytes.
 //! * [`rehearsal`]: stores that only pretend to change.
 //! * [`state`]: what is known after a run, as text.
@@ -27,4 +28,5 @@ pub mod state;
 pub mod store;
 pub mod sync;
 pub mod tree;
+pub mod verify;
 pub mod wire;

@@ -111,6 +111,14 @@ pub enum Event<'a> {
     MailboxCommitted(&'a MailboxName),
     /// Something could not be done.
     Problem(&'a Problem),
+    /// So many more messages of a mailbox are about to be [compared](crate::verify::verify).
+    Comparing(&'a MailboxName, usize),
+    /// A message was compared; the size of its body, if that was.
+    MessageCompared(&'a MailboxName, Option<u64>),
+    /// Everything in a mailbox was compared.
+    MailboxCompared(&'a MailboxName),
+    /// Something is different at two stores that were compared.
+    Difference(&'a crate::verify::Difference),
 }
 
 /// Watches a run. All methods are called from the thread that drives the session.

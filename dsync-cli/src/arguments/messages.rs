@@ -35,6 +35,11 @@ impl MessageOptions {
         MessageSelection { since, until, max_size, mark }
     }
 
+    /// Whether nothing was chosen.
+    pub(crate) fn is_everything(&self) -> bool {
+        self.selection().is_all()
+    }
+
     /// Whether no message can have been received when it should.
     pub(crate) fn is_contradictory(&self) -> bool {
         self.since.zip(self.until).is_some_and(|(since, until)| since > until)

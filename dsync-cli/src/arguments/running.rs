@@ -33,8 +33,8 @@ pub(crate) struct RunningOptions {
     #[arg(long = "dry-run")]
     pub(crate) dry_run: bool,
 
-    /// Say it as a JSON object
-    #[arg(long = "json", requires = "dry_run")]
+    /// Say on stdout as a JSON object what a dry run or verify has to say
+    #[arg(long = "json")]
     pub(crate) json: bool,
 
     /// Replace variables in LOCATION2 as in settings: %u or, as since Dovecot 2.4, %{user}

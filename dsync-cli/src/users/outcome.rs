@@ -53,6 +53,8 @@ impl Ending {
 pub(super) struct Outcome {
     /// How many are perfect.
     pub(super) done: usize,
+    /// Whose stores are different.
+    different: Vec<String>,
     /// For whom something could not be done.
     incomplete: Vec<String>,
     /// Who was listed, but cannot be looked up.
@@ -67,6 +69,7 @@ impl Outcome {
     pub(super) fn add(&mut self, name: String, ending: Ending, may_be_unknown: bool) {
         match ending.status() {
             exit::SUCCESS => self.done += 1,
+            exit::DIFFERENT => self.different.push(name),
             exit::INCOMPLETE => self.incomplete.push(name),
             exit::NO_USER if may_be_unknown => self.unknown.push(name),
             _ => self.failed.push((name, ending)),
@@ -75,7 +78,7 @@ impl Outcome {
 
     /// How many users are through.
     pub(super) fn count(&self) -> usize {
-        self.done + self.incomplete.len() + self.unknown.len() + self.failed.len()
+        self.done + self.different.len() + self.incomplete.len() + self.unknown.len() + self.failed.len()
     }
 
     /// What may pass outweighs what will not; otherwise the first failure counts.
@@ -86,8 +89,9 @@ impl Outcome {
         }
         match failures.next() {
             Some(first) => first,
-            None if self.incomplete.is_empty() => exit::SUCCESS,
-            None => exit::INCOMPLETE,
+            None if !self.incomplete.is_empty() => exit::INCOMPLETE,
+            None if !self.different.is_empty() => exit::DIFFERENT,
+            None => exit::SUCCESS,
         }
     }
 
@@ -96,6 +100,12 @@ impl Outcome {
         let names = self.failed.iter().map(|(name, ending)| format!("{name} ({})", ending.describe()));
         let said = format!("{} of {} users failed", self.failed.len(), self.count());
         (!self.failed.is_empty()).then(|| format!("{said}: {}", names.collect::<Vec<_>>().join(", ")))
+    }
+
+    /// Whose stores are different: nothing if nobody's are.
+    pub(super) fn different(&self) -> Option<String> {
+        let names = self.different.join(", ");
+        (!names.is_empty()).then(|| format!("differences were found for {names}"))
     }
 
     /// For whom something could not be done: nothing if for nobody.

@@ -39,6 +39,9 @@ pub(crate) fn serve(
         }
     });
     let outcome = outcome.map_err(UserError::Waiting)?;
+    if let Some(text) = outcome.different() {
+        messages::warning(text);
+    }
     if let Some(text) = outcome.incomplete() {
         messages::warning(text);
     }

@@ -5,7 +5,7 @@ use sha1::{Digest, Sha1};
 use crate::store::MessageBody;
 
 /// What the message is, whatever line ends its store uses. `None` if it cannot be read: it is like no other, then.
-pub(super) fn content(mut body: MessageBody) -> Option<[u8; 16]> {
+pub(crate) fn content(mut body: MessageBody) -> Option<[u8; 16]> {
     let mut hash = Sha1::new();
     let mut buffer = [0; 16 * 1024];
     let mut after_cr = false;

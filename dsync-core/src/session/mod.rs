@@ -55,6 +55,7 @@ use sha1::{Digest, Sha1};
 
 use crate::model::{MailboxStatus, SyncPoint};
 
+pub(crate) use content::content;
 pub use destination::DestinationSession;
 pub use error::SessionError;
 pub use message::{Amendments, Difference, Greeting, ListedContent, ListedMessage, MailboxSummary, Message, Outcome};
