@@ -1,7 +1,7 @@
 //! Running the program under test.
 
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 use std::time::Duration;
 
@@ -142,9 +142,24 @@ impl Dovecot {
             return built;
         }
         let reachable = self.directory().join("dsync");
-        if !reachable.exists() && fs::hard_link(&built, &reachable).is_err() {
-            fs::copy(&built, &reachable).unwrap();
+        if !reachable.exists() {
+            place(&reachable);
         }
         reachable
     }
+}
+
+/// Puts the program under test to another path.
+///
+/// # Panics
+/// If it cannot be put there.
+pub fn place(path: &Path) {
+    let built = Path::new(env!("CARGO_BIN_EXE_dsync"));
+    if fs::hard_link(built, path).is_ok() {
+        return;
+    }
+    // Not by this process: a child that another thread starts meanwhile would have the file open for writing for a moment, and
+    // while anybody has, it cannot be run ("Text file busy").
+    let copied = Command::new("cp").arg(built).arg(path).status().expect("cp starts");
+    assert!(copied.success(), "{} cannot be copied to {}", built.display(), path.display());
 }

@@ -36,10 +36,7 @@ impl Server {
         assert!(geteuid().is_root(), "this test serves users with different uids, so it has to run as root");
         let directory = tempfile::Builder::new().prefix("dsync-server-").tempdir().unwrap();
         fs::set_permissions(directory.path(), fs::Permissions::from_mode(0o755)).unwrap();
-        let built = PathBuf::from(env!("CARGO_BIN_EXE_dsync"));
-        if fs::hard_link(&built, directory.path().join("dsync")).is_err() {
-            fs::copy(&built, directory.path().join("dsync")).unwrap();
-        }
+        super::program::place(&directory.path().join("dsync"));
         let mut server = Self { directory, process: None, settings: settings.to_owned() };
         fs::write(server.path("dovecot.conf"), server.configuration()).unwrap();
         server.write_users(users);
