@@ -6,6 +6,8 @@
 mod support;
 
 use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use support::build::{append, holds};
@@ -187,4 +189,33 @@ fn a_run_goes_on_when_its_terminal_is_closed() {
     nix::sys::signal::kill(process, nix::sys::signal::Signal::SIGHUP).unwrap();
     assert_eq!(run.wait().unwrap().code(), Some(0));
     assert!(holds(&second, "one"));
+}
+
+#[test]
+fn a_busy_mailbox_is_synchronised() {
+    let dovecot = Dovecot::new();
+    let (first, second) = (dovecot.store("first"), dovecot.store_of("second", Driver::Mdbox));
+    build::small(&first);
+    dovecot.mirror(&first, &second).assert_done();
+    let is_over = AtomicBool::new(false);
+    let runs: Vec<_> = std::thread::scope(|scope| {
+        scope.spawn(|| {
+            for number in 0.. {
+                if is_over.load(Ordering::Relaxed) {
+                    break;
+                }
+                let (waiting, delivered) = (format!("tmp/{number}.delivered"), format!("new/{number}.delivered"));
+                fs::write(first.path().join(&waiting), format!("Subject: {number}\n\n{number}\n")).unwrap();
+                fs::set_permissions(first.path().join(&waiting), fs::Permissions::from_mode(0o666)).unwrap();
+                fs::rename(first.path().join(waiting), first.path().join(delivered)).unwrap();
+                std::thread::sleep(Duration::from_millis(100));
+            }
+        });
+        let runs = (0..5).map(|_| dovecot.mirror(&first, &second)).collect();
+        is_over.store(true, Ordering::Relaxed);
+        runs
+    });
+    runs.iter().for_each(Run::assert_done);
+    dovecot.mirror(&first, &second).assert_done();
+    assert_equal(&Snapshot::of(&first), &Snapshot::of(&second));
 }

@@ -187,24 +187,56 @@ pub(super) fn commit(
 #[derive(Default)]
 pub(super) struct Tries {
     last: Option<(MailboxName, u32)>,
+    /// How many messages it has, as far as both sides know.
+    messages: u64,
 }
 
 impl Tries {
-    /// How often a mailbox that others keep changing is tried before the run goes on without it.
-    const MOST: u32 = 3;
+    /// How often a mailbox that others keep changing is tried before the run goes on without it. From look to commit a try takes
+    /// a fraction of a second, so with a delivery in every one some try comes through.
+    const MOST: u32 = 20;
+    /// How often one is tried in which looking takes so long that the run would not come to its end.
+    const LEAST: u32 = 3;
+    /// How many messages are looked at in all tries together.
+    const MOST_MESSAGES: u64 = 2_000_000;
 
     pub(super) fn of(&self, name: &MailboxName) -> u32 {
         self.last.as_ref().filter(|(tried, _)| tried == name).map_or(0, |(_, tries)| *tries)
     }
 
+    /// Notes how many messages the mailbox has that is being tried, on both sides together.
+    pub(super) fn weigh(&mut self, messages: [u32; 2]) {
+        self.messages = messages.into_iter().map(u64::from).sum();
+    }
+
     /// Notes another try in vain. Whether one more makes sense.
     pub(super) fn again(&mut self, name: &MailboxName) -> bool {
         let tries = self.of(name).saturating_add(1);
-        self.last = (tries < Self::MOST).then(|| (name.clone(), tries));
+        let looked_at = self.messages.saturating_mul(tries.into());
+        let most = if looked_at < Self::MOST_MESSAGES { Self::MOST } else { Self::LEAST };
+        self.last = (tries < most).then(|| (name.clone(), tries));
         self.last.is_some()
     }
 
     pub(super) fn done(&mut self) {
         self.last = None;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_mailbox_is_not_tried_for_ever() {
+        let tried = |messages| {
+            let (mut tries, mut count) = (Tries::default(), 1);
+            tries.weigh([messages, messages]);
+            while tries.again(&MailboxName::inbox()) {
+                count += 1;
+            }
+            count
+        };
+        assert_eq!([10, 10_000, 100_000, 10_000_000].map(tried), [20, 20, 10, 3]);
     }
 }

@@ -12,7 +12,7 @@ use crate::store::{ErrorKind, MailStore, Mailbox, MailboxChanges, Origin, StoreE
 /// How far HIGHESTMODSEQ is raised for a store that has to write down what is gone.
 const HEADROOM: u64 = 4;
 /// How often a mailbox that others keep changing is tried.
-const TRIES: u32 = 5;
+const TRIES: u32 = 20;
 
 /// The tree of the store, of which `tree` is the one so far, in which every mailbox that takes part has its identity.
 pub(super) fn settled_tree(

@@ -1,6 +1,7 @@
 //! Carrying out a commit, in the order that survives a crash at any point.
 //!
-//! 1. Lock the uidlist, then the index; look again: if anything is not as it was when the changes were decided, stop.
+//! 1. Lock the uidlist, then the index; look again: if anything is not as it was when the changes were decided, stop. Files that
+//!    were delivered since do not count, as they have no UID yet: to a busy mailbox there is always one.
 //! 2. Make the bytes of new messages durable.
 //! 3. Keywords, so that no letter is ever without a name.
 //! 4. Files: new ones into place, then other names, dates, removals. Make the directories durable.
@@ -85,7 +86,7 @@ impl Target<'_> {
             }
             _ => None,
         };
-        let (found, uidlist) = snapshot::look_with_uidlist(self.paths, true)?;
+        let (found, uidlist) = snapshot::look_again(self.paths, &before.joined.files)?;
         self.refuse_if_changed(before, &found)?;
         let wanted = changes.identity.or(found.joined.status.identity);
         let identity = list::changes::decide_identity(self.context, wanted, self.permissions)?;

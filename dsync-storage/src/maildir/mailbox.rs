@@ -194,7 +194,7 @@ impl Mailbox for MaildirMailbox {
         if let Some(build) = self.build.take() {
             self.paths = self.publish(build)?;
         }
-        self.snapshot = snapshot::look(&self.paths, true)?;
+        (self.snapshot, _) = snapshot::look_again(&self.paths, &self.snapshot.joined.files)?;
         self.existed = true;
         Ok(())
     }

@@ -3,10 +3,12 @@
 //! A message is one file; its base name is everything before the first `:` and joins it with the uidlist. What a
 //! server would not take for a message, or would rename first, is left alone and reported.
 
+use std::collections::HashSet;
 use std::path::Path;
 
 use super::file_name::base_of;
-use super::files::{FileAt, FileNames, FoundFile, Subdirectory, path_of};
+use super::files::{FileAt, FileNames, FoundFile, MessageFiles, Subdirectory, path_of};
+use super::uidlist::UidList;
 use crate::fs::FsError;
 use crate::fs::read::{self, EntryKind};
 use crate::text::lossy;
@@ -97,6 +99,24 @@ impl Scan {
         });
     }
 
+    /// Leaves out what is in `new`, but was not there earlier, and is not listed.
+    pub(super) fn forget_deliveries(&mut self, earlier: &MessageFiles, uidlist: &UidList) {
+        let Self { names, files, .. } = self;
+        let is_new = |file: &FoundFile<'_>| file.subdirectory == Subdirectory::New;
+        let found = files.iter().map(|scanned| names.get(scanned.at));
+        let mut delivered: HashSet<&[u8]> = found.filter(is_new).map(|file| file.base()).collect();
+        if delivered.is_empty() {
+            return;
+        }
+        for file in earlier.iter().chain(earlier.doomed()) {
+            delivered.remove(file.base());
+        }
+        for entry in uidlist.entries.iter() {
+            delivered.remove(entry.base());
+        }
+        files.retain(|scanned| !delivered.contains(names.get(scanned.at).base()));
+    }
+
     /// The place of the file with this base name in `files`.
     pub(super) fn position(&self, base: &[u8]) -> Option<usize> {
         self.files.binary_search_by(|scanned| self.names.get(scanned.at).base().cmp(base)).ok()
@@ -134,6 +154,20 @@ mod tests {
             fs::write(dir.path().join(file), file).unwrap();
         }
         dir
+    }
+
+    #[test]
+    fn what_was_delivered_since_can_be_left_out() {
+        let dir = maildir(&["new/known", "new/listed", "new/delivered", "cur/elsewhere:2,"]);
+        let mut earlier = MessageFiles::default();
+        let known = earlier.names.add(Subdirectory::New, b"known");
+        earlier.listed.push(known);
+        let (uidlist, _) = UidList::decode(b"3 V1 N6 G00112233445566778899aabbccddeeff\n5 :listed\n");
+        let mut scan = scan(dir.path()).unwrap();
+        scan.forget_deliveries(&earlier, &uidlist);
+        assert_eq!(scan.bases().collect::<Vec<_>>(), [&b"elsewhere"[..], b"known", b"listed"]);
+        scan.forget_deliveries(&MessageFiles::default(), &UidList::default());
+        assert_eq!(scan.bases().collect::<Vec<_>>(), [b"elsewhere"]);
     }
 
     #[test]

@@ -12,7 +12,7 @@ use dsync_core::model::{SyncPoint, Timestamp, Uid};
 use dsync_core::store::{ErrorKind, StoreError};
 
 use super::file_name::FileName;
-use super::files::FoundFile;
+use super::files::{FoundFile, MessageFiles};
 use super::foreign;
 use super::join::{self, FileTimes, IndexedMailbox, Joined, Sources};
 use super::keywords::KeywordSlots;
@@ -86,18 +86,28 @@ pub(super) enum IndexHealth {
 /// # Errors
 /// If a directory or file cannot be read. What can be read but not understood is a problem of the snapshot instead.
 pub(super) fn look(paths: &MailboxPaths, writable: bool) -> Result<Snapshot, StoreError> {
-    look_with_uidlist(paths, writable).map(|(snapshot, _)| snapshot)
+    look_with_uidlist(paths, writable, None).map(|(snapshot, _)| snapshot)
 }
 
-/// The same with the uidlist, which takes as much memory as everything else together.
+/// Looks at a mailbox again that is being changed, to which `earlier` belonged. What was delivered since, and has no UID yet, is
+/// not there: nothing that was decided depends on it, and its turn is when somebody looks next.
 ///
 /// # Errors
 /// As [`look`].
-pub(super) fn look_with_uidlist(paths: &MailboxPaths, writable: bool) -> Result<(Snapshot, UidList), StoreError> {
+pub(super) fn look_again(paths: &MailboxPaths, earlier: &MessageFiles) -> Result<(Snapshot, UidList), StoreError> {
+    look_with_uidlist(paths, true, Some(earlier))
+}
+
+/// A look, and the uidlist, which takes as much memory as everything else together.
+fn look_with_uidlist(
+    paths: &MailboxPaths,
+    writable: bool,
+    earlier: Option<&MessageFiles>,
+) -> Result<(Snapshot, UidList), StoreError> {
     let mut tries = 0;
     loop {
         let before = Marks::of(paths);
-        let (mut snapshot, uidlist) = look_once(paths, writable)?;
+        let (mut snapshot, uidlist) = look_once(paths, writable, earlier)?;
         tries += 1;
         if before == Marks::of(paths) {
             return Ok((snapshot, uidlist));
@@ -111,11 +121,18 @@ pub(super) fn look_with_uidlist(paths: &MailboxPaths, writable: bool) -> Result<
     }
 }
 
-fn look_once(paths: &MailboxPaths, writable: bool) -> Result<(Snapshot, UidList), StoreError> {
+fn look_once(
+    paths: &MailboxPaths,
+    writable: bool,
+    earlier: Option<&MessageFiles>,
+) -> Result<(Snapshot, UidList), StoreError> {
     let mut problems = Vec::new();
     let UidListFile { uidlist, origin } = read_uidlist(paths, &mut problems)?;
     let slots = read_keywords(&paths.control)?;
-    let scan = scan::scan(&paths.mails)?;
+    let mut scan = scan::scan(&paths.mails)?;
+    if let Some(earlier) = earlier {
+        scan.forget_deliveries(earlier, &uidlist);
+    }
     let (index, mut state) = read_index(paths, &mut problems);
     let index_is_whole = state != IndexHealth::Unusable && !index.as_ref().is_some_and(|index| index.unfinished);
     if let Some(index) = &index

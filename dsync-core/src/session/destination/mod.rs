@@ -143,6 +143,7 @@ impl<'a> DestinationSession<'a> {
                 return Ok(State::AwaitOffer);
             }
         };
+        self.tries.weigh([mailbox.status().message_count, status.message_count]);
         let fields = self.fields();
         let own = if created { None } else { MailboxSummary::of(&*mailbox, fields).fingerprint };
         // Without GUIDs equal counters prove little, unless the messages have been compared once.

@@ -214,6 +214,7 @@ impl<'a> MirrorSession<'a> {
             self.reporter.problem(Some(&open.name), reason);
             return Ok(self.next_mailbox());
         }
+        self.tries.weigh([open.summary.status.message_count, other.status.message_count]);
         let same = open.summary.is_same(&other)
             // Without GUIDs two different messages may look the same, until their bytes have been compared.
             && (self.abilities().both_keep().guids || exchange::have_agreed(&open.summary, &other));
