@@ -5,6 +5,7 @@
 
 mod looking;
 mod messages;
+mod mistake;
 mod running;
 mod selecting;
 
@@ -192,11 +193,26 @@ impl RunOptions {
 impl Arguments {
     /// Reads the command line of the process. On `Err` everything has been said already.
     pub(crate) fn from_command_line() -> Result<Self, ExitCode> {
-        Self::try_parse_from(std::env::args_os()).map_err(|error| {
-            let status = if error.use_stderr() { exit::USAGE } else { exit::SUCCESS };
-            // Nobody can be told if even that fails.
-            let _ = error.print();
-            ExitCode::from(status)
+        let words: Vec<_> = std::env::args_os().collect();
+        Self::try_parse_from(&words).map_err(|error| {
+            let mistake = match error.use_stderr() {
+                true => Some(mistake::describe(&error, &Line::command())),
+                false => mistake::misread(words.iter().map(OsString::as_os_str)),
+            };
+            match mistake {
+                Some(mistake) => {
+                    crate::messages::error(mistake);
+                    ExitCode::from(exit::USAGE)
+                }
+                None => match error.print() {
+                    Ok(()) => ExitCode::from(exit::SUCCESS),
+                    Err(error) => {
+                        let failure = exit::Failure::Output(error);
+                        crate::messages::error(&failure);
+                        ExitCode::from(failure.exit_status())
+                    }
+                },
+            }
         })
     }
 
@@ -391,6 +407,36 @@ mod tests {
         }
         for option in ["-U", "-E", "-i", "-k", "-L"] {
             assert!(!help.lines().any(|line| line.trim_start().starts_with(option)), "{option} is in the help");
+        }
+    }
+
+    #[test]
+    fn mistakes_are_told_in_one_line() {
+        for (words, told) in [
+            ("dsync", "the command is missing"),
+            ("dsync nonsense a", "there is no command \"nonsense\"; the commands are mirror, backup,"),
+            ("dsync -Z backup a", "there is no option -Z; see"),
+            ("dsync --verbos backup a", "there is no option --verbos; --verbose is similar"),
+            ("dsync -o nothing backup a", "-o \"nothing\": write it as name=value"),
+            ("dsync -T x backup a", "-T (--timeout) \"x\": write a number of seconds"),
+            ("dsync backup -m", "-m (--mailbox) needs a value"),
+            ("dsync --full-sync=3 backup a", "-f (--full-sync) takes no value"),
+            ("dsync -q -v backup a", "-q (--quiet) cannot be used with -v (--verbose)"),
+            ("dsync --json backup a", "--dry-run has to be given too"),
+            ("dsync backup", "LOCATION2 is missing"),
+        ] {
+            let text = mistake::describe(&parse(words).unwrap_err(), &Line::command());
+            assert!(text.starts_with(told) && !text.contains('\n'), "{words}: {text}");
+        }
+    }
+
+    #[test]
+    fn a_host_is_no_call_for_help() {
+        let misread = |words: &str| mistake::misread(words.split(' ').map(std::ffi::OsStr::new));
+        assert!(misread("dsync backup -host").is_some_and(|text| text.contains("-host")));
+        assert!(misread("dsync -Version backup a").is_some());
+        for words in ["dsync -h", "dsync --help", "dsync -vh", "dsync -V backup a-h"] {
+            assert_eq!(misread(words), None, "{words}");
         }
     }
 

@@ -234,6 +234,8 @@ fn the_status_tells_what_kind_of_mistake_it_is() {
         (64, "-A -u anna mirror DESTINATION"),
         (64, "-A mirror DESTINATION"),
         (64, "mirror -- -host"),
+        (64, "mirror -host"),
+        (64, "mirror mdbox:/x:ALT="),
         (64, "mirror ~/Maildir"),
         (64, "mirror /"),
         (64, "mirror floppy:/x"),
@@ -252,7 +254,8 @@ fn the_status_tells_what_kind_of_mistake_it_is() {
         let words: Vec<_> = ["-o", "mail_location=SOURCE"].into_iter().chain(arguments.split(' ')).collect();
         let run = run(&dovecot, &source, &destination, &words);
         assert_eq!(run.code, Some(status), "{arguments}: {run:#?}");
-        run.assert_refused("");
+        run.assert_refused("Error: ");
+        assert!(run.stderr.lines().all(|line| line.starts_with("dsync")), "{arguments}: {run:#?}");
     }
     before.0.assert_unchanged(source.path());
     before.1.assert_unchanged(destination.path());

@@ -131,11 +131,16 @@ pub enum LocationError {
         /// Its value.
         value: String,
     },
+    /// A parameter that is a path has none.
+    #[error("{0}= in a mail location has no path behind it: write one, or leave {0}= out")]
+    NoPath(String),
     /// A path begins with `~` but no home directory is known.
     #[error("{0:?} needs a home directory, but none is known: give the whole path")]
     NoHome(String),
 }
 
+/// Parameters that are paths.
+const PATHS: [&str; 4] = ["INBOX", "INDEX", "CONTROL", "ALT"];
 /// Parameters that servers know but that lead to other files than we would read.
 const UNSUPPORTED: [&str; 8] =
     ["INDEXPVT", "INDEXCACHE", "DIRNAME", "MAILBOXDIR", "LISTINDEX", "BROKENCHAR", "ITERINDEX", "NO-FS-VALIDATION"];
@@ -210,6 +215,9 @@ impl Location {
         let invalid = || LocationError::InvalidValue { key: key.to_owned(), value: value.to_owned() };
         let dbox = self.driver.is_dbox();
         let mbox = self.driver == Driver::Mbox;
+        if value.is_empty() && PATHS.contains(&key) {
+            return Err(LocationError::NoPath(key.to_owned()));
+        }
         match key {
             // A dbox keeps it where all others are.
             "INBOX" if dbox => return Err(LocationError::Unsupported(key.to_owned())),
@@ -437,6 +445,15 @@ mod tests {
         assert_eq!(parse(&full.to_string()).unwrap(), full);
         assert_eq!(parse("dbox:/m").unwrap().driver, Driver::Sdbox);
         assert_eq!(parse("sdbox:/m").unwrap().to_string(), "sdbox:/m");
+    }
+
+    #[test]
+    fn a_parameter_without_its_path_is_named() {
+        for key in ["INBOX", "INDEX", "CONTROL", "ALT"] {
+            for text in [format!("mdbox:/m:{key}="), format!("mdbox:/m:{key}:UTF-8")] {
+                assert_eq!(parse(&text), Err(LocationError::NoPath(key.to_owned())), "{text}");
+            }
+        }
     }
 
     #[test]
