@@ -20,7 +20,7 @@ use dsync_storage::names::AlternativeCharacter;
 pub(crate) use looking::LookingOptions;
 use messages::MessageOptions;
 pub(crate) use running::RunningOptions;
-pub(crate) use selecting::{MailboxOptions, SpecialUses, check_namespaces, special_uses};
+pub(crate) use selecting::{MailboxOptions, SpecialUses, special_uses};
 
 use crate::configuration::Namespace;
 use crate::exit;
@@ -278,6 +278,16 @@ impl Arguments {
         &self.users
     }
 
+    /// The prefixes of the namespaces that are asked for.
+    pub(crate) fn namespaces(&self) -> &[String] {
+        match &self.command {
+            Command::Mirror(Mirror { run, .. }) | Command::Backup(run) | Command::Verify(run) => {
+                &run.options.mailboxes.namespaces
+            }
+            Command::Server | Command::Purge => &[],
+        }
+    }
+
     /// What `-C` says.
     pub(crate) fn alternative_character(&self) -> Option<AlternativeCharacter> {
         self.common.alternative
@@ -422,7 +432,6 @@ mod tests {
             ("dsync backup -m", "-m (--mailbox) needs a value"),
             ("dsync --full-sync=3 backup a", "-f (--full-sync) takes no value"),
             ("dsync -q -v backup a", "-q (--quiet) cannot be used with -v (--verbose)"),
-            ("dsync --json backup a", "--dry-run has to be given too"),
             ("dsync backup", "LOCATION2 is missing"),
         ] {
             let text = mistake::describe(&parse(words).unwrap_err(), &Line::command());

@@ -72,7 +72,7 @@ impl Failure {
     pub(crate) fn exit_status(&self) -> u8 {
         match self {
             Self::Usage(_) | Self::Configured(ConfigurationError::NoUser) => USAGE,
-            Self::NotFound(_) => NOT_FOUND,
+            Self::NotFound(_) | Self::Configured(ConfigurationError::NoNamespace { .. }) => NOT_FOUND,
             // What starts programs may have run out of something.
             Self::Configured(ConfigurationError::Doveconf { .. }) => TEMPORARY,
             Self::Configured(_) | Self::Configuration(_) | Self::Session(SessionError::EmptySource { .. }) => {

@@ -130,7 +130,8 @@ fn open_existing(location: &Location, settings: &Settings) -> Result<Box<dyn Mai
 
 /// The configuration, before it is known for whom.
 pub(crate) fn configuration(arguments: &Arguments, environment: &Environment) -> Result<Configuration, Failure> {
-    let configuration = Configuration::read(arguments.configuration_file(), arguments.settings(), environment)?;
+    let configuration = Configuration::read(arguments.configuration_file(), arguments.settings(), environment)?
+        .about_namespaces(arguments.namespaces());
     if !arguments.users().is_one_of_several() {
         warn(configuration.warnings());
     }

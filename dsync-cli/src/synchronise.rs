@@ -161,12 +161,10 @@ pub(crate) fn sync_options(user: &UserConfiguration, run: &Run) -> Result<SyncOp
     let mailboxes = &run.options.mailboxes;
     if mailboxes.all_namespaces {
         let reason = "on one machine namespaces with a location of their own are the same on both sides, and with another host \
-                      only the one with INBOX can be synchronised yet";
+                      only one can be synchronised in a run; give each with -n PREFIX in a run of its own";
         return Err(Failure::Usage(format!("-N cannot be used: {reason}")));
     }
     let settings = user.settings().raw();
-    arguments::check_namespaces(&mailboxes.namespaces, settings.all())
-        .map_err(|prefix| Failure::NotFound(format!("there is no namespace with the prefix {prefix:?}")))?;
     let namespace = user.namespace()?;
     let uses = arguments::special_uses(&namespace, settings.all());
     Ok(run.options.sync_options(&namespace, &uses, &mut |special| {

@@ -10,7 +10,8 @@ use std::time::Duration;
 
 use nix::fcntl::{Flock, FlockArg};
 
-use support::{Dovecot, Driver, Fingerprint, Run, Snapshot, assert_same, build};
+use support::build::append;
+use support::{Dovecot, Driver, Fingerprint, Run, Snapshot, Store, assert_same, build};
 
 /// Exit statuses that dsync(1) does not tell apart, but scripts may.
 const USAGE: i32 = 64;
@@ -223,6 +224,35 @@ fn a_mailbox_is_selected_by_the_name_that_clients_see() {
     let copy = dovecot.store("copy");
     run(&dovecot, &[], &["-c", &prefixed, "-m", "INBOX.Work.Projects", "backup", &copy.location()]).assert_done();
     assert!(copy.path().join(".Work.Projects").is_dir() && !copy.path().join("cur").exists());
+}
+
+#[test]
+fn a_namespace_with_a_location_of_its_own_can_be_chosen() {
+    let dovecot = Dovecot::new();
+    let (private, public) = (dovecot.store("private"), dovecot.store_of("public", Driver::Mdbox));
+    append(&private, "INBOX", "private");
+    build::small(&public);
+    let text = format!(
+        "mail_location = {}\nnamespace inbox {{\n  inbox = yes\n  separator = /\n}}\n\
+         namespace public {{\n  prefix = Public/\n  separator = /\n  location = {}\n}}\n",
+        private.location(),
+        public.location()
+    );
+    let configured = configuration(&dovecot, "namespaces.conf", &text);
+    let backup = |options: &[&str], copy: &Store| {
+        run(&dovecot, &[], &[&["-c", &configured], options, &["backup", &copy.location()]].concat())
+    };
+    let copies = [dovecot.store("copy"), dovecot.store("public-copy"), dovecot.store("part-of-public")];
+    backup(&[], &copies[0]).assert_done();
+    assert_same(&private, &copies[0]);
+    backup(&["-n", "Public/"], &copies[1]).assert_done();
+    assert_same(&public, &copies[1]);
+    backup(&["-n", "Public/", "-m", "Public/Work/Projects"], &copies[2]).assert_done();
+    assert!(copies[2].path().join(".Work.Projects").is_dir() && !copies[2].path().join("cur").exists());
+    let refused = backup(&["-n", "Public/", "-n", ""], &copies[0]);
+    assert_eq!(refused.code, Some(78), "{refused:?}");
+    refused.assert_refused("a run of its own");
+    assert_eq!(backup(&["-n", "Public"], &copies[0]).code, Some(68));
 }
 
 #[test]

@@ -27,7 +27,8 @@ pub(crate) struct MailboxOptions {
     #[arg(short = 'x', long = "exclude-mailbox", value_name = "MASK")]
     exclude: Vec<String>,
 
-    /// Only mailboxes of the namespace with this prefix; may be given several times
+    /// The namespace with this prefix, which may have a location of its own, instead of that of INBOX; may be given several
+    /// times for namespaces that have no location of their own
     #[arg(short = 'n', long = "namespace", value_name = "PREFIX")]
     pub(crate) namespaces: Vec<String>,
 
@@ -124,33 +125,6 @@ pub(crate) fn special_uses<'a>(
     uses
 }
 
-/// Checks the namespaces that were asked for against those that settings of the form `namespace/NAME/prefix` declare. A store
-/// is that of all namespaces that have no location of their own, so it takes part as a whole.
-///
-/// # Errors
-/// The prefix that no such namespace has.
-pub(crate) fn check_namespaces<'a>(
-    wanted: &[String],
-    settings: impl Iterator<Item = (&'a str, &'a str)>,
-) -> Result<(), String> {
-    let mut declared: BTreeMap<&str, (&str, bool)> = BTreeMap::new();
-    for (name, value) in settings {
-        match name.split('/').collect::<Vec<_>>()[..] {
-            ["namespace", id, "prefix"] => declared.entry(id).or_default().0 = value,
-            ["namespace", id, "location"] => declared.entry(id).or_default().1 = !value.is_empty(),
-            _ => {}
-        }
-    }
-    if declared.is_empty() {
-        declared.insert("", ("", false));
-    }
-    let is_known = |prefix: &&String| declared.values().any(|(known, elsewhere)| known == prefix && !elsewhere);
-    match wanted.iter().find(|prefix| !is_known(prefix)) {
-        Some(unknown) => Err(unknown.clone()),
-        None => Ok(()),
-    }
-}
-
 /// The name of a section as the server writes it: `\s` is a slash, `\_` a blank.
 fn unescaped(text: &str) -> String {
     let mut plain = String::with_capacity(text.len());
@@ -239,21 +213,6 @@ mod tests {
         ] {
             assert!(parse(words).is_err(), "{words:?}");
         }
-    }
-
-    #[test]
-    fn only_namespaces_without_a_location_of_their_own_can_be_chosen() {
-        let check = |prefix: &str, settings: &[(&str, &str)]| {
-            check_namespaces(&[prefix.to_owned()], settings.iter().copied()).is_ok()
-        };
-        assert!(check("", &[]) && !check("Public/", &[]));
-        let settings = [
-            ("namespace/inbox/prefix", "INBOX/"),
-            ("namespace/1/prefix", "Public/"),
-            ("namespace/1/location", "maildir:/public"),
-        ];
-        assert!(check("INBOX/", &settings) && !check("INBOX", &settings));
-        assert!(!check("", &settings) && !check("Public/", &settings));
     }
 
     #[test]

@@ -33,6 +33,9 @@ pub(crate) enum ConfigurationError {
     /// A setting is no location.
     #[error("{name}: {error}")]
     Location { name: String, error: LocationError },
+    /// A namespace was asked for that there is not.
+    #[error("-n {prefix:?}: no namespace has that prefix; those of the configuration are {known}")]
+    NoNamespace { prefix: String, known: String },
     /// There is no mail store.
     #[error(
         "mail_location is not set, and there is no mail store in {home} (looked for: sdbox, mdbox, Maildir, mail, Mail); \

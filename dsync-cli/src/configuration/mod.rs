@@ -50,6 +50,8 @@ pub(crate) struct Configuration {
     /// Environment variables that settings may refer to.
     environment: Arc<BTreeMap<String, String>>,
     warnings: Vec<String>,
+    /// The prefixes of the namespaces that are asked for.
+    wanted: Arc<[String]>,
 }
 
 /// Settings that matter without a server, whose configuration would name all that exist; besides those that are checked.
@@ -126,7 +128,12 @@ impl Configuration {
             }
             settings.override_with(name, value);
         }
-        Self { settings, environment: Arc::new(visible), warnings }
+        Self { settings, environment: Arc::new(visible), warnings, wanted: Arc::default() }
+    }
+
+    /// The same for a run about the namespaces with these prefixes.
+    pub(crate) fn about_namespaces(self, prefixes: &[String]) -> Self {
+        Self { wanted: prefixes.into(), ..self }
     }
 
     /// What is to be told about the configuration as a whole.
@@ -166,7 +173,8 @@ impl Configuration {
             }
         }
         let home = user_configuration::home(&settings, &user, &self.environment)?;
-        Ok(UserConfiguration { settings, environment: Arc::clone(&self.environment), user, home, warnings })
+        let (environment, wanted) = (Arc::clone(&self.environment), Arc::clone(&self.wanted));
+        Ok(UserConfiguration { settings, environment, user, home, warnings, wanted })
     }
 }
 

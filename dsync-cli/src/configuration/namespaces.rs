@@ -162,20 +162,70 @@ fn check(namespaces: &[Namespace]) -> Result<(), ConfigurationError> {
     Ok(())
 }
 
-/// The namespace whose mail a run is about if nothing is said: that of INBOX.
+/// The namespace whose mail a run is about: of those with the prefixes that are `wanted`, or, if nothing is, that of INBOX.
 ///
 /// Up to Dovecot 2.3 a server's own program takes all that have no place of their own, which are then all at one place, the
-/// default one. So they show the same mailboxes under different prefixes, and one of them is enough.
-pub(super) fn main(namespaces: &[Namespace], dialect: Dialect) -> Result<&Namespace, ConfigurationError> {
+/// default one. So they show the same mailboxes under different prefixes, and one of them is enough. One with a place of its own
+/// its program would compare with itself; here the second location takes the part of that place.
+pub(super) fn chosen<'a>(
+    namespaces: &'a [Namespace],
+    wanted: &[String],
+    dialect: Dialect,
+) -> Result<&'a Namespace, ConfigurationError> {
+    let mut found = Vec::new();
+    for prefix in wanted {
+        let namespace = with_prefix(namespaces, prefix)?;
+        if !found.contains(&namespace) {
+            found.push(namespace);
+        }
+    }
+    match found.as_slice() {
+        [] => main(namespaces, dialect),
+        [one] if one.has_location => Ok(one),
+        many => match many.iter().find(|it| it.has_location) {
+            Some(apart) => {
+                let problem = "its mail is at a place of its own, apart from that of the other namespaces that are given with -n; \
+                               synchronise each place in a run of its own, with a LOCATION2 of its own";
+                Err(ConfigurationError::setting(format!("namespace/{}/location", apart.title()), problem))
+            }
+            // They are all the same mailboxes.
+            None => {
+                let inbox = namespaces.iter().find(|it| it.inbox && !it.has_location);
+                inbox.or(many.first().copied()).map_or_else(|| main(namespaces, dialect), Ok)
+            }
+        },
+    }
+}
+
+fn with_prefix<'a>(namespaces: &'a [Namespace], prefix: &str) -> Result<&'a Namespace, ConfigurationError> {
+    let Some(namespace) = namespaces.iter().find(|it| it.prefix == prefix) else {
+        let known: Vec<_> = namespaces.iter().map(|it| format!("{:?}", it.prefix)).collect();
+        return Err(ConfigurationError::NoNamespace { prefix: prefix.to_owned(), known: known.join(", ") });
+    };
+    let field = |field: &str| format!("namespace/{}/{field}", namespace.title());
+    if namespace.is_alias {
+        let problem = "it shows the mailboxes of another namespace; give the prefix of that one with -n";
+        return Err(ConfigurationError::setting(field("alias_for"), problem));
+    }
+    if namespace.is_shared {
+        let problem = "it shows mailboxes of other users; synchronise them for each of these users, with -u";
+        return Err(ConfigurationError::setting(field("type"), problem));
+    }
+    Ok(namespace)
+}
+
+fn main(namespaces: &[Namespace], dialect: Dialect) -> Result<&Namespace, ConfigurationError> {
     let main = namespaces.iter().find(|it| it.inbox);
     let main = main.ok_or_else(|| ConfigurationError::setting("namespace", "none has inbox=yes"))?;
     let elsewhere = namespaces.iter().find(|it| !it.has_location && !it.is_alias && !it.is_shared && !it.inbox);
     match elsewhere {
         Some(other) if main.has_location && dialect == Dialect::Before24 => {
             let problem = format!(
-                "its mail is at a place of its own, while that of namespace {} is in mail_location; several places \
-                 cannot be synchronised in one run yet",
-                other.title()
+                "its mail is at a place of its own, while that of namespace {} is in mail_location; choose one place with -n {:?} \
+                 or -n {:?}, and synchronise the other one in another run",
+                other.title(),
+                main.prefix,
+                other.prefix
             );
             Err(ConfigurationError::setting(format!("namespace/{}/location", main.title()), problem))
         }
@@ -224,6 +274,49 @@ mod tests {
     }
 
     #[test]
+    fn a_prefix_chooses_one_place() {
+        let found = namespaces(&[
+            ("namespace", "inbox old public moved compat others"),
+            ("namespace/inbox/inbox", "yes"),
+            ("namespace/old/prefix", "Old/"),
+            ("namespace/public/prefix", "Public/"),
+            ("namespace/public/location", "maildir:/public"),
+            ("namespace/moved/prefix", "Moved/"),
+            ("namespace/moved/location", "maildir:/moved"),
+            ("namespace/compat/prefix", "Compat/"),
+            ("namespace/compat/alias_for", "Old/"),
+            ("namespace/others/prefix", "Others/"),
+            ("namespace/others/type", "shared"),
+        ])
+        .unwrap();
+        let chosen = |prefixes: &[&str]| {
+            let prefixes: Vec<_> = prefixes.iter().map(|prefix| (*prefix).to_owned()).collect();
+            let chosen = super::chosen(&found, &prefixes, Dialect::Before24);
+            chosen.map(Namespace::title).map_err(|error| error.to_string())
+        };
+        for (prefixes, title) in [
+            (&[][..], "inbox"),
+            (&["Old/"], "inbox"),
+            (&["", "Old/"], "inbox"),
+            (&["Public/"], "public"),
+            (&["Public/", "Public/"], "public"),
+        ] {
+            assert_eq!(chosen(prefixes).as_deref(), Ok(title), "{prefixes:?}");
+        }
+        for (prefixes, part) in [
+            (&["Public"][..], "\"Public/\""),
+            (&["Public/", "Moved/"], "namespace/public/location"),
+            (&["", "Moved/"], "run of its own"),
+            (&["Compat/"], "namespace/compat/alias_for"),
+            (&["Others/"], "-u"),
+        ] {
+            let error = chosen(prefixes).unwrap_err();
+            assert!(error.contains(part), "{prefixes:?}: {error}");
+        }
+        assert!(super::chosen(&[Namespace::only()], &[String::new()], Dialect::Before24).is_ok());
+    }
+
+    #[test]
     fn contradictions_are_refused() {
         for (lines, part) in [
             (&[("namespace", "a b"), ("namespace/b/prefix", "b/")][..], "none has inbox=yes"),
@@ -245,6 +338,8 @@ mod tests {
         let apart = apart.unwrap();
         assert_eq!(apart[0].warning(), None);
         assert_eq!(main(&apart, Dialect::Since24).unwrap().title(), "a");
-        assert!(main(&apart, Dialect::Before24).unwrap_err().to_string().contains("several places"));
+        assert!(main(&apart, Dialect::Before24).unwrap_err().to_string().contains("-n \"b/\""));
+        assert_eq!(chosen(&apart, &["b/".to_owned()], Dialect::Before24).unwrap().title(), "b");
+        assert_eq!(chosen(&apart, &[String::new()], Dialect::Before24).unwrap().title(), "a");
     }
 }

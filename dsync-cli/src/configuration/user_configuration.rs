@@ -22,6 +22,8 @@ pub(crate) struct UserConfiguration {
     pub(super) user: UserFields,
     pub(super) home: Option<String>,
     pub(super) warnings: Vec<String>,
+    /// The prefixes of the namespaces that are asked for; empty: that of INBOX.
+    pub(super) wanted: Arc<[String]>,
 }
 
 impl UserConfiguration {
@@ -43,9 +45,9 @@ impl UserConfiguration {
     /// The namespace whose mail is synchronised.
     ///
     /// # Errors
-    /// If the namespaces contradict each other, or their mail is at several places.
+    /// If the namespaces contradict each other, their mail is at several places, or there is none with a prefix that is asked for.
     pub(crate) fn namespace(&self) -> Result<Namespace, ConfigurationError> {
-        namespaces::main(&namespaces::read(&self.settings())?, self.settings.dialect()).cloned()
+        namespaces::chosen(&namespaces::read(&self.settings())?, &self.wanted, self.settings.dialect()).cloned()
     }
 
     /// The settings of both stores, and what is to be told about settings that are not heeded.
