@@ -74,6 +74,7 @@ enum CommandName {
     Server,
     Purge,
     Verify,
+    List,
 }
 
 const AFTER_HELP: &str = "\
@@ -86,6 +87,7 @@ Commands:
           keeps them until then
   verify  compare two locations, or LOCATION2 with the default mail location: everything that mail clients can notice,
           and every byte. Nothing is changed
+  list    say what is in the default mail location, or in another that is given: mailboxes, with --messages also messages
 
 Options may stand before the command and behind it, up to the first word of LOCATION2.
 
@@ -130,6 +132,7 @@ pub(crate) enum Command {
     Server,
     Purge,
     Verify(Run),
+    List(Run),
 }
 
 #[derive(Debug)]
@@ -227,8 +230,12 @@ impl Arguments {
                 Ok(run) => Command::Verify(run),
                 Err(text) => return refuse(text),
             },
+            CommandName::List => match looking::list(options, location) {
+                Ok(run) => Command::List(run),
+                Err(text) => return refuse(text),
+            },
             _ if options.running.json && !options.running.dry_run => {
-                return refuse("--json is of verify and of --dry-run");
+                return refuse("--json is of verify, list and --dry-run");
             }
             CommandName::Purge if !location.is_empty() => return refuse("purge takes no location"),
             CommandName::Purge => Command::Purge,
@@ -281,9 +288,10 @@ impl Arguments {
     /// The prefixes of the namespaces that are asked for.
     pub(crate) fn namespaces(&self) -> &[String] {
         match &self.command {
-            Command::Mirror(Mirror { run, .. }) | Command::Backup(run) | Command::Verify(run) => {
-                &run.options.mailboxes.namespaces
-            }
+            Command::Mirror(Mirror { run, .. })
+            | Command::Backup(run)
+            | Command::Verify(run)
+            | Command::List(run) => &run.options.mailboxes.namespaces,
             Command::Server | Command::Purge => &[],
         }
     }
@@ -412,6 +420,7 @@ mod tests {
             "--json",
             "--allow-empty-source",
             "--no-bodies",
+            "--messages",
         ] {
             assert!(help.lines().any(|line| line.trim_start().starts_with(option)), "{option} is not in the help");
         }

@@ -12,6 +12,7 @@ mod configuration;
 mod dry_run;
 mod exit;
 mod interruption;
+mod list;
 mod messages;
 mod other_side;
 mod output;
@@ -65,8 +66,8 @@ fn run(arguments: &Arguments, interruption: &Interruption) -> Result<u8, Failure
             if let Command::Mirror(Mirror { run, .. }) | Command::Backup(run) = &arguments.command {
                 stores::refuse_one_for_all(run)?;
             }
-            if let Command::Verify(run) = &arguments.command {
-                stores::refuse_pair_for_all(run)?;
+            if let Command::Verify(run) | Command::List(run) = &arguments.command {
+                stores::refuse_words_for_all(run)?;
             }
             let users = arguments.users();
             return Ok(users::several::serve(&several, users, &configuration, arguments.verbosity())?);
@@ -83,10 +84,10 @@ fn run(arguments: &Arguments, interruption: &Interruption) -> Result<u8, Failure
             Command::Mirror(Mirror { one_way: true, run }) => Some(Task::prepare(user, run, &ONE_WAY)?),
             Command::Mirror(Mirror { run, .. }) => Some(Task::prepare(user, run, &MIRROR)?),
             Command::Backup(run) => Some(Task::prepare(user, run, &BACKUP)?),
-            Command::Server | Command::Purge | Command::Verify(_) => None,
+            Command::Server | Command::Purge | Command::Verify(_) | Command::List(_) => None,
         };
         account.take_on()?;
-        if !matches!(arguments.command, Command::Server) {
+        if !matches!(arguments.command, Command::Server | Command::Verify(_) | Command::List(_)) {
             account.warn_of_root();
         }
         Ok(task)
@@ -95,6 +96,7 @@ fn run(arguments: &Arguments, interruption: &Interruption) -> Result<u8, Failure
         (Some(task), _) => synchronise(arguments, user, task, interruption),
         (None, Command::Server) => serve(arguments, user, interruption),
         (None, Command::Verify(run)) => verify::verify(arguments, user, run, interruption),
+        (None, Command::List(run)) => list::list(arguments, user, run, interruption),
         (None, _) => purge(arguments, user),
     };
     prepare().and_then(carry_out).map_err(|failure| account.blame(failure))

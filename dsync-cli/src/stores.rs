@@ -112,6 +112,17 @@ pub(crate) fn open_to_compare(arguments: &Arguments, user: &UserConfiguration, r
     Ok((open_existing(&first, &settings)?, open_existing(&second, &settings)?))
 }
 
+/// Opens the store that is to be listed: that of the command line, or the default one.
+pub(crate) fn open_to_list(
+    arguments: &Arguments,
+    user: &UserConfiguration,
+    run: &Run,
+) -> Result<Box<dyn MailStore>, Failure> {
+    let is_default = run.location.is_empty() && !run.options.running.default_destination;
+    let location = if is_default { user.first_location()? } else { second_location(user, run)? };
+    open_existing(&location, &settings(arguments, user)?)
+}
+
 /// Opens a store to look at it.
 fn open_existing(location: &Location, settings: &Settings) -> Result<Box<dyn MailStore>, Failure> {
     if let Err(error) = location.root.metadata()
@@ -249,8 +260,8 @@ pub(crate) fn refuse_one_for_all(run: &Run) -> Result<(), Failure> {
     Ok(())
 }
 
-/// The same for two locations that are compared.
-pub(crate) fn refuse_pair_for_all(run: &Run) -> Result<(), Failure> {
+/// The same for locations that are looked at.
+pub(crate) fn refuse_words_for_all(run: &Run) -> Result<(), Failure> {
     run.location.iter().try_for_each(|word| refuse_one_word_for_all(run, word))
 }
 

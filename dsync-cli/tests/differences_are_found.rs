@@ -8,7 +8,7 @@ mod support;
 use std::fs;
 use std::time::{Duration, SystemTime};
 
-use serde_json::Value;
+use serde_json::{Value, json};
 use support::{Dovecot, Driver, Fingerprint, Pair, Run, Store, build, for_half_of_pairs, mail, mbox};
 
 /// Compares two stores, which must stay as they are.
@@ -132,6 +132,16 @@ fn what_is_left_open_is_not_different_and_what_cannot_be_read_is_named() {
     dovecot.backup(&source, &destination).assert_done();
     let run = verify(&dovecot, &[], &source, &destination);
     assert!(run.code == Some(0) && run.stdout.contains("; values that one of them leaves open: "), "{run:#?}");
+    let before = Fingerprint::of(source.path());
+    let listed = dovecot.dsync(&["list", "--json", "--messages", &source.location()]);
+    before.assert_unchanged(source.path());
+    let listed: Value = serde_json::from_str(&listed.stdout).unwrap();
+    let inbox = &listed["mailboxes"][0];
+    assert_eq!((&inbox["name"], &inbox["messages"], &inbox["guid"]), (&json!("INBOX"), &json!(5), &Value::Null));
+    assert!(inbox["list"].as_array().unwrap().iter().all(|message| message["uid"].is_null()), "{inbox}");
+    let listed = dovecot.dsync(&["list", "-o", &format!("mail_location={}", destination.location())]);
+    assert!(listed.stdout.lines().nth(1).unwrap().ends_with(" no  INBOX"), "{listed:?}");
+    dovecot.dsync(&["list", "mbox:/nowhere"]).assert_refused("does not exist");
     // One location is compared with the default one.
     let run = dovecot.run_on(&["verify", "-q"], &source, &destination);
     run.assert_done();

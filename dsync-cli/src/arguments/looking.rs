@@ -6,19 +6,24 @@ use super::{CommandName, Run, RunOptions};
 
 /// Options of commands that look at stores.
 #[derive(Clone, Copy, Debug, Default, Args)]
-#[command(next_help_heading = "What is looked at (verify)")]
+#[command(next_help_heading = "What is looked at (verify, list)")]
 pub(crate) struct LookingOptions {
     /// Do not read the messages: compare everything but their sizes and bytes
     #[arg(long = "no-bodies")]
     pub(crate) no_bodies: bool,
+
+    /// List the messages, too
+    #[arg(long = "messages")]
+    pub(crate) messages: bool,
 }
 
 impl LookingOptions {
     /// What of it has no meaning for a command.
     pub(super) fn stray(self, command: CommandName) -> Option<&'static str> {
         match command {
-            CommandName::Verify => None,
-            _ => self.no_bodies.then_some("--no-bodies is of verify"),
+            _ if self.no_bodies && command != CommandName::Verify => Some("--no-bodies is of verify"),
+            _ if self.messages && command != CommandName::List => Some("--messages is of list"),
+            _ => None,
         }
     }
 }
@@ -35,6 +40,18 @@ pub(super) fn verify(options: RunOptions, location: Vec<String>) -> Result<Run, 
         (1 | 2, true) => Err("-d takes LOCATION2 from the settings, so none can be given"),
         (0..=2, _) => Ok(Run { options, location }),
         _ => Err("verify compares two mail locations on this machine; options stand before them"),
+    }
+}
+
+/// A listing, if the rest of the command line fits it.
+pub(super) fn list(options: RunOptions, location: Vec<String>) -> Result<Run, &'static str> {
+    if let Some(refusal) = of_synchronisations(&options) {
+        return Err(refusal);
+    }
+    match (location.len(), options.running.default_destination) {
+        (1.., true) => Err("-d takes the location from the settings, so none can be given"),
+        (0 | 1, _) => Ok(Run { options, location }),
+        _ => Err("list lists one mail location on this machine; options stand before it"),
     }
 }
 
@@ -74,6 +91,14 @@ mod tests {
         }
         for words in ["", " -d a", " a b c", " -R a", " -1 a", " -t 5d a", " --dry-run a", " -s x a", " -P a"] {
             assert!(parse(&format!("dsync verify{words}")).is_err(), "{words}");
+        }
+        for (words, count) in [("", 0), (" maildir:/a", 1), (" --json --messages -m a sdbox:/a", 1), (" -d", 0)] {
+            let arguments = parse(&format!("dsync list{words}")).unwrap();
+            let Command::List(run) = &arguments.command else { panic!("{words}") };
+            assert_eq!(run.location.len(), count, "{words}");
+        }
+        for words in ["list a b", "list -R", "list --no-bodies", "verify --messages a", "list -d a"] {
+            assert!(parse(&format!("dsync {words}")).is_err(), "{words}");
         }
         assert!(parse("dsync backup --no-bodies a").is_err());
         assert!(parse("dsync backup --json a").is_err(), "only what would be done can be said so");

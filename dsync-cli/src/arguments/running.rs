@@ -33,7 +33,7 @@ pub(crate) struct RunningOptions {
     #[arg(long = "dry-run")]
     pub(crate) dry_run: bool,
 
-    /// Say on stdout as a JSON object what a dry run or verify has to say
+    /// Say on stdout as a JSON object what a dry run, verify or list has to say
     #[arg(long = "json")]
     pub(crate) json: bool,
 
