@@ -110,7 +110,8 @@ impl RemoteSession<'_> {
             !self.options.allow_empty_source && selection.is_all() && !source.values().any(MailboxNode::is_mailbox);
         let empty = is_empty.then_some("the other side");
         tree_changes::take_over(self.store, &mut self.reporter, source, selection, empty)?;
-        if !self.store.capabilities().directories {
+        // Of what is left out nobody knows whether it is below.
+        if !self.store.capabilities().directories && selection.is_all() {
             tree_changes::report_lost_directories(&mut self.reporter, &self.other.tree);
         }
         self.agreed = Agreed::of(&self.other.tree);

@@ -266,6 +266,17 @@ fn what_was_not_selected_is_left_alone() {
 }
 
 #[test]
+fn a_directory_that_is_left_out_is_not_reported_as_lost() {
+    let (mut source, copy) = (filled(), MemoryStore::without_directories(2));
+    source.create_directory(&name("Drafts")).unwrap();
+    for (mailboxes, lost) in [(MailboxSelection::all().excluding("Drafts/*"), 0), (MailboxSelection::all(), 1)] {
+        let options = SyncOptions { mailboxes, ..SyncOptions::default() };
+        let [_, slave] = outcomes(Part::Source, &source, &copy, &options);
+        assert_eq!(slave.unwrap().problems.len(), lost, "{options:?}");
+    }
+}
+
+#[test]
 fn messages_without_guids_are_recognised_by_their_headers() {
     let (first, second) = (MemoryStore::with_seed(1), MemoryStore::without_guids(2));
     let mut one = first.clone();
