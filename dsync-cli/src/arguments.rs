@@ -189,6 +189,7 @@ impl RunOptions {
             allow_empty_source: self.running.allow_empty_source,
             tree_only: self.mailboxes.tree_only(),
             all_mailbox: self.mailboxes.all_mailbox(namespace),
+            state: self.running.known_state(),
         }
     }
 }

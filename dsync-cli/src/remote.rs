@@ -53,9 +53,6 @@ impl Peer {
         if running.dry_run {
             return Err(Failure::Usage("--dry-run cannot be used with another host yet".to_owned()));
         }
-        if running.state.is_some() {
-            return Err(Failure::Usage("-s cannot be used with another host yet".to_owned()));
-        }
         let mut handshake = master_handshake(part, options, &hostname())?;
         handshake.purge_remote = running.purge;
         let (process, output, input) = PeerProcess::start(&with_server_word(command))?;

@@ -6,7 +6,6 @@ use std::time::Duration;
 use dsync_core::report::{Observer, Report};
 use dsync_core::session::remote::Part;
 use dsync_core::session::{SessionError, SyncOptions};
-use dsync_core::state::SyncState;
 use dsync_core::store::MailStore;
 use dsync_core::sync;
 use dsync_storage::fs::sync_lock::SyncLock;
@@ -84,6 +83,7 @@ pub(crate) fn synchronise(
         let mut store = stores::open_for_part(arguments, user, peer.part(), None, allow_empty)?;
         let report = peer.synchronise(&mut *store, options, &mut progress)?;
         progress.summary(&report, false);
+        print_state(run, &report)?;
         return status_of(run, &report);
     }
     let (mut first, mut second) = match way.both_ways {
@@ -97,10 +97,20 @@ pub(crate) fn synchronise(
         true => stores::purge_second(arguments, user, run)?.map_or(exit::SUCCESS, |purge| progress.purged(&purge)),
         false => exit::SUCCESS,
     };
-    if run.options.running.state.is_some() {
-        writeln!(std::io::stdout(), "{}", report.state).map_err(Failure::Output)?;
-    }
+    print_state(run, &report)?;
     Ok(status_of(run, &report)?.max(purged))
+}
+
+/// What the next run is to be told of this one, if that is asked for. An empty line is where to begin anew.
+fn print_state(run: &Run, report: &Report) -> Result<(), Failure> {
+    let text = match report.state.is_empty() {
+        true => String::new(),
+        false => report.state.to_string(),
+    };
+    match run.options.running.state.is_some() {
+        true => writeln!(std::io::stdout(), "{text}").map_err(Failure::Output),
+        false => Ok(()),
+    }
 }
 
 /// The exit status of a run that came to its end, if what was asked for was there or need not be.
@@ -150,7 +160,7 @@ fn options(user: &UserConfiguration, run: &Run, way: &Way) -> Result<SyncOptions
     if run.options.reverse && way.both_ways {
         messages::warning("-R has no effect: a mirror without -1 goes in both directions");
     }
-    if run.options.running.state.as_deref().is_some_and(|state| SyncState::parse(state).is_err()) {
+    if run.options.running.has_broken_state() {
         messages::error("the state given with -s is none, or it was damaged; everything is compared as without it");
     }
     sync_options(user, run)
@@ -167,7 +177,9 @@ pub(crate) fn sync_options(user: &UserConfiguration, run: &Run) -> Result<SyncOp
     let settings = user.settings().raw();
     let namespace = user.namespace()?;
     let uses = arguments::special_uses(&namespace, settings.all());
-    Ok(run.options.sync_options(&namespace, &uses, &mut |special| {
+    let mut options = run.options.sync_options(&namespace, &uses, &mut |special| {
         messages::warning(format_args!("no mailbox is known to be {special}; no setting special_use says so"));
-    }))
+    });
+    options.full |= run.options.running.has_broken_state();
+    Ok(options)
 }

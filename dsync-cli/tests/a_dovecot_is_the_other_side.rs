@@ -189,17 +189,126 @@ fn unrelated_mailboxes_of_one_name_become_one() {
     }
 }
 
+fn append(store: &Store, flags: &str, size: usize) {
+    let mut imap = store.imap();
+    let text = format!("Subject: {flags} {size}\r\n\r\n{}\r\n", "x".repeat(size));
+    imap.append("INBOX", flags, text.as_bytes());
+    imap.logout();
+}
+
 #[test]
-fn a_server_that_remembers_the_last_run_looks_at_everything_in_the_next() {
+fn either_program_goes_on_from_the_state_of_the_other() {
+    for drivers in [[Driver::Maildir, Driver::Mdbox], [Driver::Mdbox, Driver::Sdbox]] {
+        let sides = Sides::of(drivers[0], drivers[1]);
+        build::small(&sides.own);
+        let mut state = String::new();
+        let mut go_on = |master: Master| {
+            let run = sides.run(master, &["sync", "-s", &state]);
+            assert_eq!(run.code, Some(0), "{run:?}");
+            state = run.stdout.trim().to_owned();
+            assert!(!state.is_empty(), "{run:?}");
+        };
+        go_on(Master::Dsync);
+        for (round, master) in [Master::Dovecot, Master::Dsync, Master::Dovecot].into_iter().enumerate() {
+            // Dovecot's program looks only at what was changed at its own side.
+            build::small_work(&sides.served, 1 + round);
+            if master == Master::Dsync {
+                append(&sides.own, "(\\Draft)", 10);
+                let mut imap = sides.own.imap();
+                imap.select("INBOX");
+                imap.expunge("1");
+                imap.logout();
+            }
+            go_on(master);
+            assert_like(&sides.own, &sides.served);
+        }
+        sides.own.assert_no_complaints();
+        sides.served.assert_no_complaints();
+    }
+}
+
+#[test]
+fn a_copy_goes_on_from_a_state_in_either_direction() {
+    for master in BOTH {
+        let sides = Sides::of(Driver::Maildir, Driver::Mdbox);
+        build::small(&sides.served);
+        let mut state = String::new();
+        for round in 1..4 {
+            let command: &[&str] = if master == Master::Dsync { &["backup", "-R", "-s"] } else { &["backup", "-s"] };
+            let run = sides.run(master, &[command, &[state.as_str()]].concat());
+            assert_eq!(run.code, Some(0), "{run:?}");
+            state = run.stdout.trim().to_owned();
+            assert!(!state.is_empty(), "{run:?}");
+            assert_equal(&Snapshot::of(&sides.served), &Snapshot::of(&sides.own));
+            build::small_work(&sides.served, round);
+        }
+        sides.own.assert_no_complaints();
+    }
+}
+
+#[test]
+fn a_side_that_cannot_go_on_from_a_state_asks_for_a_whole_run() {
     let sides = Sides::of(Driver::Maildir, Driver::Mdbox);
     build::small(&sides.served);
     let state = |run: &Run| run.stdout.trim().to_owned();
     let first = sides.run(Master::Dovecot, &["sync", "-s", ""]);
     assert!(first.code == Some(0) && !state(&first).is_empty(), "{first:?}");
     build::small_work(&sides.served, 1);
+    for suffix in ["", ".log", ".log.2"] {
+        let _ = std::fs::remove_file(sides.own.path().join(format!("dovecot.index{suffix}")));
+    }
     let second = sides.run(Master::Dovecot, &["sync", "-s", &state(&first)]);
     assert_eq!((second.code, state(&second)), (Some(2), String::new()), "{second:?}");
     let third = sides.run(Master::Dovecot, &["sync", "-s", &state(&second)]);
     assert!(third.code == Some(0) && !state(&third).is_empty(), "{third:?}");
     assert_like(&sides.own, &sides.served);
+}
+
+#[test]
+fn only_chosen_messages_are_given_to_a_server_and_taken_from_it() {
+    let subjects = |store: &Store| {
+        let fetched = store.doveadm(&["-f", "tab", "fetch", "hdr.subject", "mailbox", "INBOX", "all"]);
+        fetched.lines().skip(1).map(str::to_owned).collect::<Vec<_>>()
+    };
+    let messages = [("()", 10), ("(\\Flagged)", 5000), ("(work)", 20)];
+    let all = messages.map(|(flags, size)| format!("{flags} {size}"));
+    for master in BOTH {
+        for gives in [true, false] {
+            let of_dates: (&[&str], &[usize]) =
+                if gives { (&["-t", "2037-01-01"], &[]) } else { (&["-t", "1 hour"], &[0, 1, 2]) };
+            let of_marks: (&[&str], &[usize]) =
+                if gives { (&["-O", "\\Flagged"], &[1]) } else { (&["-O", "-work"], &[0, 1]) };
+            for (options, chosen) in [(&["-I", "1000"][..], &[0, 2][..]), of_dates, of_marks] {
+                let sides = Sides::of(Driver::Maildir, Driver::Mdbox);
+                let (source, copy) = if gives { (&sides.own, &sides.served) } else { (&sides.served, &sides.own) };
+                messages.iter().for_each(|(flags, size)| append(source, flags, *size));
+                let reverse: &[&str] = if gives == (master == Master::Dsync) { &[] } else { &["-R"] };
+                let command = [&["backup"], reverse, options].concat();
+                sides.run(master, &command).assert_done();
+                let expected: Vec<_> = chosen.iter().map(|place| all[*place].clone()).collect();
+                assert_eq!(subjects(copy), expected, "{master:?} {command:?}");
+                assert_eq!(subjects(source), all, "{master:?} {command:?}");
+            }
+        }
+        let sides = Sides::of(Driver::Maildir, Driver::Mdbox);
+        messages.iter().for_each(|(flags, size)| append(&sides.own, flags, *size));
+        sides.run(master, &["sync", "-I", "1000"]).assert_done();
+        assert_eq!((subjects(&sides.served).len(), subjects(&sides.own).len()), (2, 3), "{master:?}");
+    }
+    // What is expunged below a chosen message stops Dovecot's program, if it is not told a date of that.
+    let sides = Sides::of(Driver::Maildir, Driver::Mdbox);
+    messages.iter().for_each(|(flags, size)| append(&sides.own, flags, *size));
+    let mut imap = sides.own.imap();
+    imap.select("INBOX");
+    imap.expunge("1");
+    imap.logout();
+    messages.iter().for_each(|(flags, size)| append(&sides.served, flags, *size));
+    for _ in 0..2 {
+        sides.run(Master::Dsync, &["sync", "-t", "1 hour", "-e", "2037-01-01"]).assert_done();
+    }
+    assert_like(&sides.own, &sides.served);
+    // It does not say until when.
+    let run = sides.run(Master::Dovecot, &["sync", "-e", "1 hour"]);
+    run.assert_refused("error of its version (-e)");
+    assert_eq!(run.code, Some(75), "{run:?}");
 }

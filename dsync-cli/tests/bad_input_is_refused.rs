@@ -193,7 +193,7 @@ fn another_host_hears_nothing_of_what_cannot_be_done() {
     let location = format!("mail_location={}", source.location());
     let heard = dovecot.directory().join("heard");
     let command = ["touch", heard.to_str().unwrap()];
-    for (options, status) in [(&["-t", "1d"][..], 64), (&["-O", "\\Seen"], 64), (&["-n", "Foo"], 68), (&["-N"], 64)] {
+    for (options, status) in [(&["-e", "0"][..], 64), (&["-I", "0"], 64), (&["-n", "Foo"], 68), (&["-N"], 64)] {
         let run = dovecot.dsync(&[&["-o", &*location, "backup"], options, &command].concat());
         assert_eq!(run.code, Some(status), "{options:?}: {run:?}");
         assert!(!heard.exists(), "{options:?}: it was started");

@@ -3,13 +3,15 @@
 use std::time::Duration;
 
 use clap::Args;
+use dsync_core::state::SyncState;
 
 /// How a run is carried out.
 #[derive(Clone, Debug, Default, Args)]
 #[command(next_help_heading = "How it is done")]
 pub(crate) struct RunningOptions {
     /// Print the state of the synchronisation on stdout when it is done, in the form of "doveadm sync -s", and check the
-    /// one that the last run printed ("" for the first). What changed is found out from both stores, whatever it says
+    /// one that the last run printed ("" for the first). With another host only what happened since that run is listed; between
+    /// two stores of one host what changed is found out from both, whatever it says
     #[arg(short = 's', long = "state", value_name = "STATE")]
     pub(crate) state: Option<String>,
 
@@ -47,6 +49,18 @@ pub(crate) struct RunningOptions {
 
     #[command(flatten)]
     _ignored: IgnoredOptions,
+}
+
+impl RunningOptions {
+    /// What is remembered of the last run; nothing if that cannot be understood.
+    pub(crate) fn known_state(&self) -> SyncState {
+        self.state.as_deref().and_then(|text| SyncState::parse(text).ok()).unwrap_or_default()
+    }
+
+    /// Whether a state was given that is none.
+    pub(crate) fn has_broken_state(&self) -> bool {
+        self.state.as_deref().is_some_and(|text| SyncState::parse(text).is_err())
+    }
 }
 
 /// What scripts for Dovecot's program say, and means nothing here.

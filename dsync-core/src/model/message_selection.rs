@@ -1,5 +1,6 @@
 //! Which messages are given to the other side.
 
+use std::fmt;
 use std::str::FromStr;
 
 use super::{Flags, Keyword, MessageRecord, Timestamp};
@@ -70,6 +71,17 @@ impl MarkSelection {
     }
 }
 
+/// As it is read again.
+impl fmt::Display for MarkSelection {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let sign = if self.present { "" } else { "-" };
+        match &self.mark {
+            Mark::Flag(flag) => write!(f, "{sign}{flag}"),
+            Mark::Keyword(keyword) => write!(f, "{sign}{}", keyword.as_str()),
+        }
+    }
+}
+
 impl FromStr for MarkSelection {
     type Err = InvalidMark;
 
@@ -125,7 +137,9 @@ mod tests {
             ("work", Flags::NONE, "Works", false),
             ("-$Label1", Flags::NONE, "$label1", false),
         ] {
-            let mark = Some(text.parse().unwrap());
+            let mark: MarkSelection = text.parse().unwrap();
+            assert_eq!(mark.to_string().parse(), Ok(mark.clone()));
+            let mark = Some(mark);
             let selection = MessageSelection { mark, ..MessageSelection::default() };
             let message = message(0, flags, keyword);
             assert_eq!(selection.contains_apart_from_size(&message), expected, "{text} {message:?}");

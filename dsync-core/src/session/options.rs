@@ -1,6 +1,7 @@
 //! What a run is asked to do.
 
 use crate::model::{MailboxName, MailboxSelection, MessageSelection};
+use crate::state::SyncState;
 
 /// What a run is asked to do. The default is everything there is, as fast as it can be done.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -18,6 +19,9 @@ pub struct SyncOptions {
     /// A mailbox that is likely to hold most messages. What a store has in it, by its GUID, is copied from there and does
     /// not come from the other side.
     pub all_mailbox: Option<MailboxName>,
+    /// What the last run with a peer has left in [`Report::state`](crate::report::Report::state): only what happened since then
+    /// is listed. Between two stores in one process it means nothing: what changed is found out from both of them.
+    pub state: SyncState,
 }
 
 impl SyncOptions {

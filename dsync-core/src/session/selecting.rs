@@ -20,27 +20,34 @@ pub(super) fn is_selected(
     }
 }
 
+/// How many bytes a message has when its lines end in CRLF. `None` if it cannot be read.
+pub(super) fn size_for_clients(body: MessageBody) -> Option<u64> {
+    counted(body, u64::MAX)
+}
+
 /// Whether a message has more bytes than `max` when its lines end in CRLF. `None` if it cannot be read.
-fn is_larger(mut body: MessageBody, max: u64) -> Option<bool> {
+fn is_larger(body: MessageBody, max: u64) -> Option<bool> {
     match body.size {
         Some(size) if size > max => return Some(true),
         // However many line ends there are.
         Some(size) if size.saturating_mul(2) <= max => return Some(false),
         _ => {}
     }
+    counted(body, max).map(|size| size > max)
+}
+
+/// The number of bytes with CRLF at the ends of lines; it need not be counted on once it is more than `enough`.
+fn counted(mut body: MessageBody, enough: u64) -> Option<u64> {
     let mut buffer = [0; 16 * 1024];
     let (mut total, mut after_cr) = (0_u64, false);
     loop {
         let length = std::io::Read::read(&mut body, &mut buffer).ok()?;
-        if length == 0 {
-            return Some(false);
+        if length == 0 || total > enough {
+            return Some(total);
         }
         for byte in buffer.get(..length)? {
             total += if *byte == b'\n' && !after_cr { 2 } else { 1 };
             after_cr = *byte == b'\r';
-        }
-        if total > max {
-            return Some(true);
         }
     }
 }

@@ -12,15 +12,17 @@ use std::collections::{HashMap, HashSet, VecDeque};
 
 use super::arrivals::Arrivals;
 use super::header_hash::header_hash;
+use super::heard::{Heard, Here};
 use super::own::OwnMailbox;
 use super::part::Part;
 use super::points;
-use super::rows::{Heard, Knowledge, Listing, RowStyle};
+use super::rows::{Knowledge, Listing, RowStyle};
+use super::since::{self, Since};
 use super::{Heard as Received, Said};
 use crate::merge::{Contents, MailboxPlan};
-use crate::model::{HistoryRange, MessageGuid, MessageKey, Role, Uid, UidValidity};
-use crate::session::SessionError;
+use crate::model::{HistoryRange, MailboxHistory, MessageGuid, MessageKey, MessageSelection, Role, Uid, UidValidity};
 use crate::session::reporting::Reporter;
+use crate::session::{SessionError, selecting};
 use crate::store::{ErrorKind, MailStore, StoreError};
 use crate::wire::{Item, Mail, MailRequest, MailboxInfo, MailboxState};
 
@@ -39,6 +41,8 @@ pub(super) struct Terms {
     pub(super) peer: [u8; 8],
     /// How it is called in those at which both were equal in every counter.
     pub(super) equal_peer: [u8; 8],
+    /// Which messages are given to a side that does not have them.
+    pub(super) selection: MessageSelection,
 }
 
 /// What this side says next.
@@ -85,6 +89,10 @@ pub(super) struct Exchange {
     pub(super) other_info: MailboxInfo,
     pub(super) terms: Terms,
     pub(super) by_hash: bool,
+    /// Only what happened since then is listed, by either side.
+    pub(super) since: Option<Since>,
+    /// Something was listed.
+    pub(super) has_listed: bool,
     pub(super) known: Knowledge,
     /// What is in the own messages, where that matters.
     pub(super) contents: Contents,
@@ -99,6 +107,8 @@ pub(super) struct Exchange {
     receiving: Receiving,
     /// Something could not be done: another run is needed.
     pub(super) incomplete: bool,
+    /// Messages may be on one side only because they were not chosen.
+    pub(super) leaves_out: bool,
 }
 
 impl Exchange {
@@ -107,6 +117,7 @@ impl Exchange {
         own_info: MailboxInfo,
         other_info: MailboxInfo,
         terms: Terms,
+        known_since: Option<(Since, MailboxHistory)>,
     ) -> Result<Self, StoreError> {
         let part = terms.part;
         let by_hash = !guids_count(part, &own_info, &other_info);
@@ -123,25 +134,29 @@ impl Exchange {
             _ if terms.requests => Receiving::Requests,
             _ => Receiving::Nothing,
         };
+        let (since, history) = known_since.unzip();
         let mut exchange = Self {
             own,
             own_info,
             other_info,
             terms,
             by_hash,
+            since,
+            has_listed: false,
             known: Knowledge::default(),
             contents: Contents::new(),
             is_comparable: true,
             listing: Listing::default(),
             wanted: VecDeque::new(),
             by_guid: None,
-            heard: Heard::new(),
+            heard: Heard::new(since),
             planned: None,
             sending,
             receiving,
             incomplete: false,
+            leaves_out: false,
         };
-        exchange.look()?;
+        exchange.look(history)?;
         if part.exports() && !exchange.terms.requests {
             exchange.want_all();
         }
@@ -149,10 +164,11 @@ impl Exchange {
     }
 
     /// Finds out what this side knows beside its list.
-    fn look(&mut self) -> Result<(), StoreError> {
-        let mut history = match self.terms.part.is_copying() {
-            true => Default::default(),
-            false => {
+    fn look(&mut self, history: Option<MailboxHistory>) -> Result<(), StoreError> {
+        let mut history = match history {
+            Some(history) => history,
+            None if self.terms.part.is_copying() => MailboxHistory::default(),
+            None => {
                 let points = self.own.mailbox.sync_points();
                 let agreed = points.iter().map(|point| point.highest_modseq).max().unwrap_or_default();
                 self.own.mailbox.history(HistoryRange { since: None, mirrored_until: agreed })?
@@ -169,13 +185,37 @@ impl Exchange {
                 self.contents.extend(content.map(|content| (place, content)));
             }
             let flags = history.flags.remove(&uid).filter(|history| !history.is_empty());
-            self.known.notes.push(place, flags, content, true);
+            let is_common = self.since.is_some_and(|since| uid <= since.last);
+            let selected = is_common || self.is_selected(place, uid);
+            self.known.leaves_out |= !selected;
+            self.known.notes.push(place, flags, content, selected);
         }
         let uid_next = self.own.status().uid_next;
         self.known.expunged = history.expunged;
+        if let Some(since) = self.since {
+            since::up_to(since, &mut self.known);
+        }
         let own = self.own.messages();
         self.known.expunged.retain(|uid, _| *uid < uid_next && !own.contains(*uid));
         Ok(())
+    }
+
+    /// Whether a message of this side is chosen. Notes its size if that matters.
+    pub(super) fn is_selected(&mut self, place: usize, uid: Uid) -> bool {
+        if self.terms.selection.is_all() {
+            return true;
+        }
+        let Some(record) = self.own.messages().at(place) else { return true };
+        let mut fits = self.terms.selection.contains_apart_from_size(&record);
+        if let Some(max) = self.terms.selection.max_size {
+            let body = self.own.mailbox.body(self.own.key(uid)).ok();
+            // One that cannot be read is reported when it is to be copied.
+            if let Some(size) = body.and_then(selecting::size_for_clients) {
+                self.known.sizes.insert(place, size);
+                fits &= size <= max;
+            }
+        }
+        fits
     }
 
     /// A peer that does not ask for messages gets all of them: once for each GUID.
@@ -209,8 +249,16 @@ impl Exchange {
             }
             Sending::Changes => {
                 let hash_needed = self.other_info.message_count > 0;
-                let style = RowStyle { by_hash: self.by_hash, hash_needed };
+                let MessageSelection { since, until, .. } = self.terms.selection;
+                let style = RowStyle {
+                    by_hash: self.by_hash,
+                    hash_needed,
+                    dates_needed: since.is_some() || until.is_some(),
+                    since: self.since,
+                    imports: part.imports(),
+                };
                 if let Some(change) = self.listing.next(&self.own, &self.known, style) {
+                    self.has_listed = true;
                     return Ok(Some(Said::Item(Item::Change(change))));
                 }
                 let asks = part.imports() && self.terms.requests;
@@ -297,10 +345,12 @@ impl Exchange {
             (Receiving::Attributes, Received::Item(Item::Attribute(_)) | Received::Body(Item::Attribute(_), _)) => {}
             (Receiving::Attributes, Received::EndOfList) => self.receiving = Receiving::Changes,
             (Receiving::Changes, Received::Item(Item::Change(change))) => {
-                self.heard.take(&self.own.name, change, &self.other_info)?;
+                let here =
+                    Here { own: &self.own, known: &self.known, contents: &self.contents, by_hash: self.by_hash };
+                self.heard.take(here, change, &self.other_info, &self.terms.selection)?;
             }
             (Receiving::Changes, Received::EndOfList) => {
-                self.decide(reporter);
+                self.decide(reporter)?;
                 let asks = self.terms.part.exports() && self.terms.requests;
                 self.receiving = if asks { Receiving::Requests } else { Receiving::Mails };
             }
@@ -392,7 +442,7 @@ impl Exchange {
         }
         let other_status = self.other_status();
         // A commit needs room of its own.
-        self.heard = Heard::new();
+        self.heard = Heard::new(None);
         self.known = Knowledge::default();
         let OwnMailbox { name, mailbox, .. } = &mut self.own;
         if planned.plan.needed
@@ -401,7 +451,10 @@ impl Exchange {
             self.incomplete = true;
             return reporter.problem_or_error(store, name, error);
         }
-        if !self.incomplete {
+        if self.own.created {
+            points::remember_beginning(&mut self.own, reporter, store)?;
+        }
+        if !self.incomplete && !self.leaves_out {
             points::remember(&mut self.own, self.terms.peer, reporter, store)?;
             if planned.other_stays && *self.own.mailbox.status() == other_status {
                 points::remember(&mut self.own, self.terms.equal_peer, reporter, store)?;
@@ -410,8 +463,10 @@ impl Exchange {
         Ok(())
     }
 
+    /// What both sides have in common now, as far as this side knows. Nothing, if anything is missing on one of them.
     fn state(&self) -> MailboxState {
         let status = self.own.status();
+        let is_common = !self.incomplete && !self.leaves_out && self.own.is_decided();
         let common_modseq = match self.terms.part.imports() {
             true => self.other_info.highest_modseq,
             false => self.own_info.highest_modseq,
@@ -419,8 +474,8 @@ impl Exchange {
         MailboxState {
             guid: self.own_info.guid,
             uid_validity: status.identity.uid_validity.map_or(self.own_info.uid_validity, UidValidity::get),
-            common_uid: status.uid_next.get().saturating_sub(1),
-            common_modseq,
+            common_uid: if is_common { status.uid_next.get().saturating_sub(1) } else { 0 },
+            common_modseq: if is_common { common_modseq } else { 0 },
             common_private_modseq: 0,
             message_count: u32::try_from(self.own.messages().len()).unwrap_or(u32::MAX),
             changes_during_sync: self.incomplete,

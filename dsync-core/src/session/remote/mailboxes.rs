@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use super::exchange::Exchange;
 use super::own::{OwnMailbox, UNCOUNTED, counters_are_equal};
 use super::points;
+use super::since::{Extent, Remembered};
 use super::{Part, RemoteSession, Said, State};
 use crate::model::{
     KeptFields, MailboxGuid, MailboxIdentity, MailboxName, MailboxNode, MailboxTree, NodeKind, Role, UidValidity,
@@ -13,7 +14,7 @@ use crate::report::Event;
 use crate::session::mirror::place::{self, Place};
 use crate::session::{SessionError, destination, settle};
 use crate::store::StoreError;
-use crate::wire::{Item, MailboxInfo};
+use crate::wire::{Item, MailboxInfo, MailboxState, SyncType};
 
 /// Greater modseqs cannot be told to clients (RFC 7162, 7).
 const HIGHEST_MODSEQ: u64 = 1 << 63;
@@ -55,16 +56,31 @@ impl Agreed {
 pub(super) struct Offered {
     own: OwnMailbox,
     info: MailboxInfo,
+    extent: Extent,
 }
 
 impl RemoteSession<'_> {
     /// Opens mailboxes until one can be opened.
     pub(super) fn offer(&mut self) -> Result<(State, Said), SessionError> {
         while let Some(guid) = self.offers.pop_front() {
-            let Some(own) = self.open(guid)? else { continue };
+            self.outcomes.insert(guid, Remembered::default());
+            let Some(mut own) = self.open(guid)? else { continue };
             let Some(info) = self.info(&own, guid, None) else { continue };
+            let extent = match self.extent(&mut own, guid) {
+                Ok(Extent::Lost) => {
+                    let reason =
+                        "what happened since the last run is not known any more; the next run compares all of it";
+                    self.reporter.problem(Some(&own.name), reason);
+                    continue;
+                }
+                Ok(extent) => extent,
+                Err(error) => {
+                    self.reporter.problem_or_error(self.store, &own.name, error)?;
+                    continue;
+                }
+            };
             let said = Said::Item(Item::Mailbox(Box::new(info.clone())));
-            return Ok((State::AwaitAnswer(Box::new(Offered { own, info })), said));
+            return Ok((State::AwaitAnswer(Box::new(Offered { own, info, extent })), said));
         }
         // Peers of old versions say nothing at the end.
         let state = if self.peer_minor >= 3 { State::AwaitFinish } else { State::Finished };
@@ -72,7 +88,7 @@ impl RemoteSession<'_> {
     }
 
     pub(super) fn take_answer(&mut self, offered: Offered, other: MailboxInfo) -> Result<State, SessionError> {
-        let Offered { own, info } = offered;
+        let Offered { own, info, extent } = offered;
         if other.guid != info.guid {
             return Err(SessionError::InvalidData(format!("another mailbox than {}, which was offered", own.name)));
         }
@@ -84,7 +100,52 @@ impl RemoteSession<'_> {
                 .problem(Some(&own.name), "the other side does not have it, or cannot open it; run dsync again");
             return Ok(State::Offer);
         }
-        self.compare(own, info, other)
+        self.compare(own, info, other, extent)
+    }
+
+    /// How a mailbox is listed that is agreed under this GUID.
+    fn extent(&self, own: &mut OwnMailbox, guid: MailboxGuid) -> Result<Extent, StoreError> {
+        Extent::of(own, self.remembered.get(&guid), &self.terms)
+    }
+
+    /// Says of which mailboxes this side remembers the last run, and can go on from there.
+    ///
+    /// # Errors
+    /// If the store fails as a whole.
+    pub(super) fn tell_states(&mut self) -> Result<(), SessionError> {
+        let names: BTreeMap<MailboxGuid, MailboxName> =
+            self.own.tree.iter().filter_map(|(name, node)| Some((node.guid()?, name.clone()))).collect();
+        let known: Vec<_> = self.options.state.mailboxes().collect();
+        for (guid, state) in known {
+            let Some(name) = names.get(&guid).filter(|name| self.options.mailboxes.contains(name, Some(guid))) else {
+                continue;
+            };
+            let state = MailboxState {
+                guid,
+                uid_validity: state.uid_validity,
+                common_uid: state.last_uid,
+                common_modseq: state.highest_modseq,
+                common_private_modseq: state.private_modseq,
+                message_count: state.message_count,
+                changes_during_sync: false,
+            };
+            if self.can_go_on(name, &state) {
+                self.remembered.insert(guid, state);
+                self.outbox.push_back(Said::Item(Item::MailboxState(state)));
+            }
+        }
+        self.outbox.push_back(Said::EndOfList);
+        Ok(())
+    }
+
+    fn can_go_on(&mut self, name: &MailboxName, state: &MailboxState) -> bool {
+        let opened = match self.terms.part.imports() {
+            true => self.store.open(name).map(|mailbox| OwnMailbox::new(name.clone(), mailbox, false, self.keeps())),
+            false => self.open_source(name),
+        };
+        // What fails now fails again when it is this mailbox's turn, and is said then.
+        let Ok(mut own) = opened else { return false };
+        matches!(Extent::of(&mut own, Some(state), &self.terms), Ok(Extent::Since(..)))
     }
 
     pub(super) fn take_offer(&mut self, other: MailboxInfo) -> Result<State, SessionError> {
@@ -94,48 +155,88 @@ impl RemoteSession<'_> {
                 "a mailbox although only names were to be synchronised".to_owned(),
             ));
         }
-        if self.remembered.contains(&guid) {
-            self.was_lost = true;
-            self.outbox.push_back(Said::Item(Item::Mailbox(Box::new(lost(guid, false)))));
-            return Ok(State::AwaitOffer);
-        }
-        let own = match self.agreed.name(guid) {
+        let mut own = match self.agreed.name(guid) {
             Some(_) => self.open(guid)?,
             None => None,
         };
         let info = own.as_ref().and_then(|own| self.info(own, guid, Some(&other)));
+        let extent = match own.as_mut().map(|own| self.extent(own, guid)).transpose() {
+            Ok(Some(Extent::Since(since, _))) if !since.can_precede(&other) => Extent::Lost,
+            Ok(extent) => extent.unwrap_or(Extent::Whole),
+            Err(error) => {
+                let name = self.agreed.name(guid).cloned().unwrap_or_else(MailboxName::inbox);
+                self.reporter.problem_or_error(self.store, &name, error)?;
+                Extent::Lost
+            }
+        };
+        if matches!(extent, Extent::Lost) {
+            self.was_lost = true;
+            self.outbox.push_back(Said::Item(Item::Mailbox(Box::new(lost(guid, false)))));
+            return Ok(State::AwaitOffer);
+        }
         let (Some(own), Some(info)) = (own, info) else {
             self.outbox
                 .push_back(Said::Item(Item::Mailbox(Box::new(lost(guid, self.terms.part == Part::MergeSource)))));
             return Ok(State::AwaitOffer);
         };
         self.outbox.push_back(Said::Item(Item::Mailbox(Box::new(info.clone()))));
-        self.compare(own, info, other)
+        self.compare(own, info, other, extent)
     }
 
     /// Both have said what the mailbox is at their side.
-    fn compare(&mut self, own: OwnMailbox, info: MailboxInfo, other: MailboxInfo) -> Result<State, SessionError> {
+    fn compare(
+        &mut self,
+        own: OwnMailbox,
+        info: MailboxInfo,
+        other: MailboxInfo,
+        extent: Extent,
+    ) -> Result<State, SessionError> {
         if other.highest_modseq >= HIGHEST_MODSEQ || info.highest_modseq >= HIGHEST_MODSEQ {
             let reason = "it has a HIGHESTMODSEQ that no server can have; let a server rebuild its index";
             return Err(SessionError::InvalidData(format!("mailbox {}: {reason}", own.name)));
         }
-        if !self.options.full && counters_are_equal(&info, &other) {
+        if self.sync_type == SyncType::Changed && counters_are_equal(&info, &other) {
             self.reporter.event(Event::MailboxUnchanged(&own.name));
-            return self.skip(own);
+            return self.skip(own, &info);
         }
+        let since = match extent {
+            Extent::Since(since, _) if !since.can_precede(&other) => {
+                let text = format!("counters of mailbox {} that are older than the last run", own.name);
+                return Err(SessionError::InvalidData(text));
+            }
+            Extent::Since(since, history) => Some((since, history)),
+            Extent::Whole | Extent::Lost => None,
+        };
         self.unconfirmed = Some(info.guid);
-        let exchange = Exchange::start(own, info, other, self.terms.clone());
+        let exchange = Exchange::start(own, info, other, self.terms.clone(), since);
         Ok(State::Exchange(Box::new(exchange.map_err(|error| self.store_error(error))?)))
     }
 
     /// Nothing has to be done about the mailbox, but that it has to exist.
-    fn skip(&mut self, mut own: OwnMailbox) -> Result<State, SessionError> {
+    fn skip(&mut self, mut own: OwnMailbox, info: &MailboxInfo) -> Result<State, SessionError> {
+        // A side that may be changed knows that nothing has happened; for a source it is only likely.
+        let is_known = self.terms.part.imports();
+        self.outcomes.insert(
+            info.guid,
+            Remembered::agreed(MailboxState {
+                guid: info.guid,
+                uid_validity: info.uid_validity,
+                common_uid: if is_known { info.uid_next.saturating_sub(1) } else { 0 },
+                common_modseq: if is_known { info.highest_modseq } else { 0 },
+                common_private_modseq: 0,
+                message_count: info.message_count,
+                changes_during_sync: false,
+            }),
+        );
         if self.terms.part.imports() {
             if own.created
                 && let Err(error) = settle::publish(&mut *own.mailbox)
             {
                 self.reporter.problem_or_error(self.store, &own.name, error)?;
                 return Ok(self.after_mailbox());
+            }
+            if own.created {
+                points::remember_beginning(&mut own, &mut self.reporter, self.store)?;
             }
             points::remember(&mut own, self.terms.peer, &mut self.reporter, self.store)?;
         }
@@ -158,9 +259,10 @@ impl RemoteSession<'_> {
             let wanted = other.map_or(agreed.uid_validity.map_or(0, UidValidity::get), |other| other.uid_validity);
             info.uid_validity = if wanted > 0 { wanted } else { info.uid_validity };
         }
-        let is_listed =
-            self.is_unrelated(own, guid) || self.terms.part.imports() && self.must_be_listed(own, &info, other);
-        if is_listed && !own.created {
+        let may_be_skipped = self.sync_type == SyncType::Changed && !own.created;
+        let must_be_listed =
+            || self.is_unrelated(own, guid) || self.terms.part.imports() && self.must_be_listed(own, &info, other);
+        if may_be_skipped && must_be_listed() {
             info.message_count = UNCOUNTED;
         }
         Some(info)
@@ -195,7 +297,7 @@ impl RemoteSession<'_> {
                 _ => false,
             }),
         };
-        may_be_equal && !points::is_as_when_equal(own, self.terms.equal_peer)
+        may_be_equal && !points::is_as_remembered(own, self.terms.equal_peer)
     }
 
     fn keeps(&self) -> KeptFields {

@@ -19,6 +19,7 @@ mod arrivals;
 mod connection;
 mod exchange;
 mod header_hash;
+mod heard;
 mod incoming;
 mod mailboxes;
 mod own;
@@ -26,11 +27,12 @@ mod part;
 mod planning;
 mod points;
 mod rows;
+mod since;
 mod streams;
 mod tree_rows;
 mod trees;
 
-use std::collections::{BTreeSet, VecDeque};
+use std::collections::{BTreeMap, VecDeque};
 
 pub use connection::{Connection, ConnectionOptions};
 pub use part::{Part, master_handshake, slave_handshake};
@@ -40,12 +42,14 @@ use super::reporting::Reporter;
 use super::{SessionError, SyncOptions};
 use crate::model::{MailboxGuid, MailboxTree, Role};
 use crate::report::{Observer, Report};
+use crate::state::SyncState;
 use crate::store::{MailStore, MessageBody, StoreError};
 use crate::tree::two_way::TreeSide;
-use crate::wire::{Finish, Handshake, Item, Mail, SyncType};
+use crate::wire::{Finish, Handshake, Item, Mail, MailboxState, SyncType};
 
 use exchange::{Exchange, Terms};
 use mailboxes::{Agreed, Offered};
+use since::Remembered;
 use tree_rows::PeerTree;
 
 /// Of how many mailboxes a master may remember the last run.
@@ -101,6 +105,7 @@ pub struct RemoteSession<'a> {
     reporter: Reporter<'a>,
     options: SyncOptions,
     terms: Terms,
+    sync_type: SyncType,
     peer_minor: u32,
     own: TreeSide,
     other: TreeSide,
@@ -116,18 +121,19 @@ pub struct RemoteSession<'a> {
     state: State,
     /// Mailboxes that the master has still to offer.
     offers: VecDeque<MailboxGuid>,
-    /// Mailboxes of which the master wants only what happened since the last run. This side does not know that: it says that it
-    /// cannot go on from there, and the master looks at all of them in its next run.
-    remembered: BTreeSet<MailboxGuid>,
-    /// It has said that.
+    /// Mailboxes of which only what happened since an earlier run is listed.
+    remembered: BTreeMap<MailboxGuid, MailboxState>,
+    /// The slave could not go on from there with one of them. The master looks at all of them in its next run.
     was_lost: bool,
+    /// What both sides say of the mailboxes that the master has offered.
+    outcomes: BTreeMap<MailboxGuid, Remembered>,
     /// The mailbox of which the other side has not said how it came out.
     unconfirmed: Option<MailboxGuid>,
 }
 
 enum State {
     /// What the master remembers of the last run was said for these mailboxes.
-    AwaitStates(BTreeSet<MailboxGuid>),
+    AwaitStates(BTreeMap<MailboxGuid, MailboxState>),
     AwaitTree(PeerTree),
     AwaitDeletions(PeerTree),
     /// Both trees are known.
@@ -206,13 +212,17 @@ impl<'a> RemoteSession<'a> {
             hashed_headers: master.hashed_headers.clone().unwrap_or_default(),
             peer: known_peer,
             equal_peer,
+            selection: options.messages.clone(),
         };
+        // One who does not say it wants everything to be looked at.
+        let sync_type = master.sync_type.unwrap_or(SyncType::Full);
         let mut session = Self {
             store,
             store_id,
             reporter,
             options,
             terms,
+            sync_type,
             peer_minor: peer.minor_version,
             own: TreeSide::default(),
             other: TreeSide::default(),
@@ -222,13 +232,14 @@ impl<'a> RemoteSession<'a> {
             deletable: Deletable::new(),
             here: MailboxTree::new(),
             outbox: VecDeque::new(),
-            state: match (role, master.sync_type) {
-                (Role::Slave, Some(SyncType::State)) => State::AwaitStates(BTreeSet::new()),
+            state: match (role, sync_type) {
+                (Role::Slave, SyncType::State) => State::AwaitStates(BTreeMap::new()),
                 _ => State::AwaitTree(PeerTree::default()),
             },
             offers: VecDeque::new(),
-            remembered: BTreeSet::new(),
+            remembered: BTreeMap::new(),
             was_lost: false,
+            outcomes: BTreeMap::new(),
             unconfirmed: None,
         };
         session.tell_tree()?;
@@ -240,8 +251,20 @@ impl<'a> RemoteSession<'a> {
 
     /// What was done at this side. Complete once the session [is finished](Self::is_finished).
     #[must_use]
-    pub fn into_report(self) -> Report {
+    pub fn into_report(mut self) -> Report {
+        self.reporter.report.state = self.state_after();
         self.reporter.report
+    }
+
+    /// What the master is to remember of the run.
+    fn state_after(&self) -> SyncState {
+        if self.was_lost {
+            return SyncState::default();
+        }
+        let is_there = |guid: MailboxGuid| self.here.values().any(|node| node.guid() == Some(guid));
+        let before = self.options.state.mailboxes().filter(|(guid, _)| !self.outcomes.contains_key(guid));
+        let now = self.outcomes.iter().filter_map(|(guid, outcome)| Some((*guid, outcome.state()?)));
+        before.filter(|(guid, _)| is_there(*guid)).chain(now).collect()
     }
 
     /// Whether everything has been said.
@@ -278,6 +301,9 @@ impl<'a> RemoteSession<'a> {
                 }
                 State::Exchange(mut exchange) => {
                     let said = exchange.next(&mut self.reporter, self.store)?;
+                    if let Some(Said::Item(Item::MailboxState(state))) = &said {
+                        self.outcomes.entry(state.guid).or_default().own(*state);
+                    }
                     let is_over = exchange.is_over();
                     self.state = if is_over { self.after_mailbox() } else { State::Exchange(exchange) };
                     if said.is_some() || !is_over {
@@ -305,12 +331,14 @@ impl<'a> RemoteSession<'a> {
         self.state = match (state, heard) {
             (State::Finished, Heard::Item(Item::Done)) => State::Finished,
             (_, Heard::Item(Item::Done)) => return Err(SessionError::Closed),
-            (State::AwaitStates(mut guids), Heard::Item(Item::MailboxState(state))) if guids.len() < MOST_STATES => {
-                guids.insert(state.guid);
-                State::AwaitStates(guids)
+            (State::AwaitStates(mut states), Heard::Item(Item::MailboxState(state)))
+                if states.len() < MOST_STATES =>
+            {
+                states.insert(state.guid, state);
+                State::AwaitStates(states)
             }
-            (State::AwaitStates(guids), Heard::EndOfList) => {
-                self.remembered = guids;
+            (State::AwaitStates(states), Heard::EndOfList) => {
+                self.remembered = states;
                 State::AwaitTree(PeerTree::default())
             }
             (State::AwaitTree(mut tree), Heard::Item(Item::TreeNode(node))) => {
@@ -327,6 +355,7 @@ impl<'a> RemoteSession<'a> {
             }
             (state, Heard::Item(Item::MailboxState(outcome))) if self.unconfirmed == Some(outcome.guid) => {
                 self.unconfirmed = None;
+                self.outcomes.entry(outcome.guid).or_default().other(outcome);
                 if outcome.changes_during_sync {
                     self.reporter.problem(self.agreed.name(outcome.guid), "the other side could not do all of it");
                 }
@@ -369,6 +398,7 @@ impl<'a> RemoteSession<'a> {
             return Err(SessionError::Remote { text, code: finish.mail_error });
         }
         if finish.require_full_resync {
+            self.was_lost = true;
             self.reporter.problem(None, "the other side could not do everything; run dsync again");
         }
         Ok(State::Finished)

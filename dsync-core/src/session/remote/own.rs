@@ -78,6 +78,11 @@ impl OwnMailbox {
         self.decided.as_ref().map_or_else(|| self.mailbox.status(), |decided| &decided.status)
     }
 
+    /// Whether nothing had to be decided here that the store, or its server, may decide otherwise later.
+    pub(super) fn is_decided(&self) -> bool {
+        self.decided.is_none()
+    }
+
     pub(super) fn messages(&self) -> &MessageList {
         self.decided.as_ref().map_or_else(|| self.mailbox.messages(), |decided| &decided.messages)
     }

@@ -1,6 +1,6 @@
 //! What each side of a run with a peer does, and what it was asked to do.
 
-use crate::model::{MailboxName, MailboxSelection};
+use crate::model::{MailboxName, MailboxSelection, MessageSelection, Timestamp};
 use crate::session::{SessionError, SyncOptions};
 use crate::wire::{Handshake, SyncType};
 
@@ -78,11 +78,7 @@ const HASHED_HEADERS: [&[u8]; 2] = [b"Date", b"Message-ID"];
 pub fn master_handshake(part: Part, options: &SyncOptions, hostname: &str) -> Result<Handshake, SessionError> {
     let inexpressible =
         "a selection of several mailboxes by a special use cannot be told to the other side; name them";
-    if !options.messages.is_all() {
-        let text =
-            "messages cannot be chosen by date, size or flag with another host yet; do without -t, -e, -I and -O";
-        return Err(SessionError::Inexpressible(text.to_owned()));
-    }
+    let chosen = ChosenMessages::told(&options.messages)?;
     let words = options.mailboxes.words().ok_or_else(|| SessionError::Inexpressible(inexpressible.to_owned()))?;
     let excluded: Vec<_> = words.excluded.into_iter().map(String::into_bytes).collect();
     let other = part.other();
@@ -90,13 +86,21 @@ pub fn master_handshake(part: Part, options: &SyncOptions, hostname: &str) -> Re
         hostname: hostname.as_bytes().to_vec(),
         mailbox: words.pattern.map(String::into_bytes),
         mailbox_guid: words.guid.map(|guid| guid.to_string().into_bytes()),
-        sync_type: Some(if options.full { SyncType::Full } else { SyncType::Changed }),
+        sync_type: Some(match options.full {
+            true => SyncType::Full,
+            false if options.state.is_empty() => SyncType::Changed,
+            false => SyncType::State,
+        }),
         exclude_mailboxes: Some(excluded).filter(|excluded| !excluded.is_empty()),
         send_mail_requests: true,
         backup_send: matches!(other, Part::Source | Part::MergeSource),
         backup_recv: matches!(other, Part::Copy | Part::MergeDestination),
         no_backup_overwrite: matches!(other, Part::MergeSource | Part::MergeDestination),
         no_mail_sync: options.tree_only,
+        since: chosen.since,
+        until: chosen.until,
+        max_size: options.messages.max_size,
+        flags: chosen.flags,
         hashed_headers: Some(HASHED_HEADERS.map(<[u8]>::to_vec).to_vec()),
         alternative_character: Some(b"_".to_vec()),
         waits_for_deletions: true,
@@ -116,12 +120,6 @@ pub fn slave_handshake(hostname: &str) -> Handshake {
 /// If this side cannot do it.
 pub(super) fn wanted_options(master: &Handshake) -> Result<SyncOptions, SessionError> {
     let refuse = |what: &str| Err(SessionError::Unsupported(what.to_owned()));
-    if master.since.is_some() || master.until.is_some() {
-        return refuse("messages of a certain time (-t, -e)");
-    }
-    if master.max_size.is_some() || master.flags.is_some() {
-        return refuse("messages of a certain size or with a certain flag (-I, -O)");
-    }
     if master.namespace_prefixes.iter().flatten().any(|prefix| !prefix.is_empty()) {
         return refuse("a namespace with a prefix (-n)");
     }
@@ -149,9 +147,58 @@ pub(super) fn wanted_options(master: &Handshake) -> Result<SyncOptions, SessionE
     Ok(SyncOptions {
         full: master.sync_type != Some(SyncType::Changed),
         mailboxes,
+        messages: ChosenMessages::wanted_by(master)?,
         tree_only: master.no_mail_sync,
         ..SyncOptions::default()
     })
+}
+
+/// A choice of messages in the words of a handshake.
+struct ChosenMessages {
+    since: Option<u64>,
+    until: Option<u64>,
+    flags: Option<Vec<u8>>,
+}
+
+impl ChosenMessages {
+    fn told(selection: &MessageSelection) -> Result<Self, SessionError> {
+        let seconds = |time: Option<Timestamp>, option: &str| match time.map(|time| u64::try_from(time.seconds())) {
+            None => Ok(None),
+            Some(Ok(seconds)) if seconds > 0 => Ok(Some(seconds)),
+            Some(_) => Err(SessionError::Inexpressible(format!(
+                "{option}: the other side cannot be told of times before 1970; do without {option}"
+            ))),
+        };
+        if selection.max_size == Some(0) {
+            let text = "-I: the other side cannot be told of a greatest size of 0; messages are never that small";
+            return Err(SessionError::Inexpressible(text.to_owned()));
+        }
+        // Every message was received later than this.
+        let since = selection.since.filter(|since| since.seconds() > 0);
+        Ok(Self {
+            since: seconds(since, "-t")?,
+            until: seconds(selection.until, "-e")?,
+            flags: selection.mark.as_ref().map(|mark| mark.to_string().into_bytes()),
+        })
+    }
+
+    fn wanted_by(master: &Handshake) -> Result<MessageSelection, SessionError> {
+        let refuse = |what: &str| Err(SessionError::Unsupported(what.to_owned()));
+        // Dovecot's program says the time of -t, or 0, when it means that of -e (2.3, and 2.4 up to 2.4.2).
+        if master.until == Some(0) || master.until.is_some() && master.until == master.since {
+            return refuse("messages until a time that it does not say, which is an error of its version (-e)");
+        }
+        let time =
+            |seconds: Option<u64>| seconds.map(|seconds| Timestamp(i64::try_from(seconds).unwrap_or(i64::MAX)));
+        let mark = match master.flags.as_deref().map(|flags| (flags, std::str::from_utf8(flags).map(str::parse))) {
+            None => None,
+            Some((_, Ok(Ok(mark)))) => Some(mark),
+            Some((flags, _)) => {
+                return refuse(&format!("messages with the flag {:?} (-O)", String::from_utf8_lossy(flags)));
+            }
+        };
+        Ok(MessageSelection { since: time(master.since), until: time(master.until), max_size: master.max_size, mark })
+    }
 }
 
 /// The mailbox of that name, whose separator the other side does not say: `/` or `.`.
@@ -180,7 +227,13 @@ mod tests {
     #[test]
     fn options_arrive_and_unknown_ones_are_refused() {
         let mailboxes = MailboxSelection::matching("Lists/*").excluding("*/old");
-        let options = SyncOptions { full: true, mailboxes, ..SyncOptions::default() };
+        let messages = MessageSelection {
+            since: Some(Timestamp(10)),
+            until: Some(Timestamp(20)),
+            max_size: Some(30),
+            mark: Some("-\\Deleted".parse().unwrap()),
+        };
+        let options = SyncOptions { full: true, mailboxes, messages, ..SyncOptions::default() };
         let master = master_handshake(Part::Both, &options, "host").unwrap();
         assert_eq!(wanted_options(&master).unwrap(), options);
         let refused = |change: fn(&mut Handshake)| {
@@ -188,8 +241,9 @@ mod tests {
             change(&mut handshake);
             assert!(matches!(wanted_options(&handshake), Err(SessionError::Unsupported(_))), "{handshake:?}");
         };
-        refused(|master| master.since = Some(1));
-        refused(|master| master.max_size = Some(1));
+        refused(|master| master.until = Some(0));
+        refused(|master| master.until = master.since);
+        refused(|master| master.flags = Some(b"\\Nonsense".to_vec()));
         refused(|master| master.mailbox = Some(b"\\Trash".to_vec()));
         refused(|master| master.exclude_mailboxes = Some(vec![b"\\Trash".to_vec()]));
         refused(|master| master.namespace_prefixes = Some(vec![b"Shared/".to_vec()]));

@@ -4,19 +4,34 @@ use std::collections::HashSet;
 
 use super::arrivals::Arrivals;
 use super::exchange::{Exchange, Planned};
+use super::heard::Here;
 use super::own::{UNCOUNTED, status_of};
 use super::part::Part;
 use super::rows::take_what_is_not_said;
 use crate::merge::two_way::{self, MergeSide, SideMessages};
 use crate::merge::{self, Contents, LeftOut, MailboxPlan, MailboxView, RecogniseSide};
-use crate::model::{KeptFields, MailboxStatus, MessageKey, MessageRecord, Role};
+use crate::model::{KeptFields, MailboxStatus, MessageKey, MessageRecord, MessageSelection, Role};
 use crate::report::Event;
+use crate::session::SessionError;
 use crate::session::reporting::Reporter;
 
 impl Exchange {
     /// The other side has listed everything.
-    pub(super) fn decide(&mut self, reporter: &mut Reporter<'_>) {
-        let (mut plan, other_stays) = self.plan(&HashSet::new());
+    ///
+    /// # Errors
+    /// If the own list contradicts itself.
+    pub(super) fn decide(&mut self, reporter: &mut Reporter<'_>) -> Result<(), SessionError> {
+        let fits = self.hear_the_end()?;
+        let (mut plan, other_stays) = match fits {
+            true => self.plan(&HashSet::new()),
+            false => (MailboxPlan::nothing(), false),
+        };
+        if !fits {
+            self.incomplete = true;
+            let text =
+                "what happened since the last run does not fit to what is here; the next run compares all of it";
+            reporter.problem(Some(&self.own.name), text);
+        }
         let name = &self.own.name;
         reporter.event(match plan.needed {
             true => Event::MailboxPlanned(name, &plan),
@@ -28,6 +43,36 @@ impl Exchange {
         }
         let arrivals = Arrivals::of(&mut plan);
         self.planned = Some(Planned { plan, arrivals, other_stays });
+        Ok(())
+    }
+
+    /// Completes the list of the other side. Whether it fits to this one.
+    fn hear_the_end(&mut self) -> Result<bool, SessionError> {
+        let here = Here { own: &self.own, known: &self.known, contents: &self.contents, by_hash: self.by_hash };
+        let is_copying = self.terms.part.is_copying();
+        let selection = &self.terms.selection;
+        let fits = self.heard.finish(here, &self.other_info, is_copying, !selection.is_all())?;
+        let is_about_age_or_size =
+            MessageSelection { mark: None, ..selection.clone() } != MessageSelection::default();
+        if is_copying && is_about_age_or_size {
+            // Since 2.4.3 Dovecot's program does not list what is not chosen.
+            let is_unlisted = |place: &usize| {
+                let uid = self.own.messages().uid_at(*place);
+                uid.is_some_and(|uid| {
+                    uid.get() < self.other_info.uid_next
+                        && !self.heard.list().contains(uid)
+                        && !self.heard.expunged.contains_key(&uid)
+                })
+            };
+            let places: Vec<_> = (0..self.own.messages().assigned()).filter(is_unlisted).collect();
+            let uid_at = |place: &usize| self.own.messages().uid_at(*place);
+            let places: Vec<_> = places.iter().filter_map(|place| Some((*place, uid_at(place)?))).collect();
+            let kept: Vec<_> = places.into_iter().filter(|(place, uid)| !self.is_selected(*place, *uid)).collect();
+            let records = kept.into_iter().filter_map(|(place, _)| self.own.messages().at(place)).collect();
+            self.heard.add_unlisted(records);
+        }
+        self.leaves_out = self.known.leaves_out || self.heard.unselected().next().is_some();
+        Ok(fits)
     }
 
     /// What to do here, and whether nothing changes at the other side.
@@ -85,7 +130,7 @@ impl Exchange {
     }
 
     fn plan_copy(&self, unavailable: &HashSet<MessageKey>) -> MailboxPlan {
-        let left_out = LeftOut { unavailable: unavailable.clone(), ..LeftOut::default() };
+        let left_out = LeftOut { unavailable: unavailable.clone(), unselected: self.heard.unselected().collect() };
         let status = self.other_status();
         let source = MailboxView { status: &status, messages: self.heard.messages.list() };
         let own = MailboxView { status: self.own.mailbox.status(), messages: self.own.mailbox.messages() };
@@ -106,7 +151,7 @@ impl Exchange {
             status: self.own.status().clone(),
             messages: SideMessages::of(self.own.messages(), &self.known.notes),
             expunged: self.known.expunged.clone(),
-            history_complete: false,
+            history_complete: self.since.is_some(),
             complete: self.own.mailbox.problems().is_empty(),
             keeps: self.own.keeps,
             imports: true,
@@ -115,7 +160,7 @@ impl Exchange {
             status: self.other_status(),
             messages: self.heard.messages.borrowed(),
             expunged: self.heard.expunged.clone(),
-            history_complete: false,
+            history_complete: self.since.is_some(),
             complete: true,
             keeps: self.other_keeps(),
             imports: self.terms.part == Part::Both,
@@ -124,8 +169,12 @@ impl Exchange {
             Role::Master => (&own, &other),
             Role::Slave => (&other, &own),
         };
-        let (role, merged) = (self.terms.role, two_way::merge(master, slave, None));
-        let other_stays = !other.imports || !merged.plan(role.other(), &other, &own, &HashSet::new()).needed;
+        let base = self.since.map(|since| since.point(self.terms.peer));
+        let (role, merged) = (self.terms.role, two_way::merge(master, slave, base.as_ref()));
+        // It is not known what the other side makes of what it was told.
+        let is_told = self.since.is_some() && self.has_listed;
+        let other_stays =
+            !other.imports || !is_told && !merged.plan(role.other(), &other, &own, &HashSet::new()).needed;
         (merged.plan(role, &own, &other, unavailable), other_stays)
     }
 }

@@ -9,7 +9,7 @@ use crate::model::{MailboxIdentity, MailboxName, MailboxNode, MailboxTree, NodeK
 use crate::session::mirror::amend::{self, Amended};
 use crate::session::{SessionError, settle, tree_changes};
 use crate::tree::two_way;
-use crate::wire::Item;
+use crate::wire::{Item, SyncType};
 
 impl RemoteSession<'_> {
     /// Says what this side has.
@@ -23,6 +23,9 @@ impl RemoteSession<'_> {
         self.own.tree = tree;
         self.own.history = self.store.tree_history().map_err(|error| self.store_error(error))?;
         self.refuse_duplicates()?;
+        if self.terms.role == Role::Master && self.sync_type == SyncType::State {
+            self.tell_states()?;
+        }
         let mut told = self.own.clone();
         told.tree = self.options.mailboxes.part_of(&self.own.tree, &|_, _| false);
         if self.terms.part == Part::Copy {

@@ -1,5 +1,8 @@
 //! Two sides in one process, each with a store in memory, and pipes between them.
 
+mod selections;
+mod states;
+
 use std::io::{Read, Write, pipe};
 use std::thread;
 use std::time::Duration;
@@ -398,7 +401,7 @@ fn options_that_are_not_understood_are_refused_before_anything_is_said() {
     let mut greeting = Vec::new();
     crate::wire::Encoder::default().greeting(&mut greeting);
     let mut handshake = master_handshake(Part::Source, &SyncOptions::default(), "m").unwrap();
-    handshake.since = Some(1);
+    handshake.until = Some(0);
     crate::wire::Encoder::default().item(&Item::Handshake(Box::new(handshake)), &mut greeting);
     let (outcome, _) = said_to_slave(&greeting);
     assert!(matches!(outcome, Err(SessionError::Unsupported(_))), "{outcome:?}");
