@@ -59,8 +59,9 @@ struct Line {
     #[arg(value_name = "COMMAND", hide_possible_values = true, help_heading = "Arguments")]
     command: CommandName,
 
-    /// The other store: driver:path, for example maildir:/backup/user/Maildir, or a command that talks to another host, for
-    /// example ssh user@host doveadm dsync-server
+    /// The other store: driver:path, for example maildir:/backup/user/Maildir; a host, HOST or USER@HOST, that is reached by
+    /// the command in the setting dsync_remote_cmd, with ssh if there is none; or a command line of your own, for example ssh
+    /// login@host doveadm dsync-server
     #[arg(trailing_var_arg = true, value_name = "LOCATION2", help_heading = "Arguments")]
     location: Vec<String>,
 }
@@ -197,7 +198,7 @@ impl RunOptions {
 impl Arguments {
     /// Reads the command line of the process. On `Err` everything has been said already.
     pub(crate) fn from_command_line() -> Result<Self, ExitCode> {
-        let words: Vec<_> = std::env::args_os().collect();
+        let words = with_command(std::env::args_os().collect());
         Self::try_parse_from(&words).map_err(|error| {
             let mistake = match error.use_stderr() {
                 true => Some(mistake::describe(&error, &Line::command())),
@@ -312,6 +313,16 @@ impl Arguments {
     }
 }
 
+/// The command line with the command, if the program was called by the name of one: `dsync-server`.
+fn with_command(mut words: Vec<OsString>) -> Vec<OsString> {
+    const SERVER: &str = "dsync-server";
+    let name = words.first().and_then(|program| Path::new(program).file_name()).and_then(|name| name.to_str());
+    if name == Some(SERVER) {
+        words.insert(1, SERVER.into());
+    }
+    words
+}
+
 fn parse_setting(text: &str) -> Result<(String, String), String> {
     match text.split_once('=') {
         Some((name, value)) if !name.trim().is_empty() => Ok((name.trim().to_owned(), value.trim().to_owned())),
@@ -365,6 +376,26 @@ mod tests {
         let Command::Mirror(Mirror { run, .. }) = &remote.command else { panic!("no mirror") };
         assert_eq!((run.location.len(), run.options.full), (4, false), "what follows the location belongs to it");
         assert!(parse("dsync backup -1 maildir:/b").is_err(), "a backup has one direction only");
+    }
+
+    #[test]
+    fn a_host_is_no_option() {
+        let location = |words: &str| match parse(words).unwrap().command {
+            Command::Mirror(Mirror { run, .. }) | Command::Backup(run) => run.location,
+            _ => panic!("{words}"),
+        };
+        assert_eq!(location("dsync -v mirror -f anna@host"), ["anna@host"]);
+        assert_eq!(location("dsync mirror -- -host"), ["-host"], "that it is none is said later");
+        assert_eq!(location("dsync mirror ssh -h host"), ["ssh", "-h", "host"]);
+    }
+
+    #[test]
+    fn the_name_of_the_program_may_be_the_command() {
+        let words = |words: &str| with_command(words.split(' ').map(OsString::from).collect());
+        assert_eq!(words("/usr/bin/dsync-server -u anna"), ["/usr/bin/dsync-server", "dsync-server", "-u", "anna"]);
+        assert_eq!(words("dsync mirror x"), ["dsync", "mirror", "x"]);
+        let arguments = Arguments::try_parse_from(words("dsync-server -U -u anna dsync-server")).unwrap();
+        assert!(matches!(arguments.command, Command::Server));
     }
 
     #[test]

@@ -14,13 +14,13 @@ mod exit;
 mod interruption;
 mod list;
 mod messages;
-mod other_side;
 mod output;
-mod peer_process;
 mod progress;
 mod remote;
+mod second_location;
 mod stores;
 mod synchronise;
+mod transport;
 mod users;
 mod verify;
 
@@ -64,10 +64,10 @@ fn run(arguments: &Arguments, interruption: &Interruption) -> Result<u8, Failure
     let account = match arguments.users().selection()? {
         Selection::Several(several) => {
             if let Command::Mirror(Mirror { run, .. }) | Command::Backup(run) = &arguments.command {
-                stores::refuse_one_for_all(run)?;
+                second_location::refuse_one_for_all(run, &configuration)?;
             }
             if let Command::Verify(run) | Command::List(run) = &arguments.command {
-                stores::refuse_words_for_all(run)?;
+                second_location::refuse_words_for_all(run)?;
             }
             let users = arguments.users();
             return Ok(users::several::serve(&several, users, &configuration, arguments.verbosity())?);

@@ -41,6 +41,15 @@ pub(crate) fn warning(text: impl Display) {
     say(format_args!("Warning: {text}"));
 }
 
+/// Passes on a line of the other side; whether that was wanted.
+pub(crate) fn of_other_side(text: impl Display) -> bool {
+    let is_wanted = !ONLY_ERRORS.load(Ordering::Relaxed);
+    if is_wanted {
+        say(format_args!("other side: {text}"));
+    }
+    is_wanted
+}
+
 /// Says why; only for those who asked for every detail.
 pub(crate) fn debug(text: impl Display) {
     say(format_args!("Debug: {text}"));

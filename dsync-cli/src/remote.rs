@@ -3,7 +3,6 @@
 use std::fs::File;
 use std::io;
 use std::os::fd::AsFd;
-use std::process::{ChildStdin, ChildStdout};
 use std::time::Duration;
 
 use dsync_core::report::Report;
@@ -18,17 +17,13 @@ use dsync_storage::fs::sync_lock::SyncLock;
 use crate::arguments::Run;
 use crate::configuration::UserConfiguration;
 use crate::exit::Failure;
-use crate::other_side::{OtherSide, with_server_word};
-use crate::peer_process::PeerProcess;
 use crate::progress::Progress;
-use crate::stores;
+use crate::second_location;
+use crate::transport::{Line, OtherSide};
 
-/// The other side of a run: a program that was started, and the streams from and to it. If it is dropped, they are closed, which the
-/// program takes for the end.
+/// The other side of a run, reached.
 pub(crate) struct Peer {
-    process: PeerProcess,
-    output: ChildStdout,
-    input: ChildStdin,
+    line: Line,
     /// What is said to it first.
     handshake: Handshake,
     timeout: Duration,
@@ -37,26 +32,26 @@ pub(crate) struct Peer {
 }
 
 impl Peer {
-    /// Starts the program behind which the second store of a run is, if it is behind one; the first one does `part`. It has the
-    /// rights of this process: keys for other hosts belong to who runs the program, not to the user who is served.
+    /// Reaches the other side of a run if its second store is behind one; the first store does `part`.
     ///
     /// # Errors
-    /// If it cannot be started, or the run is none that can be done with another side.
-    pub(crate) fn start(
+    /// If it cannot be reached, or the run is none that can be done with another side.
+    pub(crate) fn reach(
         user: &UserConfiguration,
         run: &Run,
         part: Part,
         options: &SyncOptions,
     ) -> Result<Option<Self>, Failure> {
-        let OtherSide::Command(command) = stores::other_side(user, run)? else { return Ok(None) };
+        let OtherSide::Remote(destination) = second_location::other_side(user, run)? else { return Ok(None) };
         let running = &run.options.running;
         if running.dry_run {
             return Err(Failure::Usage("--dry-run cannot be used with another host yet".to_owned()));
         }
         let mut handshake = master_handshake(part, options, &hostname())?;
         handshake.purge_remote = running.purge;
-        let (process, output, input) = PeerProcess::start(&with_server_word(command))?;
-        Ok(Some(Self { process, output, input, handshake, timeout: running.timeout, part }))
+        handshake.lock_timeout = running.lock.map(|time| u32::try_from(time.as_secs()).unwrap_or(u32::MAX));
+        let line = Line::reach(&destination, user)?;
+        Ok(Some(Self { line, handshake, timeout: running.patience(), part }))
     }
 
     /// What the own store does in the run.
@@ -71,15 +66,12 @@ impl Peer {
         options: SyncOptions,
         progress: &mut Progress,
     ) -> Result<Report, Failure> {
-        let Self { process, output, input, handshake, timeout, part } = self;
-        let talk = || -> Result<Report, Failure> {
-            let (connection, peer) = Connection::open(output, input, &handshake, ConnectionOptions { timeout })?;
+        let Self { line, handshake, timeout, part } = self;
+        let open = |input, output| Connection::open(input, output, &handshake, ConnectionOptions { timeout });
+        line.talk(open, |(connection, peer)| {
             let session = RemoteSession::master(store, part, options, &handshake, &peer, progress);
             converse(connection, session)
-        };
-        let outcome = talk();
-        process.finish();
-        outcome
+        })
     }
 }
 

@@ -11,7 +11,8 @@ use crate::arguments::{Arguments, Run};
 use crate::configuration::{Configuration, Environment, UserConfiguration};
 use crate::exit::Failure;
 use crate::messages;
-use crate::other_side::OtherSide;
+use crate::second_location;
+use crate::transport::OtherSide;
 
 /// The two stores of a run.
 pub(crate) type Pair = (Box<dyn MailStore>, Box<dyn MailStore>);
@@ -207,74 +208,22 @@ pub(crate) fn purge_second(
     Ok(Some(DboxStore::open(&location, settings)?.purge()?))
 }
 
-/// The setting that names the other store of a user.
-const REPLICA: [&str; 2] = ["mail_replica", "plugin/mail_replica"];
-
-/// Where the second store of a run is.
-pub(crate) fn other_side(user: &UserConfiguration, run: &Run) -> Result<OtherSide, Failure> {
-    if !run.options.running.default_destination {
-        return OtherSide::of(&run.location);
-    }
-    let settings = user.settings();
-    let mut replica = None;
-    for name in REPLICA {
-        replica = replica.or(settings.get(name)?);
-    }
-    let replica = replica.ok_or_else(|| Failure::NotFound("-d: the setting mail_replica is empty".to_owned()))?;
-    OtherSide::of(&[replica])
-}
-
 fn second_location(user: &UserConfiguration, run: &Run) -> Result<Location, Failure> {
-    on_this_machine(user, run, "LOCATION2", other_side(user, run)?)
+    on_this_machine(user, run, "LOCATION2", second_location::other_side(user, run)?)
 }
 
 /// A location of the command line, by the name that the help has for it.
 fn local(user: &UserConfiguration, run: &Run, name: &str, word: &str) -> Result<Location, Failure> {
-    on_this_machine(user, run, name, OtherSide::of(&[word.to_owned()])?)
+    on_this_machine(user, run, name, second_location::understood(user, run, &[word.to_owned()])?)
 }
 
 fn on_this_machine(user: &UserConfiguration, run: &Run, name: &str, side: OtherSide) -> Result<Location, Failure> {
     match side {
-        OtherSide::Local(word) => {
-            let word = match run.options.running.expand_location {
-                true => user.settings().expand_location(name, &word)?,
-                false => word,
-            };
-            user.second_location(&word).map_err(|error| Failure::Usage(error.to_string()))
-        }
-        OtherSide::Command(words) => {
-            Err(Failure::Usage(format!("{:?} is a command line, no mail location", words.join(" "))))
+        OtherSide::Local(word) => user.second_location(&word).map_err(|error| Failure::Usage(error.to_string())),
+        OtherSide::Remote(_) => {
+            Err(Failure::Usage(format!("{name}: {:?} is no mail location on this machine", run.location.join(" "))))
         }
     }
-}
-
-/// Refuses a second location that would be the same for many users: the mail of one would replace that of the others, or be
-/// mixed with it.
-pub(crate) fn refuse_one_for_all(run: &Run) -> Result<(), Failure> {
-    if run.options.running.default_destination {
-        return Ok(());
-    }
-    if let OtherSide::Local(word) = OtherSide::of(&run.location)? {
-        refuse_one_word_for_all(run, &word)?;
-    }
-    Ok(())
-}
-
-/// The same for locations that are looked at.
-pub(crate) fn refuse_words_for_all(run: &Run) -> Result<(), Failure> {
-    run.location.iter().try_for_each(|word| refuse_one_word_for_all(run, word))
-}
-
-fn refuse_one_word_for_all(run: &Run, word: &str) -> Result<(), Failure> {
-    let Some((driver, path)) = word.split_once(':') else { return Ok(()) };
-    let has_variable = run.options.running.expand_location && path.contains('%');
-    if path == "~" || path.starts_with("~/") || has_variable {
-        return Ok(());
-    }
-    Err(Failure::Usage(format!(
-        "{word} would be the same for all users; write {driver}:~/..., which is in the home directory of each, or let \
-         --expand-location replace a variable: {driver}:/backup/%u"
-    )))
 }
 
 /// Opens both stores for a run that only pretends to change them: source and destination, or the first and the second.

@@ -49,14 +49,14 @@ pub(crate) struct Task<'a> {
 }
 
 impl<'a> Task<'a> {
-    /// Finds out what is to be done, and starts the other side of it. The rights are those of the caller.
+    /// Finds out what is to be done, and reaches the other side of it. The rights are those of the caller.
     ///
     /// # Errors
-    /// If it cannot be done; nothing was started then.
+    /// If it cannot be done; nothing was begun then.
     pub(crate) fn prepare(user: &UserConfiguration, run: &'a Run, way: &'static Way) -> Result<Self, Failure> {
         let options = options(user, run, way)?;
         let part = if run.options.reverse { way.part.other() } else { way.part };
-        let peer = Peer::start(user, run, part, &options)?;
+        let peer = Peer::reach(user, run, part, &options)?;
         Ok(Self { run, way, options, peer })
     }
 }

@@ -154,6 +154,15 @@ fn several_users_are_served_whatever_becomes_of_one() {
     let expanded = format!("sdbox:{}/%u/expanded", server.path("home").display());
     assert_status(&server.dsync(&["-A", "backup", &expanded]), 64, &["--expand-location"]);
     server.dsync(&["-u", "?N*", "--expand-location", "backup", &expanded]).assert_done();
+    for location in [&["ssh", "host", "dsync"][..], &["anna@host"]] {
+        assert_status(&server.dsync(&[&["-A", "mirror"], location].concat()), 64, &["the same for all users"]);
+    }
+    let program = server.path("dsync").display().to_string();
+    let configuration = server.path("dovecot.conf").display().to_string();
+    let peer = [&program, "-c", &configuration, "-o", "mail=sdbox:~/peer", "server", "-u", "%u", "server"];
+    let options = ["-u", "?N*", "--expand-location", "backup"];
+    server.dsync(&[&options[..], &peer].concat()).assert_done();
+    assert_owned(&server.path("home/anna/peer"), 61_001);
     assert!(server.path("home/anna/expanded").exists() && !server.path("home/%u").exists());
 
     // A list means those in it, each once.

@@ -19,9 +19,9 @@ pub(crate) struct RunningOptions {
     #[arg(short = 'l', long = "lock-timeout", value_name = "SECONDS", value_parser = parse_seconds)]
     pub(crate) lock: Option<Duration>,
 
-    /// How many seconds nothing may be heard of another host
+    /// How many seconds nothing may be heard of another host; 0 is for ever
     #[arg(short = 'T', long = "timeout", value_name = "SECONDS", value_parser = parse_seconds, default_value = "600")]
-    pub(crate) timeout: Duration,
+    timeout: Duration,
 
     /// Afterwards free the space of messages in LOCATION2 that were expunged from all mailboxes, if it is an mdbox
     #[arg(short = 'P', long = "purge-remote")]
@@ -51,6 +51,9 @@ pub(crate) struct RunningOptions {
     _ignored: IgnoredOptions,
 }
 
+/// For ever, as far as a run is concerned.
+const FOR_EVER: Duration = Duration::from_secs(u32::MAX as u64);
+
 impl RunningOptions {
     /// What is remembered of the last run; nothing if that cannot be understood.
     pub(crate) fn known_state(&self) -> SyncState {
@@ -60,6 +63,11 @@ impl RunningOptions {
     /// Whether a state was given that is none.
     pub(crate) fn has_broken_state(&self) -> bool {
         self.state.as_deref().is_some_and(|text| SyncState::parse(text).is_err())
+    }
+
+    /// How long nothing may be heard of another host.
+    pub(crate) fn patience(&self) -> Duration {
+        if self.timeout.is_zero() { FOR_EVER } else { self.timeout }
     }
 }
 
@@ -88,6 +96,8 @@ struct IgnoredOptions {
 }
 
 fn parse_seconds(text: &str) -> Result<Duration, String> {
-    let seconds = text.parse().ok().filter(|_| text.bytes().all(|byte| byte.is_ascii_digit()));
-    seconds.map(Duration::from_secs).ok_or_else(|| "write a number of seconds, 0 or more".to_owned())
+    let seconds = text.parse::<u64>().ok().filter(|_| text.bytes().all(|byte| byte.is_ascii_digit()));
+    seconds
+        .map(|seconds| Duration::from_secs(seconds).min(FOR_EVER))
+        .ok_or_else(|| "write a number of seconds, 0 or more".to_owned())
 }

@@ -77,6 +77,11 @@ impl<'a> Expanded<'a> {
     /// A location that is no setting, with its variables replaced. `name` is for messages.
     pub(crate) fn expand_location(&self, name: &str, text: &str) -> Result<String, ConfigurationError> {
         self.refuse_colons(name, text)?;
+        self.expand_text(name, text)
+    }
+
+    /// Any other text that is no setting, with its variables replaced. `name` is for messages.
+    pub(crate) fn expand_text(&self, name: &str, text: &str) -> Result<String, ConfigurationError> {
         let failed = |error| ConfigurationError::Variable { name: name.to_owned(), text: text.to_owned(), error };
         self.expand(text).map_err(failed)
     }

@@ -167,7 +167,8 @@ impl Store {
         sibling
     }
 
-    fn configuration(&self) -> PathBuf {
+    /// The configuration by which Dovecot opens it.
+    pub fn configuration(&self) -> PathBuf {
         self.place.join(format!("{}.conf", self.name))
     }
 

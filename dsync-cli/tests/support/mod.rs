@@ -26,6 +26,7 @@ pub mod program;
 pub mod server;
 pub mod setup;
 pub mod snapshot;
+pub mod sshd;
 pub mod untouched;
 pub mod user;
 
@@ -37,4 +38,5 @@ pub use program::Run;
 pub use server::Server;
 pub use setup::{Driver, Setup};
 pub use snapshot::{Difference, Snapshot, assert_equal, differences};
+pub use sshd::Sshd;
 pub use untouched::Fingerprint;

@@ -1,0 +1,153 @@
+//! How the other side of a run is reached: which one is meant ([`other_side`]), the command that reaches a host
+//! ([`template`]), and that command as a child process ([`process`]), whose stderr is passed on ([`said`]).
+//!
+//! A side is reached with the rights of who runs the program, before those of the served user are taken on: keys for other
+//! hosts belong to the former. What was reached is a [`Line`]: two byte streams, and what is behind them.
+
+mod other_side;
+mod process;
+mod said;
+mod template;
+
+use std::io::{Read, Write};
+use std::time::Duration;
+
+use dsync_core::report::Report;
+use dsync_core::session::SessionError;
+
+pub(crate) use other_side::{Destination, Host, OtherSide, RemoteUser};
+use process::{PeerProcess, shown};
+use template::Filling;
+pub(crate) use template::{is_harmless, names_user as template_names_user};
+
+use crate::configuration::UserConfiguration;
+use crate::exit::Failure;
+use crate::messages;
+
+/// What comes from the other side.
+pub(crate) type Input = Box<dyn Read + Send>;
+/// What goes to it.
+pub(crate) type Output = Box<dyn Write + Send>;
+
+/// How long the other side may take to end after all was said.
+const PATIENCE: Duration = Duration::from_secs(30);
+/// The same if it has been silent for too long already.
+const LITTLE_PATIENCE: Duration = Duration::from_secs(2);
+
+/// The other side, reached. If it is dropped, the streams are closed, which the other side takes for the end.
+pub(crate) struct Line {
+    input: Input,
+    output: Output,
+    process: PeerProcess,
+    /// What may be the matter if it ends at once.
+    advice: &'static str,
+}
+
+impl Line {
+    /// Reaches the other side of a run for a user. The rights are those of this process.
+    ///
+    /// # Errors
+    /// If that is not possible, or not advisable.
+    pub(crate) fn reach(destination: &Destination, user: &UserConfiguration) -> Result<Self, Failure> {
+        match destination {
+            Destination::Command(words) => Self::start(&with_server_word(words.clone()), ""),
+            Destination::Host(host) => Self::to_host(host, user),
+        }
+    }
+
+    fn to_host(host: &Host, user: &UserConfiguration) -> Result<Self, Failure> {
+        let settings = user.settings().raw();
+        let template = template::of(settings);
+        let served = &user.user().name;
+        let name = match &host.user {
+            RemoteUser::Named(name) => Some(name),
+            RemoteUser::ServedIfNamed => Some(served).filter(|_| user.user().looked_up),
+            RemoteUser::Served => Some(served),
+        };
+        let filling = Filling {
+            user: name.map_or("", String::as_str),
+            login: host.login.as_deref().unwrap_or_default(),
+            host: &host.host,
+        };
+        let command = template::fill(template, &filling)?;
+        let advice = match name {
+            Some(_) => "",
+            None => {
+                "; if it is a Dovecot since 2.4, it has to be told whose mail is meant: write USER@HOST, or use -u"
+            }
+        };
+        let mut line = Self::start(&command, advice)?;
+        if host.announces_user {
+            let failed = |error| Failure::OtherSide(format!("{} takes nothing: {error}", shown(&command)));
+            line.output.write_all(format!("{served}\n").as_bytes()).map_err(failed)?;
+        }
+        Ok(line)
+    }
+
+    fn start(command: &[String], advice: &'static str) -> Result<Self, Failure> {
+        let (process, output, input) = PeerProcess::start(command)?;
+        Ok(Self { input: Box::new(output), output: Box::new(input), process, advice })
+    }
+
+    /// Lets `open` begin a conversation on the streams, and `converse` lead it to its end. Then the other side has to end, too. From
+    /// here on this process may have threads.
+    pub(crate) fn talk<C>(
+        self,
+        open: impl FnOnce(Input, Output) -> Result<C, SessionError>,
+        converse: impl FnOnce(C) -> Result<Report, Failure>,
+    ) -> Result<Report, Failure> {
+        let Self { input, output, mut process, advice } = self;
+        process.pass_on_errors();
+        let opened = open(input, output);
+        let has_begun = opened.is_ok();
+        let outcome = opened.map_err(Failure::from).and_then(converse);
+        let is_silent = matches!(outcome, Err(Failure::Session(SessionError::Silent(_))));
+        let command = process.command().to_owned();
+        let ended = process.finish(if is_silent { LITTLE_PATIENCE } else { PATIENCE });
+        if outcome.is_err() {
+            for line in ended.unheard() {
+                messages::error(format_args!("other side: {line}"));
+            }
+        }
+        match outcome {
+            Err(Failure::Session(SessionError::Closed)) if !has_begun => {
+                Err(Failure::OtherSide(format!("{command} ended the conversation before it began: {ended}{advice}")))
+            }
+            Err(failure) => {
+                if !ended.is_well() {
+                    messages::warning(format_args!("{command}: {ended}"));
+                }
+                Err(failure)
+            }
+            Ok(report) => {
+                if !ended.is_well() && !ended.explained_itself() {
+                    messages::warning(format_args!("{command}: {ended}"));
+                }
+                Ok(report)
+            }
+        }
+    }
+}
+
+/// The command line with the word that makes a server of the program, unless it is there.
+fn with_server_word(mut words: Vec<String>) -> Vec<String> {
+    let is_there = words.last().is_some_and(|last| ["server", "dsync-server"].contains(&last.as_str()));
+    if !is_there {
+        // doveadm knows it by that name only.
+        words.push("dsync-server".to_owned());
+    }
+    words
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_program_is_made_a_server_once() {
+        let words = |words: &[&str]| with_server_word(words.iter().map(|word| (*word).to_owned()).collect());
+        assert_eq!(words(&["a", "b"]), ["a", "b", "dsync-server"]);
+        assert_eq!(words(&["a", "server"]), ["a", "server"]);
+        assert_eq!(words(&["a", "dsync-server"]), ["a", "dsync-server"]);
+    }
+}
