@@ -90,7 +90,11 @@ impl<'a> Fields<'a> {
     /// The elements of a list within a value.
     pub(super) fn list(&self, column: &'static str, limit: usize) -> Result<Option<Vec<Vec<u8>>>, WireError> {
         let Some(value) = self.get(column) else { return Ok(None) };
-        let elements: Vec<_> = value::split_list(value).take(limit.saturating_add(1)).collect();
+        let mut elements: Vec<_> = value::split_list(value).take(limit.saturating_add(1)).collect();
+        // It would be written as a list of nothing, so it is one.
+        if elements == [b""] {
+            elements.clear();
+        }
         if elements.len() > limit { Err(self.too_many(column, limit)) } else { Ok(Some(elements)) }
     }
 }

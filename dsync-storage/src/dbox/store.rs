@@ -20,7 +20,7 @@ use crate::index::files::read_index;
 use crate::list::build::Build;
 use crate::list::changes;
 use crate::list::context::{Context, invalid_name, refuse_inbox};
-use crate::list::files::{allocate_uid_validity, read_changes};
+use crate::list::files::allocate_uid_validity;
 use crate::list::hidden::{self, HiddenPlaces};
 use crate::list::layout::{Layout, MailboxPaths};
 use crate::location::{Driver, IndexPlace, Location};
@@ -200,8 +200,7 @@ impl MailStore for DboxStore {
     }
 
     fn tree_history(&mut self) -> Result<TreeHistory, StoreError> {
-        let events = read_changes(&self.context().list_root())?;
-        Ok(self.context().history(events))
+        changes::history(self.context(), Some(&self.context().list_root()))
     }
 
     fn note_deleted(&mut self, guid: MailboxGuid) -> Result<(), StoreError> {

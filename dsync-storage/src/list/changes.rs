@@ -8,11 +8,11 @@ use std::ffi::OsString;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
-use dsync_core::model::{MailboxGuid, MailboxIdentity, MailboxName, MailboxTree, NameHash, TreeChange};
+use dsync_core::model::{MailboxGuid, MailboxIdentity, MailboxName, MailboxTree, NameHash, TreeChange, TreeHistory};
 use dsync_core::store::{ErrorKind, StoreError};
 
 use super::context::{Context, invalid_name};
-use super::files::{allocate_uid_validity, log_changes, set_subscribed as write_subscription};
+use super::files::{allocate_uid_validity, log_changes, read_changes, set_subscribed as write_subscription};
 use super::layout::{Layout, MBOX_INDEXES, index_beside};
 use super::list_index::{self, Stale};
 use super::lock::ListLock;
@@ -153,6 +153,16 @@ fn names_at_or_below(root: &Path, directory: &Path) -> Result<Vec<OsString>, FsE
             rest.is_some_and(|rest| rest.is_empty() || rest.starts_with(b"."))
         })
         .collect())
+}
+
+/// What happened to the tree, as the change log in `root` says. What was there to be seen before this is called is in it.
+pub(crate) fn history(context: &Context, root: Option<&Path>) -> Result<TreeHistory, StoreError> {
+    let Some(root) = root else { return Ok(context.history(Vec::new())) };
+    if !context.read_only {
+        // Servers write down a change after they have made it, under this lock.
+        ListLock::wait_for_others(&context.list_root())?;
+    }
+    Ok(context.history(read_changes(root)?))
 }
 
 /// Makes a level without mails.

@@ -54,6 +54,20 @@ impl ListLock {
             }
         }
     }
+
+    /// Waits until nobody holds the lock who held it when this began. Leaves nothing behind, and nothing new.
+    ///
+    /// # Errors
+    /// As [`take`](Self::take).
+    pub fn wait_for_others(index_root: &Path) -> Result<(), FsError> {
+        let path = index_root.join("mailboxes.lock");
+        // Without the file nobody is at work, or somebody of whom nothing can be known.
+        if let Ok(file) = File::options().read(true).write(true).open(&path) {
+            // If it has its name still, it goes as if it had been taken.
+            drop(Self { lock: FileLock::exclusive_by_any_method(file, &path, WAIT)?, path });
+        }
+        Ok(())
+    }
 }
 
 impl Drop for ListLock {
@@ -80,6 +94,22 @@ fn create(path: &Path, permissions: &Permissions) -> Result<Option<FileLock>, Fs
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn who_waits_for_others_leaves_nothing_behind() {
+        let dir = tempfile::tempdir().unwrap();
+        ListLock::wait_for_others(dir.path()).unwrap();
+        assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 0);
+        let lock = ListLock::take(dir.path(), &Permissions::PRIVATE).unwrap();
+        std::thread::scope(|scope| {
+            let waiting = scope.spawn(|| ListLock::wait_for_others(dir.path()));
+            std::thread::sleep(Duration::from_millis(30));
+            assert!(!waiting.is_finished());
+            drop(lock);
+            waiting.join().unwrap().unwrap();
+        });
+        assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 0);
+    }
 
     #[test]
     fn the_lock_file_is_gone_afterwards() {

@@ -13,7 +13,7 @@ use super::{listing, snapshot, tree_changes};
 use crate::fs::{mutation, unique};
 use crate::list::build::Build;
 use crate::list::context::{Context, invalid_name, refuse_inbox};
-use crate::list::files::{allocate_uid_validity, read_changes};
+use crate::list::files::allocate_uid_validity;
 use crate::list::hidden::HiddenPlaces;
 use crate::list::layout::{Layout, MBOX_INDEXES, MailboxPaths};
 use crate::list::{changes, hidden};
@@ -172,11 +172,7 @@ impl MailStore for MaildirStore {
     }
 
     fn tree_history(&mut self) -> Result<TreeHistory, StoreError> {
-        let events = match &self.context.roots.index {
-            Some(root) => read_changes(root)?,
-            None => Vec::new(),
-        };
-        Ok(self.context.history(events))
+        changes::history(&self.context, self.context.roots.index.as_deref())
     }
 
     fn note_deleted(&mut self, guid: MailboxGuid) -> Result<(), StoreError> {

@@ -15,7 +15,7 @@ use crate::fs::permissions::Permissions;
 use crate::fs::{mutation, unique};
 use crate::list::build::Build;
 use crate::list::context::{Context, invalid_name, refuse_inbox};
-use crate::list::files::{allocate_uid_validity, read_changes};
+use crate::list::files::allocate_uid_validity;
 use crate::list::hidden::HiddenPlaces;
 use crate::list::layout::{Layout, MailboxPaths};
 use crate::list::{changes, hidden};
@@ -168,11 +168,7 @@ impl MailStore for MboxStore {
     }
 
     fn tree_history(&mut self) -> Result<TreeHistory, StoreError> {
-        let events = match self.context().list_index_root() {
-            Some(root) => read_changes(&root)?,
-            None => Vec::new(),
-        };
-        Ok(self.context().history(events))
+        changes::history(self.context(), self.context().list_index_root().as_deref())
     }
 
     fn note_deleted(&mut self, guid: MailboxGuid) -> Result<(), StoreError> {

@@ -4,7 +4,7 @@ use super::amend::{self, Amended};
 use super::{Message, MirrorSession, State, tree_changes};
 use crate::model::{MailboxNode, MailboxTree, NodeKind, Role};
 use crate::session::{Amendments, Greeting, SessionError, settle};
-use crate::tree::two_way::{self as tree, TreeSide};
+use crate::tree::two_way::{self as tree, ExpectedTree, TreeSide};
 
 impl MirrorSession<'_> {
     pub(super) fn hello(&mut self) -> Result<(), SessionError> {
@@ -106,8 +106,13 @@ impl MirrorSession<'_> {
         let directories = self.store.capabilities().directories;
         let (merged, selection) = (&self.merged, &self.options.mailboxes);
         self.store.expect(&merged.tree);
+        let mut expected = ExpectedTree::new(&self.own.tree);
         tree_changes::carry_out(self.store, &mut self.reporter, Some(&self.deletable), |own| {
-            Ok(tree::actions(merged, &tree_changes::taking_part(own, &merged.tree, selection), directories))
+            let merged = expected.reconcile(merged, own);
+            let own = tree_changes::taking_part(own, &merged.tree, selection);
+            let actions = tree::actions(&merged, &own, directories);
+            actions.iter().for_each(|action| expected.apply(action));
+            Ok(actions)
         })
     }
 }

@@ -130,9 +130,11 @@ impl RemoteSession<'_> {
         if imports {
             self.amend()?;
         }
+        // Both sides have to decide from the same.
+        let [own, other] = [&self.own, &self.other].map(two_way::TreeSide::without_former_names);
         let [master, slave] = match self.terms.role {
-            Role::Master => [&self.own, &self.other],
-            Role::Slave => [&self.other, &self.own],
+            Role::Master => [&own, &other],
+            Role::Slave => [&other, &own],
         };
         let mut merged = two_way::merge(master, slave)?.selected([master, slave], &self.options.mailboxes);
         match self.terms.part {
@@ -148,9 +150,13 @@ impl RemoteSession<'_> {
         let directories = self.store.capabilities().directories;
         let selection = &self.options.mailboxes;
         self.store.expect(&merged.tree);
+        let mut expected = two_way::ExpectedTree::new(&self.own.tree);
         tree_changes::carry_out(self.store, &mut self.reporter, Some(&self.deletable), |own| {
+            let merged = expected.reconcile(&merged, own);
             let own = tree_changes::taking_part(own, &merged.tree, selection);
-            Ok(two_way::actions(&merged, &own, directories))
+            let actions = two_way::actions(&merged, &own, directories);
+            actions.iter().for_each(|action| expected.apply(action));
+            Ok(actions)
         })?;
         self.here = self.list()?;
         if self.options.tree_only {

@@ -1,6 +1,6 @@
 //! A tree whose nodes can be moved.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::ops::{Index, IndexMut};
 
 use super::TreeSide;
@@ -46,6 +46,35 @@ impl Node {
 pub(super) struct Forest {
     nodes: Vec<Node>,
     guids: BTreeMap<MailboxGuid, NodeId>,
+    given_names: GivenNames,
+    renamed_on: BTreeSet<MailboxGuid>,
+}
+
+/// The names that something was renamed to, whether it still has them or not.
+#[derive(Clone, Debug)]
+struct GivenNames {
+    hashes: HashSet<NameHash>,
+    /// How names are spelled; without events.
+    spelling: TreeHistory,
+}
+
+impl GivenNames {
+    fn new(history: &TreeHistory) -> Self {
+        let renamed = history.events.iter().filter_map(|event| match event.change {
+            TreeChange::Renamed(hash) => Some(hash),
+            _ => None,
+        });
+        let spelling = TreeHistory {
+            prefix: history.prefix.clone(),
+            separators: history.separators.clone(),
+            events: Vec::new(),
+        };
+        Self { hashes: renamed.collect(), spelling }
+    }
+
+    fn contain(&self, name: &MailboxName) -> bool {
+        self.spelling.hashes(name).any(|hash| self.hashes.contains(&hash))
+    }
 }
 
 impl Index<NodeId> for Forest {
@@ -65,7 +94,8 @@ impl Forest {
     pub(super) const ROOT: NodeId = NodeId(0);
 
     pub(super) fn new(side: &TreeSide) -> Self {
-        let mut forest = Self { nodes: Vec::new(), guids: BTreeMap::new() };
+        let given_names = GivenNames::new(&side.history);
+        let mut forest = Self { nodes: Vec::new(), guids: BTreeMap::new(), given_names, renamed_on: BTreeSet::new() };
         forest.add(String::new(), None);
         for (name, node) in &side.tree {
             let id = forest.ensure(name.parts());
@@ -197,6 +227,32 @@ impl Forest {
             }
         }
         nodes
+    }
+
+    /// Looks for mailboxes that this side has renamed on, while the other side has followed only to the name before: that name is
+    /// known here, and the one that they have now is not known there. Where other mailboxes want these names too, nobody can say.
+    pub(super) fn find_renamed_on(&mut self, other: &Self) {
+        let was_renamed_on = |guid: MailboxGuid, here: NodeId| {
+            let there = other.by_guid(guid)?;
+            let (now, before) = (self.path(here), other.path(there));
+            let is_known = self.was_renamed_to(&before) && !other.was_renamed_to(&now);
+            Some(is_known && self.is_free(&before) && other.is_free(&now))
+        };
+        let found = self.mailboxes().filter(|(guid, here)| was_renamed_on(*guid, *here) == Some(true));
+        self.renamed_on = found.map(|(guid, _)| guid).collect();
+    }
+
+    pub(super) fn was_renamed_on(&self, guid: MailboxGuid) -> bool {
+        self.renamed_on.contains(&guid)
+    }
+
+    /// Whether something was once renamed to this path.
+    fn was_renamed_to(&self, path: &[String]) -> bool {
+        MailboxName::new(path.iter().cloned()).is_some_and(|name| self.given_names.contain(&name))
+    }
+
+    fn is_free(&self, path: &[String]) -> bool {
+        self.find(path).is_none_or(|node| self[node].existence != Existence::Present)
     }
 
     pub(super) fn delete_mailbox(&mut self, guid: MailboxGuid) {

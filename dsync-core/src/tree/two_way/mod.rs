@@ -9,6 +9,7 @@
 
 mod by_times;
 mod forest;
+mod meanwhile;
 mod renames;
 mod subscriptions;
 
@@ -20,6 +21,7 @@ use crate::model::{
 };
 
 use forest::{Existence, Forest, NodeId};
+pub use meanwhile::ExpectedTree;
 
 /// What one side knows about its tree.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -40,6 +42,20 @@ impl TreeSide {
             _ => None,
         });
         deleted.filter(|guid| !present.contains(guid)).collect()
+    }
+
+    /// The same without what says what something was called before: with what a peer on another host can be told.
+    #[must_use]
+    pub fn without_former_names(&self) -> Self {
+        let named = self.tree.iter().filter(|(_, node)| node.kind != NodeKind::Absent).map(|(name, _)| name.clone());
+        let with_parents = named.flat_map(|name| std::iter::successors(Some(name), MailboxName::parent));
+        let now: BTreeSet<_> = with_parents.flat_map(|name| self.history.hashes(&name).collect::<Vec<_>>()).collect();
+        let mut known = self.clone();
+        known.history.events.retain(|event| match event.change {
+            TreeChange::Renamed(hash) => now.contains(&hash),
+            _ => true,
+        });
+        known
     }
 }
 
@@ -80,6 +96,9 @@ pub fn merge(master: &TreeSide, slave: &TreeSide) -> Result<MergedTree, TreeConf
         refuse_duplicates(&side.tree)?;
     }
     let mut forests = [Forest::new(master), Forest::new(slave)];
+    let [first, second] = &mut forests;
+    first.find_renamed_on(second);
+    second.find_renamed_on(first);
     let deleted = apply_deletions(&mut forests, sides);
     let before = forests.clone();
     let mut tree = MailboxTree::new();

@@ -12,6 +12,8 @@ use super::forest::{Existence, Node};
 use super::{Forest, NodeId, TreeConflict};
 use crate::model::Role;
 
+/// How long a run takes at most, in seconds, from its look at both trees to the renaming that follows from it.
+const LONGEST_DELAY: i64 = 60;
 /// The longest part of a name that is kept in a temporary one, in bytes.
 const KEPT_IN_TEMPORARY: usize = 86;
 /// The longest part of a name that is kept in a final one, in bytes.
@@ -144,10 +146,21 @@ impl Walk<'_> {
                 nodes.filter(|node| forest[*node].existence == Existence::Present && !forest[*node].temporary);
             counted.map(|node| forest[node].renamed.saturating_add(1)).max().unwrap_or(0)
         });
+        let went_on = Role::BOTH.map(|role| self.went_on(role, contest));
         match masters.cmp(&slaves) {
+            // Times are those of this second, and those of a side that followed are when it did.
+            Ordering::Greater if went_on == [false, true] && masters.saturating_sub(slaves) <= LONGEST_DELAY => false,
+            Ordering::Less if went_on == [true, false] && slaves.saturating_sub(masters) <= LONGEST_DELAY => true,
+            Ordering::Equal if went_on[0] != went_on[1] => went_on[0],
             Ordering::Equal => self.compare_lists(contest.holders) != Ordering::Greater,
             order => order == Ordering::Greater,
         }
+    }
+
+    fn went_on(&self, role: Role, contest: Contest) -> bool {
+        let nodes = [Some(contest.holders[role.index()]), contest.rivals[role.index()]];
+        let forest = &self.forests[role.index()];
+        nodes.into_iter().flatten().any(|node| forest[node].guid.is_some_and(|guid| forest.was_renamed_on(guid)))
     }
 
     /// Some order between both sides that depends on nothing but the trees.
