@@ -130,7 +130,7 @@ struct Common {
 pub(crate) enum Command {
     Mirror(Mirror),
     Backup(Run),
-    Server,
+    Server(Box<RunningOptions>),
     Purge,
     Verify(Run),
     List(Run),
@@ -248,7 +248,7 @@ impl Arguments {
                 return refuse("server takes no location; the other side says what is to be done");
             }
             CommandName::Server if users.are_several() => return refuse("server is for one user"),
-            CommandName::Server => Command::Server,
+            CommandName::Server => Command::Server(Box::new(options.running)),
             _ if options.running.state.is_some() && users.are_several() => {
                 return refuse("-s is for one user: nobody could tell the states of several apart");
             }
@@ -294,7 +294,7 @@ impl Arguments {
             | Command::Backup(run)
             | Command::Verify(run)
             | Command::List(run) => &run.options.mailboxes.namespaces,
-            Command::Server | Command::Purge => &[],
+            Command::Server(_) | Command::Purge => &[],
         }
     }
 
@@ -395,7 +395,7 @@ mod tests {
         assert_eq!(words("/usr/bin/dsync-server -u anna"), ["/usr/bin/dsync-server", "dsync-server", "-u", "anna"]);
         assert_eq!(words("dsync mirror x"), ["dsync", "mirror", "x"]);
         let arguments = Arguments::try_parse_from(words("dsync-server -U -u anna dsync-server")).unwrap();
-        assert!(matches!(arguments.command, Command::Server));
+        assert!(matches!(arguments.command, Command::Server(_)));
     }
 
     #[test]
@@ -442,6 +442,7 @@ mod tests {
             "-s",
             "-l",
             "-T",
+            "-r",
             "-P",
             "-d",
             "-q",

@@ -26,7 +26,7 @@ mod verify;
 
 use std::process::ExitCode;
 
-use arguments::{Arguments, Command, Mirror};
+use arguments::{Arguments, Command, Mirror, RunningOptions};
 use configuration::{Environment, UserConfiguration};
 use exit::Failure;
 use interruption::Interruption;
@@ -84,17 +84,17 @@ fn run(arguments: &Arguments, interruption: &Interruption) -> Result<u8, Failure
             Command::Mirror(Mirror { one_way: true, run }) => Some(Task::prepare(user, run, &ONE_WAY)?),
             Command::Mirror(Mirror { run, .. }) => Some(Task::prepare(user, run, &MIRROR)?),
             Command::Backup(run) => Some(Task::prepare(user, run, &BACKUP)?),
-            Command::Server | Command::Purge | Command::Verify(_) | Command::List(_) => None,
+            Command::Server(_) | Command::Purge | Command::Verify(_) | Command::List(_) => None,
         };
         account.take_on()?;
-        if !matches!(arguments.command, Command::Server | Command::Verify(_) | Command::List(_)) {
+        if !matches!(arguments.command, Command::Server(_) | Command::Verify(_) | Command::List(_)) {
             account.warn_of_root();
         }
         Ok(task)
     };
     let carry_out = |task: Option<Task<'_>>| match (task, &arguments.command) {
         (Some(task), _) => synchronise(arguments, user, task, interruption),
-        (None, Command::Server) => serve(arguments, user, interruption),
+        (None, Command::Server(running)) => serve(arguments, user, running, interruption),
         (None, Command::Verify(run)) => verify::verify(arguments, user, run, interruption),
         (None, Command::List(run)) => list::list(arguments, user, run, interruption),
         (None, _) => purge(arguments, user),
@@ -103,13 +103,18 @@ fn run(arguments: &Arguments, interruption: &Interruption) -> Result<u8, Failure
 }
 
 /// Is the other side of a run that begins elsewhere.
-fn serve(arguments: &Arguments, user: &UserConfiguration, interruption: &Interruption) -> Result<u8, Failure> {
+fn serve(
+    arguments: &Arguments,
+    user: &UserConfiguration,
+    running: &RunningOptions,
+    interruption: &Interruption,
+) -> Result<u8, Failure> {
     let mut progress = progress::Progress::new(arguments.verbosity()).until(interruption);
     let open = |wanted: &remote::Wanted<'_>| {
         let lock = synchronise::lock(user, wanted.lock)?;
         Ok((stores::open_for_part(arguments, user, wanted.part, wanted.alternative, false)?, lock))
     };
-    Ok(remote::serve(open, &mut progress)?.exit_status())
+    Ok(remote::serve(open, &running.keeping(), &mut progress)?.exit_status())
 }
 
 fn purge(arguments: &Arguments, user: &UserConfiguration) -> Result<u8, Failure> {

@@ -3,11 +3,12 @@
 use std::fs::File;
 use std::io;
 use std::os::fd::AsFd;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use dsync_core::report::Report;
 use dsync_core::session::remote::{
-    Connection, ConnectionOptions, Part, RemoteSession, master_handshake, slave_handshake,
+    self, Connection, ConnectionOptions, Part, RemoteSession, master_handshake, slave_handshake,
 };
 use dsync_core::session::{SessionError, SyncOptions};
 use dsync_core::store::MailStore;
@@ -19,14 +20,33 @@ use crate::configuration::UserConfiguration;
 use crate::exit::Failure;
 use crate::progress::Progress;
 use crate::second_location;
-use crate::transport::{Line, OtherSide};
+use crate::transport::{Input, Line, OtherSide, Output, record};
+
+/// How a conversation with another side is kept.
+#[derive(Clone, Debug)]
+pub(crate) struct Keeping {
+    /// How long nothing may be heard.
+    pub(crate) timeout: Duration,
+    /// To which file all that is said is written.
+    pub(crate) rawlog: Option<PathBuf>,
+}
+
+impl Keeping {
+    fn open(&self, input: Input, output: Output, own: &Handshake) -> Result<(Connection, remote::Peer), Failure> {
+        let (input, output) = match &self.rawlog {
+            Some(path) => record(path, input, output)?,
+            None => (input, output),
+        };
+        Ok(Connection::open(input, output, own, ConnectionOptions { timeout: self.timeout })?)
+    }
+}
 
 /// The other side of a run, reached.
 pub(crate) struct Peer {
     line: Line,
     /// What is said to it first.
     handshake: Handshake,
-    timeout: Duration,
+    keeping: Keeping,
     /// What the own store does.
     part: Part,
 }
@@ -50,8 +70,9 @@ impl Peer {
         let mut handshake = master_handshake(part, options, &hostname())?;
         handshake.purge_remote = running.purge;
         handshake.lock_timeout = running.lock.map(|time| u32::try_from(time.as_secs()).unwrap_or(u32::MAX));
-        let line = Line::reach(&destination, user)?;
-        Ok(Some(Self { line, handshake, timeout: running.patience(), part }))
+        let keeping = running.keeping();
+        let line = Line::reach(&destination, user, keeping.timeout)?;
+        Ok(Some(Self { line, handshake, keeping, part }))
     }
 
     /// What the own store does in the run.
@@ -66,8 +87,8 @@ impl Peer {
         options: SyncOptions,
         progress: &mut Progress,
     ) -> Result<Report, Failure> {
-        let Self { line, handshake, timeout, part } = self;
-        let open = |input, output| Connection::open(input, output, &handshake, ConnectionOptions { timeout });
+        let Self { line, handshake, keeping, part } = self;
+        let open = |input, output| keeping.open(input, output, &handshake);
         line.talk(open, |(connection, peer)| {
             let session = RemoteSession::master(store, part, options, &handshake, &peer, progress);
             converse(connection, session)
@@ -100,13 +121,14 @@ pub(crate) struct Wanted<'a> {
 /// Is the other side of a run that begins elsewhere, on stdin and stdout. `open` gives the store, and the lock if there is to be one.
 pub(crate) fn serve(
     open: impl FnOnce(&Wanted<'_>) -> Result<(Box<dyn MailStore>, Option<SyncLock>), Failure>,
+    keeping: &Keeping,
     progress: &mut Progress,
 ) -> Result<Report, Failure> {
     let failure = |error: io::Error| Failure::OtherSide(format!("stdin and stdout cannot be used: {error}"));
     let input = File::from(io::stdin().as_fd().try_clone_to_owned().map_err(failure)?);
     let output = File::from(io::stdout().as_fd().try_clone_to_owned().map_err(failure)?);
     let own = slave_handshake(&hostname());
-    let (mut connection, peer) = Connection::open(input, output, &own, ConnectionOptions::default())?;
+    let (mut connection, peer) = keeping.open(Box::new(input), Box::new(output), &own)?;
     let handshake = &peer.handshake;
     let locks = own.hostname < handshake.hostname;
     let wanted = Wanted {

@@ -47,6 +47,8 @@ fn expanded(side: OtherSide, user: &UserConfiguration) -> Result<OtherSide, Fail
             }
             OtherSide::Remote(Destination::Command(words.iter().map(expand).collect::<Result<_, _>>()?))
         }
+        // The user is told to it, and nothing else depends on the user.
+        service @ OtherSide::Remote(Destination::Service(_)) => service,
         OtherSide::Remote(Destination::Host(mut host)) => {
             host.host = expand(&host.host)?;
             host.login = host.login.as_ref().map(expand).transpose()?;
@@ -67,6 +69,7 @@ pub(crate) fn refuse_one_for_all(run: &Run, configuration: &Configuration) -> Re
     let has_variable = |word: &str| run.options.running.expand_location && word.contains('%');
     let advice = match OtherSide::of(&run.location)? {
         OtherSide::Local(word) => return refuse_one_word_for_all(run, &word),
+        OtherSide::Remote(Destination::Service(_)) => return Ok(()),
         OtherSide::Remote(Destination::Command(words)) => match words.iter().any(|word| has_variable(word)) {
             true => return Ok(()),
             false => "let --expand-location replace a variable in it: ssh HOST doveadm dsync-server -u %u".to_owned(),

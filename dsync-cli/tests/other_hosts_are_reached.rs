@@ -138,7 +138,11 @@ fn what_keeps_another_host_from_being_reached_is_said() {
     let begun = Instant::now();
     refused(&["-T", "1", "mirror", &silent], 75, &["neither said nor taken anything for 1 seconds", "was killed"]);
     assert!(begun.elapsed() < Duration::from_secs(60));
-    let late = hosts.sshd.install("local/late", &format!("sleep 1\nexec ssh {HOST} dsync \"$@\""));
+    let raw = hosts.dovecot.directory().join("raw");
+    let command = format!("sleep 1\nexec ssh {HOST} dsync -r {} \"$@\"", raw.display());
+    let late = hosts.sshd.install("local/late", &command);
     hosts.dsync(&["-T", "0", "mirror", &late.display().to_string()]).assert_done();
     assert_same(&hosts.here, &hosts.there);
+    let recorded = String::from_utf8_lossy(&fs::read(raw).unwrap()).into_owned();
+    assert!(["I: VERSION\t", "O: F\n"].iter().all(|it| recorded.contains(it)), "{recorded}");
 }

@@ -1,9 +1,12 @@
 //! Options that say how a run is carried out.
 
+use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::Args;
 use dsync_core::state::SyncState;
+
+use crate::remote::Keeping;
 
 /// How a run is carried out.
 #[derive(Clone, Debug, Default, Args)]
@@ -22,6 +25,10 @@ pub(crate) struct RunningOptions {
     /// How many seconds nothing may be heard of another host; 0 is for ever
     #[arg(short = 'T', long = "timeout", value_name = "SECONDS", value_parser = parse_seconds, default_value = "600")]
     timeout: Duration,
+
+    /// Append all that is said to another host, and by it, to this file; it contains mail
+    #[arg(short = 'r', long = "rawlog", value_name = "FILE")]
+    rawlog: Option<PathBuf>,
 
     /// Afterwards free the space of messages in LOCATION2 that were expunged from all mailboxes, if it is an mdbox
     #[arg(short = 'P', long = "purge-remote")]
@@ -65,9 +72,10 @@ impl RunningOptions {
         self.state.as_deref().is_some_and(|text| SyncState::parse(text).is_err())
     }
 
-    /// How long nothing may be heard of another host.
-    pub(crate) fn patience(&self) -> Duration {
-        if self.timeout.is_zero() { FOR_EVER } else { self.timeout }
+    /// How a conversation with another host is kept.
+    pub(crate) fn keeping(&self) -> Keeping {
+        let timeout = if self.timeout.is_zero() { FOR_EVER } else { self.timeout };
+        Keeping { timeout, rawlog: self.rawlog.clone() }
     }
 }
 

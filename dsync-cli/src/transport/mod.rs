@@ -1,12 +1,16 @@
 //! How the other side of a run is reached: which one is meant ([`other_side`]), the command that reaches a host
-//! ([`template`]), and that command as a child process ([`process`]), whose stderr is passed on ([`said`]).
+//! ([`template`]), that command as a child process ([`process`]), whose stderr is passed on ([`said`]), and the doveadm service of
+//! a Dovecot ([`tcp`], [`doveadm`]). What goes over the streams can be written down ([`rawlog`]).
 //!
 //! A side is reached with the rights of who runs the program, before those of the served user are taken on: keys for other
 //! hosts belong to the former. What was reached is a [`Line`]: two byte streams, and what is behind them.
 
+mod doveadm;
 mod other_side;
 mod process;
+mod rawlog;
 mod said;
+mod tcp;
 mod template;
 
 use std::io::{Read, Write};
@@ -17,6 +21,7 @@ use dsync_core::session::SessionError;
 
 pub(crate) use other_side::{Destination, Host, OtherSide, RemoteUser};
 use process::{PeerProcess, shown};
+pub(crate) use rawlog::record;
 use template::Filling;
 pub(crate) use template::{is_harmless, names_user as template_names_user};
 
@@ -38,20 +43,40 @@ const LITTLE_PATIENCE: Duration = Duration::from_secs(2);
 pub(crate) struct Line {
     input: Input,
     output: Output,
-    process: PeerProcess,
-    /// What may be the matter if it ends at once.
-    advice: &'static str,
+    behind: Behind,
+}
+
+/// What is behind the streams.
+enum Behind {
+    Process {
+        process: PeerProcess,
+        /// What may be the matter if it ends at once.
+        advice: &'static str,
+    },
+    Service {
+        name: String,
+        end: tcp::End,
+    },
 }
 
 impl Line {
-    /// Reaches the other side of a run for a user. The rights are those of this process.
+    /// Reaches the other side of a run for a user. The rights are those of this process. A service has to answer within the time-out.
     ///
     /// # Errors
     /// If that is not possible, or not advisable.
-    pub(crate) fn reach(destination: &Destination, user: &UserConfiguration) -> Result<Self, Failure> {
+    pub(crate) fn reach(
+        destination: &Destination,
+        user: &UserConfiguration,
+        timeout: Duration,
+    ) -> Result<Self, Failure> {
         match destination {
             Destination::Command(words) => Self::start(&with_server_word(words.clone()), ""),
             Destination::Host(host) => Self::to_host(host, user),
+            Destination::Service(address) => {
+                let tcp::Connected { input, output, end } = tcp::connect(address, user, timeout)?;
+                let name = format!("the doveadm service at {}", address.host);
+                Ok(Self { input, output, behind: Behind::Service { name, end } })
+            }
         }
     }
 
@@ -86,47 +111,66 @@ impl Line {
 
     fn start(command: &[String], advice: &'static str) -> Result<Self, Failure> {
         let (process, output, input) = PeerProcess::start(command)?;
-        Ok(Self { input: Box::new(output), output: Box::new(input), process, advice })
+        Ok(Self { input: Box::new(output), output: Box::new(input), behind: Behind::Process { process, advice } })
     }
 
     /// Lets `open` begin a conversation on the streams, and `converse` lead it to its end. Then the other side has to end, too. From
     /// here on this process may have threads.
     pub(crate) fn talk<C>(
         self,
-        open: impl FnOnce(Input, Output) -> Result<C, SessionError>,
+        open: impl FnOnce(Input, Output) -> Result<C, Failure>,
         converse: impl FnOnce(C) -> Result<Report, Failure>,
     ) -> Result<Report, Failure> {
-        let Self { input, output, mut process, advice } = self;
-        process.pass_on_errors();
+        let Self { input, output, mut behind } = self;
+        if let Behind::Process { process, .. } = &mut behind {
+            process.pass_on_errors();
+        }
         let opened = open(input, output);
         let has_begun = opened.is_ok();
-        let outcome = opened.map_err(Failure::from).and_then(converse);
-        let is_silent = matches!(outcome, Err(Failure::Session(SessionError::Silent(_))));
-        let command = process.command().to_owned();
-        let ended = process.finish(if is_silent { LITTLE_PATIENCE } else { PATIENCE });
-        if outcome.is_err() {
-            for line in ended.unheard() {
-                messages::error(format_args!("other side: {line}"));
-            }
-        }
-        match outcome {
-            Err(Failure::Session(SessionError::Closed)) if !has_begun => {
-                Err(Failure::OtherSide(format!("{command} ended the conversation before it began: {ended}{advice}")))
-            }
-            Err(failure) => {
-                if !ended.is_well() {
-                    messages::warning(format_args!("{command}: {ended}"));
+        let outcome = opened.and_then(converse);
+        match behind {
+            Behind::Process { process, advice } => finish(process, advice, has_begun, outcome),
+            Behind::Service { name, end } => {
+                end.now();
+                match outcome {
+                    Err(Failure::Session(SessionError::Closed)) if !has_begun => Err(Failure::OtherSide(format!(
+                        "{name} ended the conversation before it began; its log says why"
+                    ))),
+                    outcome => outcome,
                 }
-                Err(failure)
-            }
-            Ok(report) => {
-                if !ended.is_well() && !ended.explained_itself() {
-                    messages::warning(format_args!("{command}: {ended}"));
-                }
-                Ok(report)
             }
         }
     }
+}
+
+/// Lets a program end, and says how it did if that matters.
+fn finish(
+    process: PeerProcess,
+    advice: &str,
+    has_begun: bool,
+    outcome: Result<Report, Failure>,
+) -> Result<Report, Failure> {
+    let is_silent = matches!(outcome, Err(Failure::Session(SessionError::Silent(_))));
+    let command = process.command().to_owned();
+    let ended = process.finish(if is_silent { LITTLE_PATIENCE } else { PATIENCE });
+    if outcome.is_err() {
+        for line in ended.unheard() {
+            messages::error(format_args!("other side: {line}"));
+        }
+    }
+    match outcome {
+        Err(Failure::Session(SessionError::Closed)) if !has_begun => {
+            return Err(Failure::OtherSide(format!(
+                "{command} ended the conversation before it began: {ended}{advice}"
+            )));
+        }
+        Err(_) if !ended.is_well() => messages::warning(format_args!("{command}: {ended}")),
+        Ok(_) if !ended.is_well() && !ended.explained_itself() => {
+            messages::warning(format_args!("{command}: {ended}"));
+        }
+        _ => {}
+    }
+    outcome
 }
 
 /// The command line with the word that makes a server of the program, unless it is there.

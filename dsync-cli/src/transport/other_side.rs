@@ -1,5 +1,6 @@
 //! What stands for the second location: a mail location, or a way to another host.
 
+use super::tcp::Address;
 use crate::exit::Failure;
 
 /// Where the second store of a run is.
@@ -18,6 +19,8 @@ pub(crate) enum Destination {
     Command(Vec<String>),
     /// By the command that the setting `dsync_remote_cmd` has for all hosts.
     Host(Host),
+    /// By the doveadm service of a Dovecot.
+    Service(Address),
 }
 
 /// A host, and who is who there.
@@ -59,8 +62,9 @@ impl OtherSide {
             return match scheme.to_ascii_lowercase().as_str() {
                 "remote" => Host::with_login(rest, false),
                 "remoteprefix" => Host::with_login(rest, true),
-                "tcp" | "tcps" => Err(Failure::Usage(format!(
-                    "{word:?}: {scheme}: cannot be used yet; write the command that starts the other side, for example ssh \
+                "tcp" => service(word, rest),
+                "tcps" => Err(Failure::Usage(format!(
+                    "{word:?}: tcps: cannot be used yet; write the command that starts the other side, for example ssh \
                      user@host doveadm dsync-server"
                 ))),
                 _ => Ok(Self::Local(word.clone())),
@@ -77,6 +81,13 @@ impl OtherSide {
         }
         Host::with_user(word)
     }
+}
+
+fn service(word: &str, address: &str) -> Result<OtherSide, Failure> {
+    let address = Address::parse(address).ok_or_else(|| {
+        Failure::Usage(format!("{word:?}: write tcp:HOST, tcp:HOST:PORT, or for an IPv6 address tcp:[ADDRESS]:PORT"))
+    })?;
+    Ok(OtherSide::Remote(Destination::Service(address)))
 }
 
 impl Host {
@@ -148,7 +159,9 @@ mod tests {
         ] {
             assert_eq!(OtherSide::of(&words(given)).unwrap(), expected, "{given:?}");
         }
-        for given in ["", "@", "user@", "@host", "remote:", "remote:a@", "remote:@b", "/", "~/Maildir", "tcp:host"] {
+        for given in
+            ["", "@", "user@", "@host", "remote:", "remote:a@", "remote:@b", "/", "~/Maildir", "tcp:", "tcps:x"]
+        {
             assert!(matches!(OtherSide::of(&words(&[given])), Err(Failure::Usage(_))), "{given:?}");
         }
     }

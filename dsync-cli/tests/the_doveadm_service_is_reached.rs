@@ -1,0 +1,93 @@
+//! The doveadm service of a running Dovecot is the other side, over TCP.
+
+// A test that cannot do something fails.
+#![allow(clippy::unwrap_used)]
+
+mod support;
+
+use std::fs;
+use std::net::{TcpListener, TcpStream};
+
+use support::server::wait_until;
+use support::{Run, Server};
+
+/// A server whose service listens, and the port.
+fn server() -> (Server, u16) {
+    let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let settings = format!(
+        "listen = 127.0.0.1\nservice doveadm {{\n  inet_listener {{\n    port = {port}\n  }}\n}}\n\
+         doveadm_password = s3cr3t with %u\n"
+    );
+    let server = Server::start(&settings, "anna:61001\nben:61002");
+    server.make_home("anna", 61_001, 3);
+    server.make_home("ben", 61_002, 1);
+    wait_until(|| TcpStream::connect(("127.0.0.1", port)).is_ok(), || server.log());
+    (server, port)
+}
+
+fn assert_refused(run: &Run, status: i32, said: &[&str]) {
+    assert_eq!(run.code, Some(status), "{run:#?}");
+    for text in said {
+        assert!(run.stderr.contains(text), "{text:?} is not said: {run:#?}");
+    }
+}
+
+#[test]
+fn every_user_is_served_by_the_service() {
+    let (server, port) = server();
+    let service = format!("tcp:127.0.0.1:{port}");
+    let copy = ["-o", "mail=sdbox:~/copy"];
+    // Its configuration is that of the server, with the password.
+    server.dsync(&[&copy[..], &["-A", "backup", "-R", &service]].concat()).assert_done();
+    assert_eq!(server.subjects("anna", "sdbox:~/copy").len(), 3);
+    assert_eq!(server.subjects("ben", "sdbox:~/copy"), ["0 for ben"]);
+
+    let mut imap = server.imap("anna");
+    imap.append("INBOX", "(\\Seen)", b"Subject: later\r\n\r\ntext\r\n");
+    imap.logout();
+    let usual_port = format!("doveadm_port={port}");
+    let record = ["-o", &usual_port, "-r", "raw", "-u", "anna", "mirror", "tcp:localhost"];
+    server.dsync(&[&copy[..], &record].concat()).assert_done();
+    assert!(server.subjects("anna", "sdbox:~/copy").contains(&"later".to_owned()));
+    // What was said is written down as Dovecot's programs do.
+    let raw = fs::read_to_string(server.path("home/anna/raw")).unwrap();
+    let texts = |mark: &str| raw.lines().filter(|line| line.split(' ').nth(1) == Some(mark)).count();
+    assert_eq!(texts("I:") + texts("O:"), raw.lines().count(), "{raw}");
+    for line in ["O: VERSION\tdsync\t3\t", "I: VERSION\tdsync\t3\t", "I: Subject: later", "I: F\n"] {
+        assert!(raw.contains(line), "{line:?} is missing: {raw}");
+    }
+}
+
+#[test]
+fn why_the_service_does_not_serve_is_said() {
+    let (server, port) = server();
+    server.make_home("nosuch", 61_003, 1);
+    let service = format!("tcp:127.0.0.1:{port}");
+    let mirror = |options: &[&str], location: &str| server.dsync(&[options, &["mirror", location]].concat());
+    let anna = ["-o", "mail=sdbox:~/copy", "-u", "anna"];
+    let with = |setting: &'static str| [&anna[..], &["-o", setting]].concat();
+    assert_refused(&mirror(&with("doveadm_password=wrong"), &service), 75, &["does not accept the password"]);
+    assert_refused(&mirror(&with("doveadm_password="), &service), 78, &["set doveadm_password"]);
+    assert_refused(&mirror(&anna, "tcp:127.0.0.1:1"), 75, &["127.0.0.1:1", "refused"]);
+    assert_refused(&mirror(&anna, "tcp:127.0.0.1"), 64, &["the port is missing"]);
+    assert_refused(&mirror(&anna, "tcp:127.0.0.1:x"), 64, &["tcp:HOST:PORT"]);
+    let home = format!("mail_home={}", server.path("home/nosuch").display());
+    let settings =
+        ["-o", &home, "-o", "mail_uid=61003", "-o", "mail_gid=61003", "--no-userdb-lookup", "-u", "nosuch"];
+    assert_refused(&mirror(&settings, &service), 75, &["no such user"]);
+
+    // Somebody else is at the port, who says nothing, or something else.
+    let silent = TcpListener::bind("127.0.0.1:0").unwrap();
+    let location = format!("tcp:{}", silent.local_addr().unwrap());
+    assert_refused(&mirror(&[&anna[..], &["-T", "1"]].concat(), &location), 75, &["no answer within 1 seconds"]);
+    let thread = std::thread::spawn(move || {
+        // The first connection was that of the run before.
+        let connections = [silent.accept().unwrap().0, silent.accept().unwrap().0];
+        for mut connection in connections {
+            let _ = std::io::Write::write_all(&mut connection, b"220 mail.example.org ESMTP\r\n");
+        }
+    });
+    assert_refused(&mirror(&anna, &location), 75, &["does not speak the doveadm protocol", "ESMTP"]);
+    thread.join().unwrap();
+    assert!(!server.path("home/anna/copy").exists());
+}
