@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use dsync_core::report::Report;
 use dsync_core::session::remote::{
-    self, Connection, ConnectionOptions, Part, RemoteSession, master_handshake, slave_handshake,
+    self, Connection, ConnectionOptions, Part, RemoteSession, in_namespace, master_handshake, slave_handshake,
 };
 use dsync_core::session::{SessionError, SyncOptions};
 use dsync_core::store::MailStore;
@@ -67,7 +67,16 @@ impl Peer {
         if running.dry_run {
             return Err(Failure::Usage("--dry-run cannot be used with another host yet".to_owned()));
         }
-        let mut handshake = master_handshake(part, options, &hostname())?;
+        let namespace = user.namespace()?;
+        if !namespace.inbox {
+            let text = "-n: only the namespace that holds the INBOX can be synchronised with another host yet";
+            return Err(Failure::Usage(text.to_owned()));
+        }
+        let handshake = master_handshake(part, options, &hostname())?;
+        let mut handshake = in_namespace(handshake, &namespace.prefix, namespace.separator.unwrap_or('/'));
+        if !run.options.mailboxes.namespaces.is_empty() {
+            handshake.namespace_prefixes = Some(vec![namespace.prefix.into_bytes()]);
+        }
         handshake.purge_remote = running.purge;
         handshake.lock_timeout = running.lock.map(|time| u32::try_from(time.as_secs()).unwrap_or(u32::MAX));
         let keeping = running.keeping();

@@ -312,3 +312,48 @@ fn only_chosen_messages_are_given_to_a_server_and_taken_from_it() {
     run.assert_refused("error of its version (-e)");
     assert_eq!(run.code, Some(75), "{run:?}");
 }
+
+#[test]
+fn names_travel_as_clients_see_them() {
+    let namespace = "namespace inbox {\n  prefix = INBOX.\n  separator = .\n  inbox = yes\n}\n";
+    let settings = ["namespace/inbox/prefix=INBOX.", "namespace/inbox/separator=.", "namespace/inbox/inbox=yes"];
+    let settings: Vec<_> = settings.into_iter().flat_map(|setting| ["-o", setting]).collect();
+    let sides = Sides::of(Driver::Maildir, Driver::Mdbox);
+    let [own, served] = [&sides.own, &sides.served].map(|store| store.configured(namespace));
+    let names = |store: &Store| {
+        let mut names: Vec<_> = store.doveadm(&["mailbox", "list"]).lines().map(str::to_owned).collect();
+        names.sort();
+        names.join(" ")
+    };
+    let mut imap = own.imap();
+    for mailbox in ["INBOX.Work.Reports", "INBOX.Old"] {
+        imap.create(mailbox);
+        imap.append(mailbox, "(\\Seen)", &support::mail::plain("message"));
+    }
+    imap.subscribe("INBOX.Work.Reports");
+    imap.logout();
+    let run = |command: &[&str]| {
+        let run = sides.dovecot.run_with_server(&[&settings, command].concat(), &sides.own, &served);
+        run.assert_done();
+    };
+    run(&["backup", "-n", "INBOX.", "-x", "INBOX.O*"]);
+    assert_eq!(names(&served), "INBOX INBOX.Work INBOX.Work.Reports");
+    // What the server has beside that stays.
+    let mut imap = served.imap();
+    imap.create("INBOX.Theirs");
+    imap.rename("INBOX.Work.Reports", "INBOX.Done");
+    imap.logout();
+    run(&["sync", "-m", "INBOX.Old"]);
+    run(&["sync"]);
+    run(&["sync"]);
+    for store in [&own, &served] {
+        let names = names(store);
+        assert!(names.contains("INBOX.Done INBOX.Old INBOX.Theirs") && !names.contains("Reports"), "{names}");
+        assert_eq!(store.doveadm(&["search", "mailbox", "INBOX.Done", "seen"]).lines().count(), 1);
+    }
+    // A side that shows other names has the same mailboxes.
+    let copy = sides.dovecot.store_of("copy", Driver::Sdbox);
+    let command = [&settings[..], &["backup", "-x", "INBOX.The*"]].concat();
+    sides.dovecot.run_with_peer(&command, &sides.own, &copy).assert_done();
+    assert_eq!(names(&copy), "Done INBOX Old");
+}

@@ -22,6 +22,7 @@ mod header_hash;
 mod heard;
 mod incoming;
 mod mailboxes;
+mod names;
 mod own;
 mod part;
 mod planning;
@@ -35,7 +36,7 @@ mod trees;
 use std::collections::{BTreeMap, VecDeque};
 
 pub use connection::{Connection, ConnectionOptions};
-pub use part::{Part, master_handshake, slave_handshake};
+pub use part::{Part, in_namespace, master_handshake, slave_handshake};
 
 use super::mirror::amend::Deletable;
 use super::reporting::Reporter;
@@ -49,6 +50,7 @@ use crate::wire::{Finish, Handshake, Item, Mail, MailboxState, SyncType};
 
 use exchange::{Exchange, Terms};
 use mailboxes::{Agreed, Offered};
+use names::Prefix;
 use since::Remembered;
 use tree_rows::PeerTree;
 
@@ -106,6 +108,8 @@ pub struct RemoteSession<'a> {
     options: SyncOptions,
     terms: Terms,
     sync_type: SyncType,
+    /// What stands before the names that travel, and before those that the other side has hashed.
+    prefixes: [Prefix; 2],
     peer_minor: u32,
     own: TreeSide,
     other: TreeSide,
@@ -188,7 +192,8 @@ impl<'a> RemoteSession<'a> {
         observer: &'a mut dyn Observer,
     ) -> Result<Self, SessionError> {
         let part = Part::wanted_by(&peer.handshake)?;
-        let options = part::wanted_options(&peer.handshake)?;
+        let history = store.tree_history().map_err(|error| SessionError::of_store(store, error))?;
+        let options = part::wanted_options(&peer.handshake, &history)?;
         Self::new(store, Role::Slave, part, options, &peer.handshake, peer, observer)
     }
 
@@ -203,6 +208,8 @@ impl<'a> RemoteSession<'a> {
     ) -> Result<Self, SessionError> {
         let reporter = Reporter::new(observer, store.location());
         let store_id = store.id().map_err(|error| SessionError::of_store(store, error))?;
+        let history = store.tree_history().map_err(|error| SessionError::of_store(store, error))?;
+        let prefixes = names::agreed(&history, master, &peer.handshake)?;
         let [known_peer, equal_peer] = points::labels_of(&peer.handshake.hostname);
         let terms = Terms {
             role,
@@ -223,6 +230,7 @@ impl<'a> RemoteSession<'a> {
             options,
             terms,
             sync_type,
+            prefixes: prefixes.clone(),
             peer_minor: peer.minor_version,
             own: TreeSide::default(),
             other: TreeSide::default(),
@@ -234,7 +242,7 @@ impl<'a> RemoteSession<'a> {
             outbox: VecDeque::new(),
             state: match (role, sync_type) {
                 (Role::Slave, SyncType::State) => State::AwaitStates(BTreeMap::new()),
-                _ => State::AwaitTree(PeerTree::default()),
+                _ => State::AwaitTree(PeerTree::new(prefixes)),
             },
             offers: VecDeque::new(),
             remembered: BTreeMap::new(),
@@ -339,7 +347,7 @@ impl<'a> RemoteSession<'a> {
             }
             (State::AwaitStates(states), Heard::EndOfList) => {
                 self.remembered = states;
-                State::AwaitTree(PeerTree::default())
+                State::AwaitTree(PeerTree::new(self.prefixes.clone()))
             }
             (State::AwaitTree(mut tree), Heard::Item(Item::TreeNode(node))) => {
                 tree.add(node)?;
@@ -347,6 +355,10 @@ impl<'a> RemoteSession<'a> {
             }
             (State::AwaitTree(tree), Heard::EndOfList) => State::AwaitDeletions(tree),
             (State::AwaitDeletions(tree), Heard::Item(Item::Deletions(deletions))) => {
+                for name in tree.foreign().iter().filter(|_| self.terms.part.imports()) {
+                    let text = "the other side has it in another namespace than those of this side; it is left alone";
+                    self.reporter.problem(Some(name), text);
+                }
                 self.other = tree.finish(&deletions);
                 if self.waits_for_deletions {
                     self.tell_deletions(Some(deletions.separator));

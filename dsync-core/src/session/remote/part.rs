@@ -1,6 +1,7 @@
 //! What each side of a run with a peer does, and what it was asked to do.
 
-use crate::model::{MailboxName, MailboxSelection, MessageSelection, Timestamp};
+use super::names::pattern_here;
+use crate::model::{MailboxName, MailboxSelection, MessageSelection, Timestamp, TreeHistory};
 use crate::session::{SessionError, SyncOptions};
 use crate::wire::{Handshake, SyncType};
 
@@ -104,32 +105,61 @@ pub fn master_handshake(part: Part, options: &SyncOptions, hostname: &str) -> Re
         hashed_headers: Some(HASHED_HEADERS.map(<[u8]>::to_vec).to_vec()),
         alternative_character: Some(b"_".to_vec()),
         waits_for_deletions: true,
+        relative_to: Some(b"/".to_vec()),
         ..Handshake::default()
     })
+}
+
+/// The handshake of a master in the names that clients see: with the prefix of the namespace in which its store is, and what separates
+/// their levels there.
+#[must_use]
+pub fn in_namespace(master: Handshake, prefix: &str, separator: char) -> Handshake {
+    let named = |pattern: Vec<u8>| match String::from_utf8(pattern) {
+        Ok(text) if text.eq_ignore_ascii_case("INBOX") => text.into_bytes(),
+        Ok(text) => format!("{prefix}{}", text.replace('/', &separator.to_string())).into_bytes(),
+        Err(error) => error.into_bytes(),
+    };
+    Handshake {
+        mailbox: master.mailbox.map(named),
+        exclude_mailboxes: master.exclude_mailboxes.map(|masks| masks.into_iter().map(named).collect()),
+        relative_to: Some(format!("{separator}{prefix}").into_bytes()),
+        ..master
+    }
 }
 
 /// The handshake of a slave.
 #[must_use]
 pub fn slave_handshake(hostname: &str) -> Handshake {
-    Handshake { hostname: hostname.as_bytes().to_vec(), hashed_headers: Some(Vec::new()), ..Handshake::default() }
+    Handshake {
+        hostname: hostname.as_bytes().to_vec(),
+        hashed_headers: Some(Vec::new()),
+        relative_to: Some(b"/".to_vec()),
+        ..Handshake::default()
+    }
 }
 
 /// What the master wants to be done. What is not understood is refused: to do without it could cost mail.
 ///
 /// # Errors
 /// If this side cannot do it.
-pub(super) fn wanted_options(master: &Handshake) -> Result<SyncOptions, SessionError> {
+pub(super) fn wanted_options(master: &Handshake, own: &TreeHistory) -> Result<SyncOptions, SessionError> {
     let refuse = |what: &str| Err(SessionError::Unsupported(what.to_owned()));
-    if master.namespace_prefixes.iter().flatten().any(|prefix| !prefix.is_empty()) {
-        return refuse("a namespace with a prefix (-n)");
+    if master.visible_namespaces && Part::wanted_by(master)? == Part::Source {
+        // The master would delete what it has in namespaces that are not here.
+        return refuse("all its namespaces (-N)");
     }
     let text = |bytes: &[u8]| match std::str::from_utf8(bytes) {
         Ok(text) => Ok(text.to_owned()),
         Err(_) => Err(SessionError::InvalidData("the name of a mailbox that is no UTF-8".to_owned())),
     };
+    let relative_to = master.relative_to.as_deref().map(text).transpose()?;
+    let here = |bytes: &[u8]| Ok::<_, SessionError>(pattern_here(&text(bytes)?, own, relative_to.as_deref()));
     let mut mailboxes = match (&master.mailbox, &master.mailbox_guid) {
         (Some(name), _) if name.starts_with(b"\\") => return refuse("mailboxes of a special use (-m)"),
-        (Some(name), _) if !name.is_empty() => named(&text(name)?),
+        (Some(name), _) if !name.is_empty() => match here(name)? {
+            Some(name) => named(&name),
+            None => MailboxSelection::named([]),
+        },
         (_, Some(guid)) if !guid.is_empty() => {
             let guid = crate::model::MailboxGuid::from_hex(guid);
             let guid =
@@ -142,7 +172,15 @@ pub(super) fn wanted_options(master: &Handshake) -> Result<SyncOptions, SessionE
         if mask.starts_with(b"\\") {
             return refuse("mailboxes to be left out by their special use (-x)");
         }
-        mailboxes = mailboxes.excluding(text(mask)?);
+        mailboxes = match here(mask)? {
+            Some(mask) => mailboxes.excluding(mask),
+            None if mask.iter().any(|byte| b"*?".contains(byte)) => {
+                return refuse(
+                    "mailboxes to be left out (-x) whose names need not begin with the prefix of this side",
+                );
+            }
+            None => mailboxes,
+        };
     }
     Ok(SyncOptions {
         full: master.sync_type != Some(SyncType::Changed),
@@ -235,17 +273,25 @@ mod tests {
         };
         let options = SyncOptions { full: true, mailboxes, messages, ..SyncOptions::default() };
         let master = master_handshake(Part::Both, &options, "host").unwrap();
-        assert_eq!(wanted_options(&master).unwrap(), options);
+        assert_eq!(wanted_options(&master, &TreeHistory::default()).unwrap(), options);
         let refused = |change: fn(&mut Handshake)| {
             let mut handshake = master.clone();
             change(&mut handshake);
-            assert!(matches!(wanted_options(&handshake), Err(SessionError::Unsupported(_))), "{handshake:?}");
+            assert!(
+                matches!(wanted_options(&handshake, &TreeHistory::default()), Err(SessionError::Unsupported(_))),
+                "{handshake:?}"
+            );
         };
         refused(|master| master.until = Some(0));
         refused(|master| master.until = master.since);
         refused(|master| master.flags = Some(b"\\Nonsense".to_vec()));
         refused(|master| master.mailbox = Some(b"\\Trash".to_vec()));
         refused(|master| master.exclude_mailboxes = Some(vec![b"\\Trash".to_vec()]));
-        refused(|master| master.namespace_prefixes = Some(vec![b"Shared/".to_vec()]));
+        refused(|master| (master.visible_namespaces, master.backup_send) = (true, true));
+        let prefixed = in_namespace(master, "Mail.", '.');
+        assert_eq!(prefixed.mailbox.as_deref(), Some(&b"Mail.Lists.*"[..]));
+        let wanted = wanted_options(&prefixed, &TreeHistory { separators: vec!['.'], ..TreeHistory::default() });
+        let name = |text| MailboxName::parse(text, '/').unwrap();
+        assert!(wanted.unwrap().mailboxes.contains(&name("Lists/x"), None));
     }
 }

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
+use super::names::{HeardName, Prefix};
 use crate::model::{
     MailboxGuid, MailboxName, MailboxNode, MailboxTree, NameHash, NodeKind, Timestamp, TreeChange, TreeEvent,
     TreeHistory, Uid,
@@ -14,12 +15,28 @@ use crate::wire::{Deletions, Existence, TreeNode};
 const MOST_NAMES: usize = 1 << 20;
 
 /// The rows of a tree. `next_uids` are the UIDNEXTs of mailboxes, as far as they are known.
-pub(super) fn nodes(side: &TreeSide, next_uids: &BTreeMap<MailboxName, Uid>) -> Vec<TreeNode> {
+pub(super) fn nodes(side: &TreeSide, next_uids: &BTreeMap<MailboxName, Uid>, prefix: &Prefix) -> Vec<TreeNode> {
     let times = Times::of(&side.history);
     let mut names: BTreeSet<&MailboxName> = side.tree.keys().collect();
     let parents: Vec<_> = side.tree.keys().flat_map(parents_of).collect();
     names.extend(&parents);
-    let node = |name: &MailboxName| {
+    let mut told: BTreeMap<MailboxName, Option<&MailboxName>> =
+        names.into_iter().map(|name| (prefix.told(name).into_owned(), Some(name))).collect();
+    let parents: Vec<_> = told.keys().flat_map(parents_of).collect();
+    for parent in parents {
+        told.entry(parent).or_insert(None);
+    }
+    let level = |name: MailboxName| TreeNode {
+        name,
+        existence: Existence::Absent,
+        guid: None,
+        uid_validity: 0,
+        uid_next: 0,
+        renamed: 0,
+        subscribed: false,
+        subscription_changed: 0,
+    };
+    let node = |told: MailboxName, name: &MailboxName| {
         let absent = MailboxNode { kind: NodeKind::Absent, subscribed: false };
         let MailboxNode { kind, subscribed } = side.tree.get(name).unwrap_or(&absent);
         let hashes: Vec<_> = side.history.hashes(name).collect();
@@ -33,7 +50,7 @@ pub(super) fn nodes(side: &TreeSide, next_uids: &BTreeMap<MailboxName, Uid>) -> 
             }
         };
         TreeNode {
-            name: name.clone(),
+            name: told,
             existence,
             guid,
             uid_validity,
@@ -43,7 +60,11 @@ pub(super) fn nodes(side: &TreeSide, next_uids: &BTreeMap<MailboxName, Uid>) -> 
             subscription_changed: times.last(&times.subscription, &hashes),
         }
     };
-    names.into_iter().map(node).collect()
+    let rows = told.into_iter().map(|(told, name)| match name {
+        Some(name) => node(told, name),
+        None => level(told),
+    });
+    rows.collect()
 }
 
 fn parents_of(name: &MailboxName) -> impl Iterator<Item = MailboxName> {
@@ -121,13 +142,28 @@ pub(super) fn deletions(side: &TreeSide, separator: Option<char>) -> Deletions {
 pub(super) struct PeerTree {
     nodes: BTreeMap<MailboxName, TreeNode>,
     guids: BTreeMap<MailboxGuid, MailboxName>,
+    /// With what names begin that this side knows without it.
+    prefix: Prefix,
+    /// With what names began when they were hashed.
+    hashed_prefix: Prefix,
+    /// Mailboxes in other namespaces.
+    foreign: Vec<MailboxName>,
 }
 
 impl PeerTree {
+    pub(super) fn new([prefix, hashed_prefix]: [Prefix; 2]) -> Self {
+        Self { prefix, hashed_prefix, ..Self::default() }
+    }
+
+    /// The mailboxes that are in no namespace of this side.
+    pub(super) fn foreign(&self) -> &[MailboxName] {
+        &self.foreign
+    }
+
     /// # Errors
     /// If the tree contradicts itself, or has no end.
-    pub(super) fn add(&mut self, node: TreeNode) -> Result<(), SessionError> {
-        if self.nodes.len() == MOST_NAMES {
+    pub(super) fn add(&mut self, mut node: TreeNode) -> Result<(), SessionError> {
+        if self.nodes.len().saturating_add(self.foreign.len()) == MOST_NAMES {
             return Err(SessionError::InvalidData(format!("more than {MOST_NAMES} names of mailboxes")));
         }
         if let Some(guid) = node.guid
@@ -135,6 +171,14 @@ impl PeerTree {
         {
             let text = format!("mailboxes {first} and {} with the same GUID", node.name);
             return Err(SessionError::InvalidData(text));
+        }
+        match self.prefix.heard(node.name.clone()) {
+            HeardName::Is(name) => node.name = name,
+            HeardName::Foreign if node.guid.is_some() => {
+                self.foreign.push(node.name);
+                return Ok(());
+            }
+            HeardName::Foreign | HeardName::Prefix => return Ok(()),
         }
         match self.nodes.insert(node.name.clone(), node) {
             None => Ok(()),
@@ -152,6 +196,7 @@ impl PeerTree {
         events.extend(directories.iter().map(|(hash, time)| event(TreeChange::DirectoryDeleted(*hash), *time)));
         events.extend(unsubscribed.iter().map(|(hash, time)| event(TreeChange::Unsubscribed(*hash), *time)));
         let mut tree = MailboxTree::new();
+        let prefix = self.hashed_prefix.text(*separator);
         for (name, node) in &self.nodes {
             let hash = NameHash::of(&name.join(*separator));
             if node.renamed > 0 {
@@ -175,7 +220,7 @@ impl PeerTree {
             }
         }
         drop_implied(&mut tree);
-        TreeSide { tree, history: TreeHistory { prefix: String::new(), separators: vec![*separator], events } }
+        TreeSide { tree, history: TreeHistory { prefix, separators: vec![*separator], events } }
     }
 }
 
@@ -230,7 +275,7 @@ mod tests {
     #[test]
     fn a_tree_and_its_history_arrive() {
         let side = side();
-        let rows = nodes(&side, &BTreeMap::from([(name("a/b"), Uid::new(5).unwrap())]));
+        let rows = nodes(&side, &BTreeMap::from([(name("a/b"), Uid::new(5).unwrap())]), &Prefix::default());
         let names: Vec<_> = rows.iter().map(|row| (row.name.to_string(), row.uid_next, row.renamed)).collect();
         let expected = [("INBOX", 0, 0), ("a", 0, 0), ("a/b", 5, 2), ("d", 0, 0), ("missing", 0, 0)];
         assert_eq!(names, expected.map(|(name, next, renamed)| (name.to_owned(), next, renamed)));
@@ -244,6 +289,25 @@ mod tests {
     }
 
     #[test]
+    fn names_travel_with_the_prefix_of_their_namespace() {
+        let prefix = Prefix::of("INBOX.", &['.']);
+        let mut side = side();
+        side.history.prefix = prefix.text('.');
+        let rows = nodes(&side, &BTreeMap::new(), &prefix);
+        let names: Vec<_> = rows.iter().map(|row| row.name.to_string()).collect();
+        assert_eq!(names, ["INBOX", "INBOX/a", "INBOX/a/b", "INBOX/d", "INBOX/missing"]);
+        let mut peer = PeerTree::new([prefix.clone(), prefix]);
+        let foreign = TreeNode { name: name("Public"), guid: MailboxGuid::new([8; 16]), ..rows[1].clone() };
+        rows.into_iter().chain([foreign]).for_each(|row| peer.add(row).unwrap());
+        assert_eq!(peer.foreign(), [name("Public")]);
+        let arrived = peer.finish(&deletions(&side, None));
+        assert_eq!(arrived.tree, side.tree);
+        let renamed = NameHash::of("INBOX.a.b");
+        let known: Vec<_> = arrived.history.hashes(&name("a/b")).collect();
+        assert!(known.contains(&renamed) && side.history.hashes(&name("a/b")).any(|hash| hash == renamed));
+    }
+
+    #[test]
     fn hashes_are_told_only_to_those_who_make_the_same() {
         let told = deletions(&side(), Some('.'));
         assert_eq!((told.mailboxes.len(), told.directories.len(), told.unsubscribed.len()), (1, 1, 1));
@@ -254,7 +318,7 @@ mod tests {
 
     #[test]
     fn a_tree_that_contradicts_itself_is_refused() {
-        let rows = nodes(&side(), &BTreeMap::new());
+        let rows = nodes(&side(), &BTreeMap::new(), &Prefix::default());
         let mut peer = PeerTree::default();
         peer.add(rows[0].clone()).unwrap();
         assert!(peer.add(rows[0].clone()).is_err());

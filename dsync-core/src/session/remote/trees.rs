@@ -35,7 +35,7 @@ impl RemoteSession<'_> {
         }
         tree_rows::drop_implied(&mut told.tree);
         let next_uids = self.next_uids(&told.tree)?;
-        let nodes = tree_rows::nodes(&told, &next_uids).into_iter();
+        let nodes = tree_rows::nodes(&told, &next_uids, &self.prefixes[0]).into_iter();
         self.outbox.extend(nodes.map(|node| Said::Item(Item::TreeNode(node))));
         self.outbox.push_back(Said::EndOfList);
         self.deleted = two_way::TreeSide { tree: self.own.tree.clone(), history: told.history };

@@ -73,6 +73,9 @@ pub struct Handshake {
     /// The sender says its [`Deletions`](super::Deletions) after it has heard those of the receiver. Only this program says
     /// that; others do not understand it.
     pub waits_for_deletions: bool,
+    /// What separates the levels of the sender's names for its clients, and then with what they begin. If both sides say such a
+    /// thing, they leave the latter out of the names in trees. Only this program says that; others do not understand it.
+    pub relative_to: Option<Vec<u8>>,
 }
 
 impl Row for Handshake {
@@ -104,6 +107,7 @@ impl Row for Handshake {
         optional("hashed_headers"),
         optional("alt_char"),
         optional("waits_for_deletions"),
+        optional("relative_to"),
     ];
 
     fn read(fields: &Fields<'_>) -> Result<Self, WireError> {
@@ -149,6 +153,7 @@ impl Row for Handshake {
             hashed_headers: fields.list("hashed_headers", limits::LIST)?,
             alternative_character: fields.bytes("alt_char"),
             waits_for_deletions: fields.is_set("waits_for_deletions"),
+            relative_to: fields.bytes("relative_to"),
         })
     }
 
@@ -187,5 +192,6 @@ impl Row for Handshake {
         row.set_if_some("hashed_headers", joined(self.hashed_headers.as_ref()));
         row.set_if_some("alt_char", self.alternative_character.clone());
         row.set_flag("waits_for_deletions", self.waits_for_deletions);
+        row.set_if_some("relative_to", self.relative_to.clone());
     }
 }

@@ -92,6 +92,7 @@ fn handshake() -> impl Strategy<Value = Item> {
                 hashed_headers: hashed,
                 alternative_character: texts.3,
                 waits_for_deletions: flags[10],
+                relative_to: Some(b".INBOX.".to_vec()),
             }))
         })
 }
