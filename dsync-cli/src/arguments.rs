@@ -76,6 +76,7 @@ enum CommandName {
     Purge,
     Verify,
     List,
+    Dump,
 }
 
 const AFTER_HELP: &str = "\
@@ -89,6 +90,7 @@ Commands:
   verify  compare two locations, or LOCATION2 with the default mail location: everything that mail clients can notice,
           and every byte. Nothing is changed
   list    say what is in the default mail location, or in another that is given: mailboxes, with --messages also messages
+  dump    say what is in files of mail stores that are given: indexes, logs, UID lists, files of an mdbox or sdbox, ...
 
 Options may stand before the command and behind it, up to the first word of LOCATION2.
 
@@ -134,6 +136,8 @@ pub(crate) enum Command {
     Purge,
     Verify(Run),
     List(Run),
+    /// Files.
+    Dump(Vec<String>),
 }
 
 #[derive(Debug)]
@@ -236,6 +240,8 @@ impl Arguments {
                 Ok(run) => Command::List(run),
                 Err(text) => return refuse(text),
             },
+            CommandName::Dump if location.is_empty() => return refuse("dump takes files"),
+            CommandName::Dump => Command::Dump(location),
             _ if options.running.json && !options.running.dry_run => {
                 return refuse("--json is of verify, list and --dry-run");
             }
@@ -294,7 +300,7 @@ impl Arguments {
             | Command::Backup(run)
             | Command::Verify(run)
             | Command::List(run) => &run.options.mailboxes.namespaces,
-            Command::Server(_) | Command::Purge => &[],
+            Command::Server(_) | Command::Purge | Command::Dump(_) => &[],
         }
     }
 

@@ -17,7 +17,7 @@ pub(crate) const INCOMPLETE: u8 = 2;
 /// The command line is wrong (EX_USAGE).
 pub(crate) const USAGE: u8 = 64;
 /// An operation is not possible with what is stored (EX_DATAERR).
-const DATA: u8 = 65;
+pub(crate) const DATA: u8 = 65;
 /// A file that was named cannot be read (EX_NOINPUT).
 pub(crate) const NO_INPUT: u8 = 66;
 /// There is no such user (EX_NOUSER).

@@ -10,6 +10,7 @@ mod arguments;
 mod bar;
 mod configuration;
 mod dry_run;
+mod dump;
 mod exit;
 mod interruption;
 mod list;
@@ -59,6 +60,10 @@ fn main() -> ExitCode {
 }
 
 fn run(arguments: &Arguments, interruption: &Interruption) -> Result<u8, Failure> {
+    if let Command::Dump(files) = &arguments.command {
+        // Files have no users and need no settings.
+        return dump::dump_all(files);
+    }
     let environment = Environment::of_process();
     let configuration = stores::configuration(arguments, &environment)?;
     let account = match arguments.users().selection()? {
@@ -84,7 +89,7 @@ fn run(arguments: &Arguments, interruption: &Interruption) -> Result<u8, Failure
             Command::Mirror(Mirror { one_way: true, run }) => Some(Task::prepare(user, run, &ONE_WAY)?),
             Command::Mirror(Mirror { run, .. }) => Some(Task::prepare(user, run, &MIRROR)?),
             Command::Backup(run) => Some(Task::prepare(user, run, &BACKUP)?),
-            Command::Server(_) | Command::Purge | Command::Verify(_) | Command::List(_) => None,
+            Command::Server(_) | Command::Purge | Command::Verify(_) | Command::List(_) | Command::Dump(_) => None,
         };
         account.take_on()?;
         if !matches!(arguments.command, Command::Server(_) | Command::Verify(_) | Command::List(_)) {

@@ -2,6 +2,7 @@
 //!
 //! * [`content`]: from the bytes that a store keeps to those of the message: compression, attachments elsewhere.
 //! * [`dbox`]: what mdbox and sdbox stores consist of.
+//! * [`mod@dump`]: files of a store as text.
 //! * [`fs`]: every change of the file system goes through here: durable, atomic, locked.
 //! * [`index`]: the mail index and its transaction log.
 //! * [`list`]: mailbox names and layouts, subscriptions, change log.
@@ -16,6 +17,7 @@
 
 pub mod content;
 pub mod dbox;
+pub mod dump;
 pub mod fs;
 mod incoming;
 pub mod index;

@@ -100,6 +100,7 @@ mod tests {
         for words in ["list a b", "list -R", "list --no-bodies", "verify --messages a", "list -d a"] {
             assert!(parse(&format!("dsync {words}")).is_err(), "{words}");
         }
+        assert!(parse("dsync dump").is_err() && parse("dsync dump a b").is_ok());
         assert!(parse("dsync backup --no-bodies a").is_err());
         assert!(parse("dsync backup --json a").is_err(), "only what would be done can be said so");
     }

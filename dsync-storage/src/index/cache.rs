@@ -53,6 +53,19 @@ struct Field {
     last_used: u32,
 }
 
+/// What the list of fields says about one of them.
+pub(crate) struct FieldDescription<'a> {
+    pub(crate) name: &'a [u8],
+    /// How many bytes it has, if it is of a type whose size is fixed.
+    pub(crate) size: u32,
+    /// 0 fixed size, 1 any size, 2 text, 3 bits, 4 header.
+    pub(crate) kind: u8,
+    /// 0 not kept, 1 for some time, 2 always; and 128 if a server was told so.
+    pub(crate) decision: u8,
+    /// Unix time.
+    pub(crate) last_used: u32,
+}
+
 impl<'a> Cache<'a> {
     /// Reads a file; `None` if it is none, or not the one that belongs to the index: the index knows its own id and the
     /// number of the cache file (the reset id of the extension `cache`).
@@ -81,6 +94,17 @@ impl<'a> Cache<'a> {
             list_offset = newer;
         }
         None
+    }
+
+    /// What is said about each field.
+    pub(crate) fn fields(&self) -> impl Iterator<Item = FieldDescription<'_>> {
+        self.fields.iter().map(|field| FieldDescription {
+            name: &field.name,
+            size: field.size,
+            kind: field.kind,
+            decision: field.decision,
+            last_used: field.last_used,
+        })
     }
 
     fn field(&self, name: &str) -> Option<u32> {

@@ -41,6 +41,6 @@ pub fn decode_keywords(header: &[u8]) -> Vec<Vec<u8>> {
 }
 
 /// Whether a message has the keyword of this number.
-pub(super) fn bit(bits: &[u8], number: usize) -> bool {
+pub(crate) fn bit(bits: &[u8], number: usize) -> bool {
     bits.get(number / 8).is_some_and(|byte| byte & (1 << (number % 8)) != 0)
 }
