@@ -7,21 +7,36 @@ mod support;
 
 use std::fs;
 use std::net::{TcpListener, TcpStream};
+#[cfg(feature = "tls")]
+use std::{path::Path, process::Command};
 
 use support::server::wait_until;
 use support::{Run, Server};
 
-/// A server whose service listens, and the port.
-fn server() -> (Server, u16) {
-    let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+fn free_port() -> u16 {
+    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
+}
+
+/// A server whose service listens, and the port; with TLS at a second one, for which it has a certificate if there is one in `extra`.
+fn server_with(extra: &str) -> (Server, u16, u16) {
+    let [port, tls_port] = [free_port(), free_port()];
+    let tls = match extra.is_empty() {
+        true => String::new(),
+        false => format!("inet_listener tls {{\n    port = {tls_port}\n    ssl = yes\n  }}"),
+    };
     let settings = format!(
-        "listen = 127.0.0.1\nservice doveadm {{\n  inet_listener {{\n    port = {port}\n  }}\n}}\n\
-         doveadm_password = s3cr3t with %u\n"
+        "listen = 127.0.0.1\nservice doveadm {{\n  inet_listener {{\n    port = {port}\n  }}\n  {tls}\n}}\n\
+         doveadm_password = s3cr3t with %u\n{extra}"
     );
     let server = Server::start(&settings, "anna:61001\nben:61002");
     server.make_home("anna", 61_001, 3);
     server.make_home("ben", 61_002, 1);
     wait_until(|| TcpStream::connect(("127.0.0.1", port)).is_ok(), || server.log());
+    (server, port, tls_port)
+}
+
+fn server() -> (Server, u16) {
+    let (server, port, _) = server_with("");
     (server, port)
 }
 
@@ -90,4 +105,78 @@ fn why_the_service_does_not_serve_is_said() {
     assert_refused(&mirror(&anna, &location), 75, &["does not speak the doveadm protocol", "ESMTP"]);
     thread.join().unwrap();
     assert!(!server.path("home/anna/copy").exists());
+}
+
+/// A certificate for `localhost`, made by itself as administrators do it, and its key, in a directory.
+#[cfg(feature = "tls")]
+fn make_certificate(directory: &Path, name: &str, host: &str) {
+    let mut command = Command::new("/usr/bin/openssl");
+    command.args([
+        "req",
+        "-x509",
+        "-newkey",
+        "ec",
+        "-pkeyopt",
+        "ec_paramgen_curve:prime256v1",
+        "-nodes",
+        "-days",
+        "2",
+    ]);
+    command.args(["-subj", "/CN=dsync test", "-addext", &format!("subjectAltName=DNS:{host}")]);
+    command
+        .arg("-keyout")
+        .arg(directory.join(format!("{name}.key")))
+        .arg("-out")
+        .arg(directory.join(format!("{name}.pem")));
+    let output = command.output().expect("openssl comes with Dovecot");
+    assert!(output.status.success(), "{output:?}");
+}
+
+#[cfg(feature = "tls")]
+#[test]
+fn a_service_that_shows_who_it_is_is_reached_over_tls() {
+    let certificates = tempfile::tempdir().unwrap();
+    let place = certificates.path();
+    make_certificate(place, "right", "localhost");
+    make_certificate(place, "other", "localhost");
+    let shown = place.display();
+    let (server, port, tls_port) =
+        server_with(&format!("ssl = yes\nssl_cert = <{shown}/right.pem\nssl_key = <{shown}/right.key\n"));
+    let service = format!("tcps:localhost:{tls_port}");
+    let authority = |name: &str| format!("ssl_client_ca_file={shown}/{name}.pem");
+    let take = |settings: &[&str], service: &str, to: &str| {
+        let settings: Vec<_> = settings.iter().flat_map(|setting| ["-o", setting]).collect();
+        let to = format!("mail={to}");
+        let rest = ["-o", &to, "-u", "anna", "backup", "-R", service];
+        server.dsync(&[&settings[..], &rest].concat())
+    };
+    // More than fits into any buffer on the way.
+    let mut imap = server.imap("anna");
+    imap.append(
+        "INBOX",
+        "(\\Seen)",
+        format!("Subject: large\r\n\r\n{}", "text and more\r\n".repeat(200_000)).as_bytes(),
+    );
+    imap.logout();
+    take(&[&authority("right")], &service, "sdbox:~/copy").assert_done();
+    assert_eq!(server.subjects("anna", "sdbox:~/copy").len(), 4);
+    // And the other way round.
+    let copy = ["-o", "mail=sdbox:~/copy", "-o", &authority("right"), "-u", "anna", "mirror", &service];
+    let mut imap = server.imap("anna");
+    imap.append("INBOX", "()", b"Subject: later\r\n\r\ntext\r\n");
+    imap.logout();
+    server.dsync(&copy).assert_done();
+    assert_eq!(server.subjects("anna", "sdbox:~/copy").len(), 5);
+
+    assert_refused(&take(&[&authority("other")], &service, "sdbox:~/no"), 75, &["invalid peer certificate"]);
+    assert_refused(&take(&[], &service, "sdbox:~/no"), 75, &["invalid peer certificate", "ssl_client_ca_file"]);
+    let by_address = format!("tcps:127.0.0.1:{tls_port}");
+    assert_refused(&take(&[&authority("right")], &by_address, "sdbox:~/no"), 75, &["not valid for name"]);
+    assert_refused(&take(&[&authority("missing")], &service, "sdbox:~/no"), 78, &["ssl_client_ca_file"]);
+    let plain = format!("tcps:localhost:{port}");
+    assert_refused(&take(&[&authority("right")], &plain, "sdbox:~/no"), 75, &["the port has to be one for TLS"]);
+    assert!(!server.path("home/anna/no").exists());
+    let run = take(&["ssl_client_require_valid_cert=no"], &by_address, "sdbox:~/unchecked");
+    assert!(run.code == Some(0) && run.stderr.contains("Warning: 127.0.0.1: invalid peer certificate"), "{run:#?}");
+    assert_eq!(server.subjects("anna", "sdbox:~/unchecked").len(), 5);
 }

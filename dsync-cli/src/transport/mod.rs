@@ -1,6 +1,6 @@
 //! How the other side of a run is reached: which one is meant ([`other_side`]), the command that reaches a host
 //! ([`template`]), that command as a child process ([`process`]), whose stderr is passed on ([`said`]), and the doveadm service of
-//! a Dovecot ([`tcp`], [`doveadm`]). What goes over the streams can be written down ([`rawlog`]).
+//! a Dovecot ([`tcp`], `tls`, [`doveadm`]). What goes over the streams can be written down ([`rawlog`]).
 //!
 //! A side is reached with the rights of who runs the program, before those of the served user are taken on: keys for other
 //! hosts belong to the former. What was reached is a [`Line`]: two byte streams, and what is behind them.
@@ -12,6 +12,10 @@ mod rawlog;
 mod said;
 mod tcp;
 mod template;
+#[cfg(feature = "tls")]
+mod tls;
+#[cfg(feature = "tls")]
+mod validity;
 
 use std::io::{Read, Write};
 use std::time::Duration;

@@ -62,11 +62,8 @@ impl OtherSide {
             return match scheme.to_ascii_lowercase().as_str() {
                 "remote" => Host::with_login(rest, false),
                 "remoteprefix" => Host::with_login(rest, true),
-                "tcp" => service(word, rest),
-                "tcps" => Err(Failure::Usage(format!(
-                    "{word:?}: tcps: cannot be used yet; write the command that starts the other side, for example ssh \
-                     user@host doveadm dsync-server"
-                ))),
+                "tcp" => service(word, rest, false),
+                "tcps" => service(word, rest, true),
                 _ => Ok(Self::Local(word.clone())),
             };
         }
@@ -83,8 +80,11 @@ impl OtherSide {
     }
 }
 
-fn service(word: &str, address: &str) -> Result<OtherSide, Failure> {
-    let address = Address::parse(address).ok_or_else(|| {
+fn service(word: &str, address: &str, is_encrypted: bool) -> Result<OtherSide, Failure> {
+    if is_encrypted && !cfg!(feature = "tls") {
+        return Err(Failure::Usage(format!("{word:?}: tcps: cannot be used, this program was built without TLS")));
+    }
+    let address = Address::parse(address, is_encrypted).ok_or_else(|| {
         Failure::Usage(format!("{word:?}: write tcp:HOST, tcp:HOST:PORT, or for an IPv6 address tcp:[ADDRESS]:PORT"))
     })?;
     Ok(OtherSide::Remote(Destination::Service(address)))
@@ -160,7 +160,7 @@ mod tests {
             assert_eq!(OtherSide::of(&words(given)).unwrap(), expected, "{given:?}");
         }
         for given in
-            ["", "@", "user@", "@host", "remote:", "remote:a@", "remote:@b", "/", "~/Maildir", "tcp:", "tcps:x"]
+            ["", "@", "user@", "@host", "remote:", "remote:a@", "remote:@b", "/", "~/Maildir", "tcp:", "tcps:"]
         {
             assert!(matches!(OtherSide::of(&words(&[given])), Err(Failure::Usage(_))), "{given:?}");
         }

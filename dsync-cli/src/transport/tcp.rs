@@ -6,6 +6,8 @@ use std::net::{IpAddr, Ipv6Addr, Shutdown, TcpStream, ToSocketAddrs};
 use std::time::Duration;
 
 use super::doveadm::{self, DoveadmError};
+#[cfg(feature = "tls")]
+use super::tls;
 use super::{Input, Output};
 use crate::configuration::{Settings, UserConfiguration};
 use crate::exit::Failure;
@@ -16,11 +18,13 @@ pub(crate) struct Address {
     pub(crate) host: String,
     /// If it is not given, the setting `doveadm_port` says it.
     pub(crate) port: Option<u16>,
+    /// It speaks TLS.
+    pub(crate) is_encrypted: bool,
 }
 
 impl Address {
     /// Understands `host`, `host:port`, and for IPv6 `[address]:port`.
-    pub(super) fn parse(text: &str) -> Option<Self> {
+    pub(super) fn parse(text: &str, is_encrypted: bool) -> Option<Self> {
         let (host, port) = match text.strip_prefix('[') {
             Some(rest) => {
                 let (host, rest) = rest.split_once(']')?;
@@ -36,7 +40,8 @@ impl Address {
             return None;
         }
         let number = |port: &str| port.parse().ok().filter(|number| *number > 0);
-        Some(Self { host: host.to_owned(), port: port.map(|port| number(port).ok_or(())).transpose().ok()? })
+        let port = port.map(|port| number(port).ok_or(())).transpose().ok()?;
+        Some(Self { host: host.to_owned(), port, is_encrypted })
     }
 
     /// The same with a port.
@@ -94,9 +99,23 @@ pub(super) fn connect(address: &Address, user: &UserConfiguration, timeout: Dura
             _ => Failure::OtherSide(text),
         }
     };
+    let password = settings.text("doveadm_password");
+    let name = &user.user().name;
+    #[cfg(feature = "tls")]
+    if address.is_encrypted {
+        let demands = tls::Demands::of(settings)?;
+        let stream = open(&address, timeout).map_err(|error| failed(error.into()))?;
+        let mut stream = tls::begin(stream, &address.host, demands).map_err(|error| failed(error.into()))?;
+        doveadm::introduce(&mut stream, password, name).map_err(failed)?;
+        let end = without_timeout(stream.socket()).map_err(|error| failed(error.into()))?;
+        let (input, output) = stream.split().map_err(|error| failed(error.into()))?;
+        return Ok(Connected { input, output, end });
+    }
     let mut stream = open(&address, timeout).map_err(|error| failed(error.into()))?;
-    doveadm::introduce(&mut stream, settings.text("doveadm_password"), &user.user().name).map_err(failed)?;
-    finish(stream).map_err(|error| failed(error.into()))
+    doveadm::introduce(&mut stream, password, name).map_err(failed)?;
+    let end = without_timeout(&stream).map_err(|error| failed(error.into()))?;
+    let input = stream.try_clone().map_err(|error| failed(error.into()))?;
+    Ok(Connected { input: Box::new(input), output: Box::new(stream), end })
 }
 
 fn explained(error: &DoveadmError, timeout: Duration) -> String {
@@ -105,8 +124,14 @@ fn explained(error: &DoveadmError, timeout: Duration) -> String {
             format!("there was no answer within {} seconds", timeout.as_secs())
         }
         DoveadmError::Connection(error) if error.kind() == io::ErrorKind::UnexpectedEof => {
-            "it closes the connection".to_owned()
+            "it closes the connection; its log may say why, and the port has to be one for TLS with tcps:, and none with tcp:"
+                .to_owned()
         }
+        // Only TLS finds data that are not valid.
+        DoveadmError::Connection(error) if error.kind() == io::ErrorKind::InvalidData => format!(
+            "{error}; certificates are checked as the settings ssl_client_ca_file, ssl_client_ca_dir and \
+             ssl_client_require_valid_cert say, and the port has to be one for TLS with tcps:"
+        ),
         error => error.to_string(),
     }
 }
@@ -133,12 +158,11 @@ fn open(address: &Address, timeout: Duration) -> io::Result<TcpStream> {
     Err(last)
 }
 
-/// The streams of a conversation, which looks for silence by itself.
-fn finish(stream: TcpStream) -> io::Result<Connected> {
+/// Prepares a connection for a conversation, which looks for silence by itself. What can end it.
+fn without_timeout(stream: &TcpStream) -> io::Result<End> {
     stream.set_read_timeout(None)?;
     stream.set_write_timeout(None)?;
-    let (input, end) = (stream.try_clone()?, stream.try_clone()?);
-    Ok(Connected { input: Box::new(input), output: Box::new(stream), end: End(end) })
+    Ok(End(stream.try_clone()?))
 }
 
 #[cfg(test)]
@@ -155,14 +179,14 @@ mod tests {
             ("[::1]", "::1", None, "::1"),
             ("[::1]:24", "::1", Some(24), "[::1]:24"),
         ] {
-            let address = Address::parse(text).unwrap();
+            let address = Address::parse(text, false).unwrap();
             assert_eq!((address.host.as_str(), address.port), (host, port), "{text}");
             assert_eq!(address.to_string(), shown);
         }
         for text in
             ["", ":1", "host:", "host:0", "host:x", "host:99999", "a:1:2", "[::1", "[x]:1", "a b", "-a", "/run/x"]
         {
-            assert_eq!(Address::parse(text), None, "{text}");
+            assert_eq!(Address::parse(text, true), None, "{text}");
         }
     }
 }
