@@ -1,7 +1,7 @@
 //! Wherever a run stops, nothing is lost, and the next one completes it: after a crash before any change of the file system,
 //! after a power cut at any moment, of which only what was synced is sure to be there, and after any change that fails.
 //!
-//! `DSYNC_CRASHES=all` tries every moment; usually some are tried of each run.
+//! `DSYNC_CRASHES=all` tries every moment, and with `--nocapture` says how many there were; usually some are tried of each run.
 
 // A helper that fails is a test that fails.
 #![allow(clippy::unwrap_used)]
@@ -247,6 +247,12 @@ fn moments(count: usize) -> Vec<usize> {
     moments
 }
 
+/// Says how much was tried, for those who want to know how much that is.
+fn tell(scene: &Scene, what: &str, tried: usize, moments: usize) {
+    let format = scene.tried[1].driver().name();
+    eprintln!("{:?} into {format}: {what}: {tried} tried at {moments} moments", scene.way);
+}
+
 /// Whether Dovecot looks at the end of this one of so many tries.
 fn dovecot_looks(number: usize, tries: usize) -> bool {
     number.is_multiple_of(tries.div_ceil(LOOKED_AT_BY_DOVECOT).max(1))
@@ -268,6 +274,7 @@ fn crash(driver: Driver) {
                 scene.assert_dovecot_agrees();
             }
         }
+        tell(scene, "stops", moments.len(), moments.len());
     });
 }
 
@@ -302,6 +309,7 @@ fn cut_power(driver: Driver) {
                 }
             }
         }
+        tell(scene, "power cuts", moments.len() * fates(0).len(), moments.len());
     });
 }
 
@@ -309,18 +317,32 @@ fn fail(driver: Driver) {
     let errors = [Errno::ENOSPC, Errno::EIO, Errno::EDQUOT, Errno::EMFILE];
     for_each_scene(driver, |scene| {
         let moments = moments(scene.count());
+        let mut tried = 0;
         for (number, moment) in moments.iter().enumerate() {
-            let error = errors[number % errors.len()];
-            let when = format!("{:?} into {}, change {moment} fails: {error}", scene.way, driver.name());
-            scene.begin_again();
-            let session = Session::begin(Plan::FailAfter(*moment, error));
-            let _ = scene.run();
-            drop(session);
-            scene.bury_owners_of_locks();
-            scene.assert_nothing_is_lost(&when);
-            scene.assert_completed(&when);
+            let errors = if is_everything_tried() { &errors[..] } else { &errors[number % errors.len()..][..1] };
+            for error in errors {
+                let when = format!("{:?} into {}, change {moment} fails: {error}", scene.way, driver.name());
+                scene.begin_again();
+                let session = Session::begin(Plan::FailAfter(*moment, *error));
+                let outcome = scene.run();
+                drop(session);
+                assert_names_the_cause(outcome, *error, &when);
+                scene.bury_owners_of_locks();
+                scene.assert_nothing_is_lost(&when);
+                scene.assert_completed(&when);
+                tried += 1;
+            }
         }
+        tell(scene, "errors", tried, moments.len());
     });
+}
+
+/// A failure that is told is told as what it was, and where. What was not needed may fail without a word.
+fn assert_names_the_cause(outcome: Result<(), String>, cause: Errno, when: &str) {
+    if let Err(error) = outcome {
+        let cause = std::io::Error::from(cause).to_string();
+        assert!(error.contains(&cause) && error.contains('/'), "{when}: {error}");
+    }
 }
 
 macro_rules! for_each_format {

@@ -212,6 +212,16 @@ impl Store {
         command
     }
 
+    /// Dovecot's delivery agent, which takes a message for INBOX from its input.
+    pub fn delivery_agent(&self) -> Command {
+        let mut command = Command::new("/usr/lib/dovecot/dovecot-lda");
+        command.arg("-c").arg(self.configuration()).args(["-f", "sender@example.org", "-m", "INBOX"]);
+        command.env_clear().env("PATH", "/usr/bin:/bin").env("USER", "tester").env("HOME", self.place.join("home"));
+        command.current_dir(&self.place).stdout(Stdio::null()).stderr(self.log_file());
+        self.user.runs(&mut command);
+        command
+    }
+
     /// The command line of a Dovecot that is the other side of a run with this store.
     pub fn server_words(&self) -> Vec<String> {
         let configuration = self.configuration().display().to_string();

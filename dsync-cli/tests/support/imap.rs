@@ -78,6 +78,22 @@ impl Imap {
         }
     }
 
+    /// The number of the process at the other end.
+    pub fn process(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// Waits for news for some time.
+    pub fn idle(&mut self, time: std::time::Duration) {
+        self.tag += 1;
+        let tag = format!("t{} ", self.tag);
+        let input = self.input.as_mut().unwrap();
+        input.write_all(format!("{tag}IDLE\r\n").as_bytes()).expect("the server listens");
+        std::thread::sleep(time);
+        input.write_all(b"DONE\r\n").expect("the server listens");
+        while !self.read_response().line.starts_with(&tag) {}
+    }
+
     /// Sends several commands without waiting for the answers, and ends when the server is done with them.
     pub fn send_all_and_leave(mut self, commands: &[&str]) {
         let lines: String =

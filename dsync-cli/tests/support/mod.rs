@@ -27,6 +27,7 @@ pub mod server;
 pub mod setup;
 pub mod snapshot;
 pub mod sshd;
+pub mod storm;
 pub mod untouched;
 pub mod user;
 

@@ -1,6 +1,6 @@
 //! What happened to a mailbox, as far as its store still knows.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::{Flags, Keyword, MailboxStatus, ModSeq, Uid, UidValidity};
 
@@ -69,6 +69,30 @@ pub struct MailboxHistory {
     pub flags: BTreeMap<Uid, FlagHistory>,
     /// Messages that are gone, with the [128-bit form](super::MessageGuid::to_128) of their GUID if that is known.
     pub expunged: BTreeMap<Uid, Option<[u8; 16]>>,
+    /// What synchronisations did, and clients did not.
+    pub runs: RunTraces,
+}
+
+/// What a log tells synchronisations and clients apart by.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct RunTraces {
+    /// Ranges of UIDs, with both ends, that synchronisations gave to messages, ascending. Some of them may be gone.
+    pub given: Vec<(Uid, Uid)>,
+    /// The lowest UID under which a synchronisation removed a message, by the 128-bit form of its GUID. If it is there, it was
+    /// given another UID.
+    pub removed: BTreeMap<[u8; 16], Uid>,
+    /// Messages that clients expunged, by the 128-bit forms of their GUIDs.
+    pub expunged_by_clients: BTreeSet<[u8; 16]>,
+}
+
+impl RunTraces {
+    /// Whether a message came to the mailbox by a synchronisation, and not by a client whose message got another UID later.
+    #[must_use]
+    pub fn brought(&self, uid: Uid, guid: [u8; 16]) -> bool {
+        let first = self.removed.get(&guid).map_or(uid, |earlier| uid.min(*earlier));
+        let place = self.given.partition_point(|(_, last)| *last < first);
+        self.given.get(place).is_some_and(|(start, _)| *start <= first)
+    }
 }
 
 /// A moment at which two stores are known to have held the same in a mailbox. Each side keeps it; two sides that

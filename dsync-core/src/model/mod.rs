@@ -22,7 +22,7 @@ mod tree;
 pub use fields::KeptFields;
 pub use flags::Flags;
 pub use guid::{GuidText, MailboxGuid, MessageGuid};
-pub use history::{FlagHistory, HistoryRange, MailboxHistory, SyncPoint};
+pub use history::{FlagHistory, HistoryRange, MailboxHistory, RunTraces, SyncPoint};
 pub use keyword::{Keyword, Keywords};
 pub use mailbox::{MailboxIdentity, MailboxStatus};
 pub use message::{MessageKey, MessageRecord, Pop3Uidl};

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::SyncOptions;
-use crate::merge::two_way::SideMessage;
+use crate::merge::two_way::{Origins, SideMessage};
 use crate::model::{
     KeptFields, MailboxGuid, MailboxName, MailboxNode, MailboxStatus, MessageKey, MessageRecord, SyncPoint,
     TreeEvent, Uid,
@@ -154,6 +154,8 @@ pub enum Message {
     ChangesEnd {
         /// Messages that are gone, with the 128-bit form of their GUID if that is known.
         expunged: BTreeMap<Uid, Option<[u8; 16]>>,
+        /// Who brought and removed messages.
+        origins: Origins,
         /// Whether all changes since the common moment are known.
         history_complete: bool,
     },

@@ -5,7 +5,7 @@
 //! their expunges do. Source: observation of Dovecot 2.3.
 #![deny(clippy::indexing_slicing, clippy::unwrap_used)]
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::log::{Change, LogError, LogHeader, LogRecord, UidRange, next_record};
 use super::modseqs::counted;
@@ -47,6 +47,12 @@ pub struct IndexHistory {
     pub changes: BTreeMap<u32, MessageChanges>,
     /// Messages that are gone, by UID, with their 128-bit GUIDs; zeros if unknown.
     pub expunged: BTreeMap<u32, [u8; 16]>,
+    /// Ranges of UIDs, with both ends, that records with the *sync* mark gave to messages, ascending.
+    pub given: Vec<(u32, u32)>,
+    /// Messages that such records removed: GUID and the lowest UID under which they did.
+    pub removed_by_runs: BTreeMap<[u8; 16], u32>,
+    /// GUIDs of messages that other records expunged.
+    pub expunged_by_clients: BTreeSet<[u8; 16]>,
     /// How many UIDs of ranges were looked at.
     looked_at: u64,
 }
@@ -86,6 +92,7 @@ fn reaches(logs: &[LogBytes], since: Option<u64>, view: &IndexView) -> bool {
 
 impl IndexHistory {
     fn note(&mut self, record: &LogRecord, only_expunges: bool, view: &IndexView) {
+        self.note_origin(record, view);
         match &record.change {
             Change::ExpungeGuid(messages) => {
                 for (uid, guid) in messages {
@@ -141,6 +148,32 @@ impl IndexHistory {
             if view.index_of(uid).is_none() {
                 self.note_expunge(uid, NO_GUID);
             }
+        }
+    }
+
+    /// Tells messages that came or went by a synchronisation from those that did so by a client.
+    fn note_origin(&mut self, record: &LogRecord, view: &IndexView) {
+        match &record.change {
+            Change::Append(messages) if record.sync => {
+                for (uid, ..) in messages {
+                    match self.given.last_mut() {
+                        Some((_, last)) if uid.checked_sub(1) == Some(*last) => *last = *uid,
+                        Some((_, last)) if *uid <= *last => {}
+                        _ => self.given.push((*uid, *uid)),
+                    }
+                }
+            }
+            Change::ExpungeGuid(messages) => {
+                for (uid, guid) in messages.iter().filter(|(_, guid)| *guid != NO_GUID) {
+                    if record.sync {
+                        let first = self.removed_by_runs.entry(*guid).or_insert(*uid);
+                        *first = (*first).min(*uid);
+                    } else if view.index_of(*uid).is_none() {
+                        self.expunged_by_clients.insert(*guid);
+                    }
+                }
+            }
+            _ => {}
         }
     }
 

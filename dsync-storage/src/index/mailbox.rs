@@ -3,7 +3,8 @@
 use std::collections::HashMap;
 
 use dsync_core::model::{
-    FlagHistory, Flags, HistoryRange, Keyword, Keywords, MailboxHistory, MessageRecord, ModSeq, SyncPoint, Uid,
+    FlagHistory, Flags, HistoryRange, Keyword, Keywords, MailboxHistory, MessageRecord, ModSeq, RunTraces, SyncPoint,
+    Uid,
 };
 
 use super::cache::{Cache, RECEIVED_DATE, SAVE_DATE};
@@ -114,7 +115,14 @@ pub fn history(files: &IndexFiles, range: HistoryRange) -> Result<MailboxHistory
     });
     let guid = |guid: [u8; 16]| Some(guid).filter(|guid| *guid != [0; 16]);
     let expunged = known.expunged.into_iter().filter_map(|(uid, bytes)| Some((Uid::new(uid)?, guid(bytes))));
-    Ok(MailboxHistory { complete: known.complete, flags: flags.collect(), expunged: expunged.collect() })
+    let given = known.given.into_iter().filter_map(|(first, last)| Some((Uid::new(first)?, Uid::new(last)?)));
+    let removed = known.removed_by_runs.into_iter().filter_map(|(guid, uid)| Some((guid, Uid::new(uid)?)));
+    let runs = RunTraces {
+        given: given.collect(),
+        removed: removed.collect(),
+        expunged_by_clients: known.expunged_by_clients,
+    };
+    Ok(MailboxHistory { complete: known.complete, flags: flags.collect(), expunged: expunged.collect(), runs })
 }
 
 /// Keeps a moment of agreement with another store, unless the index is no longer the one of that moment.

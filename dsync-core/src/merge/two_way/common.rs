@@ -46,9 +46,12 @@ impl CommonPart {
         for role in Role::BOTH {
             let expunged = unassigned_that_are_expunged(sides, role);
             let messages = &sides[role.index()].messages;
+            part.new[role.index()].retain(|instance| !was_expunged_where_it_came_from(sides, role, instance.index));
             for index in (0..messages.len()).filter(|index| !expunged.contains(index)) {
                 let uid = messages.uid_at(index);
-                if uid.is_none_or(|uid| last.is_none_or(|last| uid > last)) {
+                if uid.is_none_or(|uid| last.is_none_or(|last| uid > last))
+                    && !was_expunged_where_it_came_from(sides, role, index)
+                {
                     part.new[role.index()].push(Instance { index, uid });
                 }
             }
@@ -140,6 +143,17 @@ impl CommonPart {
         }
         self.new[owner.index()].push(Instance { index, uid: Some(uid) });
     }
+}
+
+/// Whether a synchronisation brought the message to this side, and a client expunged it at the other one: that side was not yet
+/// told under which UID it is here when a run ended early, or when the mailbox changed too fast.
+fn was_expunged_where_it_came_from(sides: [&MergeSide<'_>; 2], role: Role, index: usize) -> bool {
+    let (own, other) = (sides[role.index()], sides[role.other().index()]);
+    if own.origins.brought.is_empty() || other.origins.expunged_by_clients.is_empty() || !guids_count(sides) {
+        return false;
+    }
+    let guid = own.messages.record(index).map(|record| record.guid.to_128());
+    guid.is_some_and(|guid| own.origins.brought.contains(&guid) && other.origins.expunged_by_clients.contains(&guid))
 }
 
 /// Messages without a UID that the other side had and has expunged: a side that must not be changed lists them in every

@@ -15,7 +15,7 @@ mod plan;
 mod sequence;
 mod side_messages;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::LAST_UID;
 use super::headroom::headroom;
@@ -83,6 +83,8 @@ pub struct MergeSide<'a> {
     pub messages: SideMessages<'a>,
     /// Messages that are known to have been expunged, with the 128-bit form of their GUID if known.
     pub expunged: BTreeMap<Uid, Option<[u8; 16]>>,
+    /// What is known of those who brought and removed messages.
+    pub origins: Origins,
     /// Whether the histories of messages tell everything since the common [`SyncPoint`].
     pub history_complete: bool,
     /// Whether the side could read everything in the mailbox. If not, what it does not list may be there.
@@ -91,6 +93,15 @@ pub struct MergeSide<'a> {
     pub keeps: KeptFields,
     /// Whether the side takes over what the other one did. If not, nothing changes there.
     pub imports: bool,
+}
+
+/// Messages of a side, by the 128-bit forms of their GUIDs.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Origins {
+    /// Those that are there and came by a synchronisation.
+    pub brought: BTreeSet<[u8; 16]>,
+    /// Those that clients have expunged, and that are not there.
+    pub expunged_by_clients: BTreeSet<[u8; 16]>,
 }
 
 impl MergeSide<'_> {

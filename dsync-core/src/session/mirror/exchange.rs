@@ -3,10 +3,10 @@
 use std::collections::{BTreeMap, HashSet, VecDeque};
 
 use crate::merge::MailboxPlan;
-use crate::merge::two_way::{self, MergeSide, MessageNotes, SideMessage, SideMessages};
+use crate::merge::two_way::{self, MergeSide, MessageNotes, Origins, SideMessage, SideMessages};
 use crate::model::{
     HistoryRange, KeptFields, MailboxHistory, MailboxName, MessageKey, MessageList, MessageSelection, ModSeq, Role,
-    SyncPoint, Uid,
+    RunTraces, SyncPoint, Uid,
 };
 use crate::session::content::content;
 use crate::session::receiving::Receiving;
@@ -44,6 +44,7 @@ struct OwnSide {
     corrected: Option<MessageList>,
     notes: MessageNotes,
     expunged: BTreeMap<Uid, Option<[u8; 16]>>,
+    origins: Origins,
     history_complete: bool,
     abilities: Abilities,
 }
@@ -75,6 +76,8 @@ impl Abilities {
     }
 }
 
+/// Of so many messages it is told that a synchronisation brought them.
+const MOST_BROUGHT: usize = 1 << 16;
 /// For so many messages room is made because the other side says that they will come; for more when they do.
 const MOST_ROOM: usize = 1 << 20;
 
@@ -97,6 +100,7 @@ impl Comparison {
             status: other.status,
             messages: SideMessages::with_capacity(announced.min(MOST_ROOM)),
             expunged: BTreeMap::new(),
+            origins: Origins::default(),
             history_complete: false,
             keeps: abilities.other_keeps,
             imports: abilities.other_imports,
@@ -111,15 +115,25 @@ impl Comparison {
         let chunk: Vec<_> = (self.sent..).take(at_most).map_while(|index| messages.get(index)).collect();
         if chunk.is_empty() {
             self.end_sent = true;
-            return Message::ChangesEnd { expunged: own.expunged.clone(), history_complete: own.history_complete };
+            return Message::ChangesEnd {
+                expunged: own.expunged.clone(),
+                origins: own.origins.clone(),
+                history_complete: own.history_complete,
+            };
         }
         self.sent = self.sent.saturating_add(chunk.len());
         Message::Changes(chunk)
     }
 
     /// The other side has listed everything.
-    pub(super) fn end(&mut self, expunged: BTreeMap<Uid, Option<[u8; 16]>>, history_complete: bool) {
+    pub(super) fn end(
+        &mut self,
+        expunged: BTreeMap<Uid, Option<[u8; 16]>>,
+        origins: Origins,
+        history_complete: bool,
+    ) {
         let other = &mut self.basis.other;
+        other.origins = origins;
         other.expunged = expunged.into_iter().filter(|(uid, _)| *uid < other.status.uid_next).collect();
         other.history_complete = history_complete;
         self.end_received = true;
@@ -236,8 +250,9 @@ impl OwnSide {
             true => None,
             false => Some(with_modseqs_up_to(highest_modseq, open.mailbox.messages())),
         };
+        let origins = origins(&history.runs, open.mailbox.messages(), base);
         let (expunged, history_complete) = (history.expunged, history.complete);
-        Ok(Self { corrected, notes, expunged, history_complete, abilities })
+        Ok(Self { corrected, notes, expunged, origins, history_complete, abilities })
     }
 
     fn messages<'a>(&'a self, open: &'a Open) -> SideMessages<'a> {
@@ -249,12 +264,32 @@ impl OwnSide {
             status: open.summary.status.clone(),
             messages: self.messages(open),
             expunged: self.expunged.clone(),
+            origins: self.origins.clone(),
             history_complete: self.history_complete,
             complete: open.summary.complete,
             keeps: self.abilities.own_keeps,
             imports: self.abilities.own_imports,
         }
     }
+}
+
+/// What the log tells about those who brought and removed messages.
+fn origins(runs: &RunTraces, list: &MessageList, base: Option<SyncPoint>) -> Origins {
+    let mut origins = Origins { expunged_by_clients: runs.expunged_by_clients.clone(), ..Origins::default() };
+    if runs.given.is_empty() && origins.expunged_by_clients.is_empty() {
+        return origins;
+    }
+    for record in list.records() {
+        let guid = record.guid.to_128();
+        origins.expunged_by_clients.remove(&guid);
+        let is_new = |uid: &Uid| base.is_none_or(|base| *uid >= base.uid_next);
+        if record.uid.filter(is_new).is_some_and(|uid| runs.brought(uid, guid))
+            && origins.brought.len() < MOST_BROUGHT
+        {
+            origins.brought.insert(guid);
+        }
+    }
+    origins
 }
 
 /// The list without the modseqs of a damaged index that HIGHESTMODSEQ has not reached.

@@ -285,13 +285,18 @@ impl<'a> MirrorSession<'a> {
         Ok(State::Transfer(Box::new(transfer)))
     }
 
-    /// Goes on as soon as nothing is on its way any more.
-    fn conclude(&mut self, transfer: Box<Transfer>) -> Result<State, SessionError> {
-        if !transfer.is_complete() {
+    /// Goes on as soon as nothing is on its way any more; the slave only once it knows what became of the mailbox at the master, so
+    /// that a mailbox which changed too fast there is left as it is here.
+    fn conclude(&mut self, transfer: Box<Transfer>, master: Option<Outcome>) -> Result<State, SessionError> {
+        if !transfer.is_complete() || (self.role == Role::Slave && master.is_none()) {
             return Ok(State::Transfer(transfer));
         }
         let mut transfer = *transfer;
-        let outcome = if self.imports { self.commit(&mut transfer)? } else { Outcome::Done(None) };
+        let outcome = match master {
+            Some(Outcome::Changed) => Outcome::Changed,
+            _ if self.imports => self.commit(&mut transfer)?,
+            _ => Outcome::Done(None),
+        };
         self.outbox.push_back(Message::Outcome(outcome));
         Ok(State::AwaitOutcome(transfer.open, outcome))
     }
@@ -399,8 +404,8 @@ impl Session for MirrorSession<'_> {
                 comparison.receive(messages)?;
                 State::Compare(comparison)
             }
-            (State::Compare(mut comparison), Message::ChangesEnd { expunged, history_complete }) => {
-                comparison.end(expunged, history_complete);
+            (State::Compare(mut comparison), Message::ChangesEnd { expunged, origins, history_complete }) => {
+                comparison.end(expunged, origins, history_complete);
                 if comparison.is_complete() { self.decide(*comparison)? } else { State::Compare(comparison) }
             }
             (State::Transfer(mut transfer), Message::Request(keys)) if transfer.wanted.is_none() => {
@@ -408,16 +413,17 @@ impl Session for MirrorSession<'_> {
                     return Err(SessionError::InvalidData("a request for more messages than there are".to_owned()));
                 }
                 transfer.wanted = Some(keys.into());
-                self.conclude(transfer)?
+                self.conclude(transfer, None)?
             }
             (State::Transfer(mut transfer), Message::Body(body)) => {
                 let Open { name, mailbox, .. } = &mut transfer.open;
                 transfer.receiving.take(name, &mut **mailbox, body, &mut self.reporter, self.store)?;
-                self.conclude(transfer)?
+                self.conclude(transfer, None)?
             }
-            // It has the last body before this side was asked for more.
-            (State::Transfer(transfer), Message::Outcome(other)) if transfer.is_complete() => {
-                match self.conclude(transfer)? {
+            (State::Transfer(transfer), Message::Outcome(other))
+                if self.role == Role::Slave && transfer.is_complete() =>
+            {
+                match self.conclude(transfer, Some(other))? {
                     State::AwaitOutcome(open, own) => self.finish_mailbox(open, own, other)?,
                     state => state,
                 }
@@ -462,7 +468,7 @@ impl Session for MirrorSession<'_> {
                 }
                 // Not before the last body was taken: it may keep the mailbox locked.
                 None => {
-                    let state = self.conclude(transfer)?;
+                    let state = self.conclude(transfer, None)?;
                     (state, self.outbox.pop_front())
                 }
             },

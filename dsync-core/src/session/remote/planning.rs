@@ -8,7 +8,7 @@ use super::heard::Here;
 use super::own::{UNCOUNTED, status_of};
 use super::part::Part;
 use super::rows::take_what_is_not_said;
-use crate::merge::two_way::{self, MergeSide, SideMessages};
+use crate::merge::two_way::{self, MergeSide, Origins, SideMessages};
 use crate::merge::{self, Contents, LeftOut, MailboxPlan, MailboxView, RecogniseSide};
 use crate::model::{KeptFields, MailboxStatus, MessageKey, MessageRecord, MessageSelection, Role};
 use crate::report::Event;
@@ -151,6 +151,7 @@ impl Exchange {
             status: self.own.status().clone(),
             messages: SideMessages::of(self.own.messages(), &self.known.notes),
             expunged: self.known.expunged.clone(),
+            origins: Origins::default(),
             history_complete: self.since.is_some(),
             complete: self.own.mailbox.problems().is_empty(),
             keeps: self.own.keeps,
@@ -160,6 +161,7 @@ impl Exchange {
             status: self.other_status(),
             messages: self.heard.messages.borrowed(),
             expunged: self.heard.expunged.clone(),
+            origins: Origins::default(),
             history_complete: self.since.is_some(),
             complete: true,
             keeps: self.other_keeps(),

@@ -67,6 +67,26 @@ fn what_other_replicas_did_is_left_out_but_for_their_expunges() {
 }
 
 #[test]
+fn messages_that_runs_brought_are_told_from_those_of_clients() {
+    let mirrored = |change: Change| LogRecord { sync: true, ..external(change) };
+    let append = |uids: [u32; 2]| Change::Append(uids.map(|uid| (uid, 0, [0; 3])).to_vec());
+    let gone = |uid: u32, name: u8| Change::ExpungeGuid(vec![(uid, [name; 16])]);
+    let records = [
+        mirrored(append([5, 6])),
+        external(append([7, 8])),
+        mirrored(append([9, 10])),
+        mirrored(gone(7, 77)),
+        external(gone(2, 22)),
+        // A request, which says nothing as long as the message is there.
+        LogRecord { external: false, ..external(gone(3, 33)) },
+    ];
+    let history = history(&records, None);
+    assert_eq!(history.given, [(5, 6), (9, 10)]);
+    assert_eq!(history.removed_by_runs, BTreeMap::from([([77; 16], 7)]));
+    assert_eq!(history.expunged_by_clients, BTreeSet::from([[22; 16]]));
+}
+
+#[test]
 fn an_expunge_is_known_by_the_deed_and_its_guid_perhaps_by_the_request() {
     let request = LogRecord { external: false, ..external(Change::ExpungeGuid(vec![(2, [5; 16]), (4, [6; 16])])) };
     let deed = external(Change::Expunge(vec![UidRange { first: 2, last: 3 }]));
