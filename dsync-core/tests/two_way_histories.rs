@@ -13,6 +13,8 @@ mod clients;
 mod generate;
 #[path = "two_way/promises.rs"]
 mod promises;
+#[path = "two_way/wire.rs"]
+mod wire;
 #[path = "two_way/world.rs"]
 mod world;
 
@@ -76,6 +78,18 @@ fn runs_that_copy_only_some_messages_lose_none() {
             history.steps.iter().for_each(|step| world.take_with_selection(step));
             world.run_to_the_end();
         }
+        Ok(())
+    });
+    if let Err(failure) = result {
+        panic!("{failure}");
+    }
+}
+
+#[test]
+fn a_connection_between_both_sides_loses_nothing_either() {
+    let config = config(number() / 10);
+    let result = TestRunner::new(config).run(&histories(), |history| {
+        check(&history, World::on_two_hosts());
         Ok(())
     });
     if let Err(failure) = result {

@@ -157,6 +157,12 @@ impl Exchange {
             leaves_out: false,
         };
         exchange.look(history)?;
+        exchange.heard.follow_moves(Here {
+            own: &exchange.own,
+            known: &exchange.known,
+            contents: &exchange.contents,
+            by_hash,
+        });
         if part.exports() && !exchange.terms.requests {
             exchange.want_all();
         }

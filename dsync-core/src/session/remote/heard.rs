@@ -28,6 +28,11 @@ struct Unchanged {
     since: Since,
     /// The first own message that was not looked at yet.
     place: usize,
+    /// Messages that were expunged here and are here again under other UIDs: they may have been moved, and the other side has them
+    /// where they were.
+    moved: BTreeMap<Uid, MessageRecord>,
+    /// How many of those the other side is taken to have.
+    moved_listed: u32,
     /// The other side has not had the same messages at that moment.
     contradicts: bool,
 }
@@ -51,8 +56,30 @@ impl Here<'_> {
 
 impl Heard {
     pub(super) fn new(since: Option<Since>) -> Self {
-        let since = since.map(|since| Unchanged { since, place: 0, contradicts: false });
+        let since = since.map(|since| Unchanged {
+            since,
+            place: 0,
+            moved: BTreeMap::new(),
+            moved_listed: 0,
+            contradicts: false,
+        });
         Self { messages: SideMessages::default(), expunged: BTreeMap::new(), last: None, since }
+    }
+
+    /// Finds out which of the messages that are not here any more were moved.
+    pub(super) fn follow_moves(&mut self, here: Here<'_>) {
+        let Some(unchanged) = self.since.as_mut().filter(|_| !here.by_hash && !here.known.expunged.is_empty()) else {
+            return;
+        };
+        let (last, point) = (unchanged.since.last, unchanged.since.point([0; 8]));
+        let new = here.own.messages().records().filter(|record| record.uid > Some(last));
+        let by_guid: BTreeMap<_, _> = new.map(|record| (record.guid.to_128(), record)).collect();
+        let moved = here.known.expunged.iter().filter_map(|(uid, guid)| {
+            let record = by_guid.get(guid.as_ref()?)?;
+            let modseq = Some(point.highest_modseq);
+            Some((*uid, MessageRecord { uid: Some(*uid), modseq, ..record.clone() }))
+        });
+        unchanged.moved = moved.collect();
     }
 
     /// Takes a row.
@@ -107,7 +134,8 @@ impl Heard {
         let Some(since) = self.since.as_ref().map(|unchanged| unchanged.since) else { return Ok(true) };
         self.pass_unchanged(here, since.last.next())?;
         let contradicts = self.since.as_ref().is_some_and(|unchanged| unchanged.contradicts);
-        let listed = u32::try_from(self.messages.len()).unwrap_or(UNCOUNTED);
+        let moved = self.since.as_ref().map_or(0, |unchanged| unchanged.moved_listed);
+        let listed = u32::try_from(self.messages.len()).unwrap_or(UNCOUNTED).saturating_sub(moved);
         // What was expunged here may be there still.
         let at_most = match is_copying {
             true => listed,
@@ -141,21 +169,33 @@ impl Heard {
     /// Messages below `uid` of which nothing was said.
     fn pass_unchanged(&mut self, here: Here<'_>, uid: Uid) -> Result<(), SessionError> {
         let Some(unchanged) = &mut self.since else { return Ok(()) };
-        while here.own.messages().uid_at(unchanged.place).is_some_and(|own| own < uid) {
-            let message = here.message(unchanged.place);
-            unchanged.place = unchanged.place.saturating_add(1);
+        loop {
+            let own = here.own.messages().uid_at(unchanged.place).filter(|own| *own < uid);
+            let moved = unchanged.moved.first_key_value().map(|(moved, _)| *moved).filter(|moved| *moved < uid);
+            let message = match (own, moved) {
+                (None, None) => return Ok(()),
+                (own, Some(moved)) if own.is_none_or(|own| moved < own) => {
+                    unchanged.moved_listed = unchanged.moved_listed.saturating_add(1);
+                    unchanged.moved.remove(&moved).map(unchanged_record)
+                }
+                _ => {
+                    let message = here.message(unchanged.place);
+                    unchanged.place = unchanged.place.saturating_add(1);
+                    message
+                }
+            };
             if message.is_some_and(|message| self.messages.push(message).is_err()) {
                 return broken(&here.own.name, "messages in a wrong order");
             }
         }
-        Ok(())
     }
 
     /// A message that both sides had.
     fn take_change(&mut self, here: Here<'_>, change: Change, other: &MailboxInfo) -> Result<(), SessionError> {
         let Some(unchanged) = &mut self.since else { return Ok(()) };
         let is_here = here.own.messages().uid_at(unchanged.place) == Some(change.uid);
-        let message = is_here.then(|| here.message(unchanged.place)).flatten();
+        let moved = unchanged.moved.remove(&change.uid).map(unchanged_record);
+        let message = if is_here { here.message(unchanged.place) } else { moved };
         if is_here {
             unchanged.place = unchanged.place.saturating_add(1);
         }
@@ -172,6 +212,7 @@ impl Heard {
                 let is_unknown = !is_here && !here.known.expunged.contains_key(&change.uid);
                 unchanged.contradicts |= is_other || is_unknown;
                 if let Some(message) = message {
+                    unchanged.moved_listed = unchanged.moved_listed.saturating_add(u32::from(!is_here));
                     let record = MessageRecord {
                         received: message.record.received,
                         saved: message.record.saved,
@@ -235,6 +276,10 @@ impl Heard {
     pub(super) fn list(&self) -> &MessageList {
         self.messages.list()
     }
+}
+
+fn unchanged_record(record: MessageRecord) -> SideMessage {
+    SideMessage { record, history: None, content: None, selected: true }
 }
 
 fn broken<T>(name: &MailboxName, what: &str) -> Result<T, SessionError> {
