@@ -33,6 +33,8 @@ pub(super) struct Terms {
     pub(super) part: Part,
     /// Bodies come only if they are asked for.
     pub(super) requests: bool,
+    /// What the peer can do, beyond version 3 of the protocol.
+    pub(super) peer_minor: u32,
     /// The peer knows attributes.
     pub(super) attributes: bool,
     /// The headers by which messages are recognised that have no GUIDs.
@@ -186,7 +188,7 @@ impl Exchange {
             let mut content = None;
             if needs_content {
                 let body = self.own.mailbox.body(self.own.key(uid)).ok();
-                content = body.and_then(|body| header_hash(body, &self.terms.hashed_headers));
+                content = body.and_then(|body| header_hash(body, &self.terms.hashed_headers, self.terms.peer_minor));
                 self.is_comparable &= content.is_some();
                 self.contents.extend(content.map(|content| (place, content)));
             }

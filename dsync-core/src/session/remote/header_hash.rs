@@ -2,7 +2,7 @@
 //!
 //! As Dovecot computes it for peers of minor version 4 and later: MD5 over the lines of the wanted headers in the order of the
 //! message, with LF line ends and an empty line behind them; spaces are left out, and control characters, bytes beyond ASCII and
-//! `?` become `?`, several in a row only one.
+//! `?` become `?`, several in a row only one. Older peers take the lines as they are.
 
 use std::io::Read;
 
@@ -10,11 +10,13 @@ use md5::{Digest, Md5};
 
 use crate::store::MessageBody;
 
+/// The minor version of the protocol from which on what is hashed is made the same for all stores.
+const NORMALISED_SINCE: u32 = 4;
 /// Longer headers are not read to their end.
 const MOST: usize = 1 << 20;
 
-/// The checksum of a message; `None` if it cannot be read.
-pub(super) fn header_hash(body: MessageBody, wanted: &[Vec<u8>]) -> Option<[u8; 16]> {
+/// The checksum of a message, for a peer of a minor version; `None` if it cannot be read.
+pub(super) fn header_hash(body: MessageBody, wanted: &[Vec<u8>], minor_version: u32) -> Option<[u8; 16]> {
     let mut header = Vec::new();
     let mut body = body;
     let mut buffer = [0; 4096];
@@ -28,10 +30,10 @@ pub(super) fn header_hash(body: MessageBody, wanted: &[Vec<u8>]) -> Option<[u8; 
             break;
         }
     }
-    Some(hash_of(&header, wanted))
+    Some(hash_of(&header, wanted, minor_version >= NORMALISED_SINCE))
 }
 
-fn hash_of(message: &[u8], wanted: &[Vec<u8>]) -> [u8; 16] {
+fn hash_of(message: &[u8], wanted: &[Vec<u8>], is_normalised: bool) -> [u8; 16] {
     let mut text = Vec::new();
     let mut is_wanted = false;
     for line in message.split_inclusive(|byte| *byte == b'\n') {
@@ -51,7 +53,7 @@ fn hash_of(message: &[u8], wanted: &[Vec<u8>]) -> [u8; 16] {
     }
     text.push(b'\n');
     let mut hash = Md5::new();
-    hash.update(normalised(&text));
+    hash.update(if is_normalised { normalised(&text) } else { text });
     hash.finalize().into()
 }
 
@@ -79,8 +81,12 @@ mod tests {
     use super::*;
 
     fn hash(message: &[u8]) -> String {
+        hash_for(message, 5)
+    }
+
+    fn hash_for(message: &[u8], minor_version: u32) -> String {
         let wanted = [b"Date".to_vec(), b"Message-ID".to_vec(), Vec::new()];
-        let hash = header_hash(MessageBody::from_bytes(message.to_vec()), &wanted).unwrap();
+        let hash = header_hash(MessageBody::from_bytes(message.to_vec()), &wanted, minor_version).unwrap();
         hash.iter().map(|byte| format!("{byte:02x}")).collect()
     }
 
@@ -94,5 +100,7 @@ mod tests {
         assert_eq!(hash(message), "b13293da0abd131ffd5a14a03597d3db");
         assert_eq!(hash(b"Subject: none\n\nbody"), "68b329da9893e34099c7d8ad5cb9c940");
         assert_eq!(hash(b""), "68b329da9893e34099c7d8ad5cb9c940");
+        // Older peers keep the blank.
+        assert_eq!(hash_for(b"Date: x\n\n", 3), "4e4f88fb0d0f0d7feb6633b188ba1f40");
     }
 }

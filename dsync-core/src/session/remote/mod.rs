@@ -46,7 +46,7 @@ use crate::report::{Observer, Report};
 use crate::state::SyncState;
 use crate::store::{MailStore, MessageBody, StoreError};
 use crate::tree::two_way::TreeSide;
-use crate::wire::{Finish, Handshake, Item, Mail, MailboxState, SyncType};
+use crate::wire::{Finish, Handshake, Item, Mail, MailboxInfo, MailboxState, SyncType};
 
 use exchange::{Exchange, Terms};
 use mailboxes::{Agreed, Offered};
@@ -215,6 +215,7 @@ impl<'a> RemoteSession<'a> {
             role,
             part,
             requests: master.send_mail_requests,
+            peer_minor: peer.minor_version,
             attributes: peer.minor_version >= 1,
             hashed_headers: master.hashed_headers.clone().unwrap_or_default(),
             peer: known_peer,
@@ -378,10 +379,10 @@ impl<'a> RemoteSession<'a> {
                 State::Exchange(exchange)
             }
             (State::AwaitAnswer(offered), Heard::Item(Item::Mailbox(info))) if self.unconfirmed.is_none() => {
-                self.take_answer(*offered, *info)?
+                self.take_answer(*offered, self.understood(*info))?
             }
             (State::AwaitOffer, Heard::Item(Item::Mailbox(info))) if self.unconfirmed.is_none() => {
-                self.take_offer(*info)?
+                self.take_offer(self.understood(*info))?
             }
             (State::AwaitOffer, Heard::EndOfList) if self.unconfirmed.is_none() => {
                 let finish = Finish { require_full_resync: self.was_lost, ..Finish::default() };
@@ -395,6 +396,12 @@ impl<'a> RemoteSession<'a> {
             (_, heard) => return Err(SessionError::UnexpectedMessage { received: heard.kind(), state: description }),
         };
         Ok(())
+    }
+
+    /// What a row about a mailbox means. Peers of old versions do not say that they keep the GUIDs that they have.
+    fn understood(&self, info: MailboxInfo) -> MailboxInfo {
+        let have_save_guids = info.have_save_guids || self.terms.peer_minor < 2 && info.have_guids;
+        MailboxInfo { have_save_guids, ..info }
     }
 
     /// How many bytes were in the body that was received last.
