@@ -18,9 +18,10 @@ ci:
 demo:
     cargo run --release -p dsync-cli -- -v -o mail_location=maildir:examples/sample/Maildir backup maildir:target/sample-backup
 
-# Measures a first backup beside a plain copy.
+# Measures dsync beside other programs and a plain copy (about ten minutes).
 bench:
-    cargo run --release -p dsync-benches --bin backup_against_copy
+    cargo build --release -p dsync-cli -p dsync-benches
+    target/release/compare --short
 
 # Fuzzes one decoder, for example `just fuzz uidlist`.
 fuzz target seconds="60":

@@ -14,7 +14,7 @@ pub struct Load {
 }
 
 impl Load {
-    /// 20,000 messages in 8 mailboxes.
+    /// 20,000 messages in 8 mailboxes, 320 MB.
     pub const REFERENCE: Self = Self { messages: 20_000, mailboxes: 8 };
 
     /// Writes the mail below `root`, the same on every call.
@@ -63,11 +63,16 @@ impl Random {
         self.0
     }
 
-    /// Half of all messages have less than 8 KiB, one in a thousand some MiB: each doubling is half as likely.
+    /// Between 0 and 1, but neither.
+    fn fraction(&mut self) -> f64 {
+        f64::from((self.next() >> 32) as u32 | 1) / (f64::from(u32::MAX) + 1.0)
+    }
+
+    /// Sizes have a log-normal distribution with a mean of 16 KiB and a median of 6 KiB, as real mail has about.
+    #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "it is within bounds")]
     fn size(&mut self) -> usize {
-        let doublings = self.next().trailing_zeros().min(9);
-        let base = 4096usize << doublings;
-        base / 2 + (self.next() % 4096) as usize
+        let normal = (-2.0 * self.fraction().ln()).sqrt() * (std::f64::consts::TAU * self.fraction()).cos();
+        (6144.0 * (1.4 * normal).exp()).clamp(300.0, 4_194_304.0) as usize
     }
 }
 
