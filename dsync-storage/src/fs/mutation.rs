@@ -104,7 +104,7 @@ pub fn open_append(path: &Path, permissions: &Permissions) -> Result<File, FsErr
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
             match making!(Step::Create(path), options.clone().create_new(true).open(path)) {
                 Ok(file) => {
-                    share(&file, permissions.file_mode, None);
+                    share(&file, permissions.file_mode, permissions.group);
                     Ok(file)
                 }
                 // Somebody was faster.
@@ -317,6 +317,11 @@ mod tests {
         open_append(&path("appended"), &shared).unwrap();
         create_directory(&path("directory"), &shared).unwrap();
         assert_eq!(["created", "written", "appended", "directory"].map(mode), [0o662, 0o662, 0o662, 0o773]);
+        if nix::unistd::geteuid().is_root() {
+            let group = Some(4321);
+            open_append(&path("of a group"), &Permissions { group, ..shared }).unwrap();
+            assert_eq!(Some(std::os::unix::fs::MetadataExt::gid(&path("of a group").metadata().unwrap())), group);
+        }
         fs::set_permissions(path("directory"), PermissionsExt::from_mode(0o2770)).unwrap();
         create_directory(&path("directory/inside"), &shared).unwrap();
         assert_eq!(mode("directory/inside"), 0o2773, "the group is handed down");
