@@ -78,7 +78,9 @@ impl Peer {
             handshake.namespace_prefixes = Some(vec![namespace.prefix.into_bytes()]);
         }
         handshake.purge_remote = running.purge;
-        handshake.lock_timeout = running.lock.map(|time| u32::try_from(time.as_secs()).unwrap_or(u32::MAX));
+        let lock_timeout = running.lock.map(|time| u32::try_from(time.as_secs()).unwrap_or(u32::MAX));
+        // The protocol knows no lock that is not waited for.
+        handshake.lock_timeout = lock_timeout.map(|seconds| seconds.max(1));
         let keeping = running.keeping();
         let line = Line::reach(&destination, user, keeping.timeout)?;
         Ok(Some(Self { line, handshake, keeping, part }))

@@ -64,6 +64,11 @@ fn every_user_is_served_by_the_service() {
     let record = ["-o", &usual_port, "-r", "raw", "-u", "anna", "mirror", "tcp:localhost"];
     server.dsync(&[&copy[..], &record].concat()).assert_done();
     assert!(server.subjects("anna", "sdbox:~/copy").contains(&"later".to_owned()));
+    // On this machine the service asks nobody for a password who can reach its socket.
+    let socket = format!("tcp:{}", server.path("run/doveadm-server").display());
+    let options = ["-o", "mail=sdbox:~/local", "-o", "doveadm_password=", "-u", "anna", "-l", "5"];
+    server.dsync(&[&options[..], &["backup", "-R", &socket]].concat()).assert_done();
+    assert_eq!(server.subjects("anna", "sdbox:~/local").len(), 4);
     // What was said is written down as Dovecot's programs do.
     let raw = fs::read_to_string(server.path("home/anna/raw")).unwrap();
     let texts = |mark: &str| raw.lines().filter(|line| line.split(' ').nth(1) == Some(mark)).count();

@@ -1,8 +1,9 @@
-//! The doveadm service of a Dovecot, reached over TCP.
+//! The doveadm service of a Dovecot, reached over TCP, or at its socket on this machine.
 
 use std::fmt;
 use std::io;
 use std::net::{IpAddr, Ipv6Addr, Shutdown, TcpStream, ToSocketAddrs};
+use std::os::unix::net::UnixStream;
 use std::time::Duration;
 
 use super::doveadm::{self, DoveadmError};
@@ -15,6 +16,7 @@ use crate::exit::Failure;
 /// Where a service is.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Address {
+    /// Its name; or, with a slash in it, the path of a socket.
     pub(crate) host: String,
     /// If it is not given, the setting `doveadm_port` says it.
     pub(crate) port: Option<u16>,
@@ -23,8 +25,11 @@ pub(crate) struct Address {
 }
 
 impl Address {
-    /// Understands `host`, `host:port`, and for IPv6 `[address]:port`.
+    /// Understands `host`, `host:port`, for IPv6 `[address]:port`, and absolute paths.
     pub(super) fn parse(text: &str, is_encrypted: bool) -> Option<Self> {
+        if text.starts_with('/') && !is_encrypted {
+            return Some(Self { host: text.to_owned(), port: None, is_encrypted });
+        }
         let (host, port) = match text.strip_prefix('[') {
             Some(rest) => {
                 let (host, rest) = rest.split_once(']')?;
@@ -76,12 +81,18 @@ pub(super) struct Connected {
 }
 
 /// Ends a connection.
-pub(super) struct End(TcpStream);
+pub(super) enum End {
+    Network(TcpStream),
+    Machine(UnixStream),
+}
 
 impl End {
     pub(super) fn now(&self) {
         // The other side may have ended it already.
-        let _ = self.0.shutdown(Shutdown::Both);
+        let _ = match self {
+            Self::Network(stream) => stream.shutdown(Shutdown::Both),
+            Self::Machine(stream) => stream.shutdown(Shutdown::Both),
+        };
     }
 }
 
@@ -91,7 +102,8 @@ impl End {
 /// If it is not there, or does not.
 pub(super) fn connect(address: &Address, user: &UserConfiguration, timeout: Duration) -> Result<Connected, Failure> {
     let settings = user.settings().raw();
-    let address = address.with_usual_port(settings)?;
+    let is_path = address.host.starts_with('/');
+    let address = if is_path { address.clone() } else { address.with_usual_port(settings)? };
     let failed = |error: DoveadmError| {
         let text = format!("the doveadm service at {address} cannot be used: {}", explained(&error, timeout));
         match error {
@@ -101,6 +113,11 @@ pub(super) fn connect(address: &Address, user: &UserConfiguration, timeout: Dura
     };
     let password = settings.text("doveadm_password");
     let name = &user.user().name;
+    if is_path {
+        let mut stream = open_path(&address.host, timeout).map_err(|error| failed(error.into()))?;
+        doveadm::introduce(&mut stream, password, name).map_err(failed)?;
+        return finish_path(stream).map_err(|error| failed(error.into()));
+    }
     #[cfg(feature = "tls")]
     if address.is_encrypted {
         let demands = tls::Demands::of(settings)?;
@@ -162,7 +179,21 @@ fn open(address: &Address, timeout: Duration) -> io::Result<TcpStream> {
 fn without_timeout(stream: &TcpStream) -> io::Result<End> {
     stream.set_read_timeout(None)?;
     stream.set_write_timeout(None)?;
-    Ok(End(stream.try_clone()?))
+    Ok(End::Network(stream.try_clone()?))
+}
+
+fn open_path(path: &str, timeout: Duration) -> io::Result<UnixStream> {
+    let stream = UnixStream::connect(path)?;
+    stream.set_read_timeout(Some(timeout))?;
+    stream.set_write_timeout(Some(timeout))?;
+    Ok(stream)
+}
+
+fn finish_path(stream: UnixStream) -> io::Result<Connected> {
+    stream.set_read_timeout(None)?;
+    stream.set_write_timeout(None)?;
+    let (input, end) = (stream.try_clone()?, End::Machine(stream.try_clone()?));
+    Ok(Connected { input: Box::new(input), output: Box::new(stream), end })
 }
 
 #[cfg(test)]
