@@ -116,9 +116,10 @@ impl Observer for Progress {
                 self.bar.expect(&name.to_string(), plan.fetch.len());
                 self.say(Verbosity::Verbose, || format!("{store}: {name}: {}", describe_plan(plan)));
                 if self.verbosity >= Verbosity::Debug {
-                    debug_plan(name, plan);
+                    debug_counters(name, plan);
                 }
             }
+            Event::Reason(name, reason) => messages::debug(format_args!("{name}: {reason}")),
             Event::MessageSaved(_, size) => self.bar.saved(size),
             Event::Comparing(name, messages) => self.bar.expect(&name.to_string(), messages),
             Event::MessageCompared(_, size) => self.bar.saved(size),
@@ -126,6 +127,10 @@ impl Observer for Progress {
             Event::MailboxCommitted(name) => self.say(Verbosity::Debug, || format!("{store}: {name}: committed")),
             _ => {}
         }
+    }
+
+    fn wants_reasons(&self) -> bool {
+        self.verbosity >= Verbosity::Debug
     }
 
     fn is_to_stop(&self) -> bool {
@@ -144,23 +149,17 @@ fn describe_plan(plan: &dsync_core::merge::MailboxPlan) -> String {
     }
 }
 
-fn debug_plan(name: &MailboxName, plan: &dsync_core::merge::MailboxPlan) {
+/// What the mailbox as a whole will be.
+fn debug_counters(name: &MailboxName, plan: &dsync_core::merge::MailboxPlan) {
     let changes = &plan.changes;
-    for (key, record) in plan.fetch.iter() {
-        messages::debug(format_args!("{name}: copy {key} as {record:?}"));
-    }
-    for (key, record) in &changes.renumber {
-        messages::debug(format_args!("{name}: renumber {key} to {record:?}"));
-    }
-    for record in &changes.update {
-        messages::debug(format_args!("{name}: change it to {record:?}"));
-    }
-    for key in &changes.remove {
-        messages::debug(format_args!("{name}: remove {key}"));
-    }
+    let undecided = || "undecided".to_owned();
     messages::debug(format_args!(
-        "{name}: {:?}, UIDNEXT {}, HIGHESTMODSEQ {}, first recent {}",
-        changes.identity, changes.uid_next, changes.highest_modseq, changes.first_recent_uid
+        "{name}: will have GUID {}, UIDVALIDITY {}, UIDNEXT {}, HIGHESTMODSEQ {}, first recent UID {}",
+        changes.identity.guid.map_or_else(undecided, |guid| guid.to_string()),
+        changes.identity.uid_validity.map_or_else(undecided, |uid_validity| uid_validity.to_string()),
+        changes.uid_next,
+        changes.highest_modseq,
+        changes.first_recent_uid
     ));
 }
 

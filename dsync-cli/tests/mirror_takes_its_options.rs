@@ -41,6 +41,30 @@ fn a_run_with_nothing_to_do_writes_nothing_on_either_side() {
 }
 
 #[test]
+fn decisions_are_explained_in_words() {
+    let pair = Pair::mirrored();
+    let mut imap = pair.first.imap();
+    imap.select("INBOX");
+    imap.store("1", "+FLAGS", "(explained)");
+    imap.logout();
+    append(&pair.second, "INBOX", "news");
+    for (command, reasons) in [
+        (
+            "mirror",
+            &["UID 1: explained is set as in maildir:", "was changed there since both were equal", "UID 13: copied"]
+                [..],
+        ),
+        ("backup", &["UID 14: copied, because only the source has it"]),
+    ] {
+        let run = pair.dovecot.run_on(&["-D", command], &pair.first, &pair.second);
+        assert_eq!(run.code, Some(0), "{run:#?}");
+        assert!(reasons.iter().all(|reason| run.stderr.contains(reason)), "{run:#?}");
+        assert!(!run.stderr.contains("Record"), "{run:#?}");
+        append(&pair.first, "INBOX", "more");
+    }
+}
+
+#[test]
 fn what_is_deleted_right_after_the_first_run_is_deleted_on_both_sides() {
     let pair = Pair::mirrored();
     let mut imap = pair.first.imap();

@@ -105,6 +105,9 @@ pub enum Event<'a> {
     MailboxUnchanged(&'a MailboxName),
     /// A mailbox differs, and this is what will be done about it in the store.
     MailboxPlanned(&'a MailboxName, &'a crate::merge::MailboxPlan),
+    /// Why something about a mailbox is decided as it is, as a sentence. Only for those who [want to
+    /// know](Observer::wants_reasons).
+    Reason(&'a MailboxName, &'a str),
     /// The bytes of one message have arrived; the size, if known.
     MessageSaved(&'a MailboxName, Option<u64>),
     /// The changes of a mailbox are durable.
@@ -125,6 +128,11 @@ pub enum Event<'a> {
 pub trait Observer {
     /// Called as things happen, with the [location](crate::store::MailStore::location) of the store that they happen to.
     fn event(&mut self, store: &str, event: Event<'_>);
+
+    /// Whether [`Event::Reason`] is of interest; it costs time.
+    fn wants_reasons(&self) -> bool {
+        false
+    }
 
     /// Whether the run is to end before it is through, with [`Stopped`](crate::session::SessionError::Stopped): asked between
     /// two steps, none of which is left half done.

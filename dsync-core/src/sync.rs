@@ -106,6 +106,10 @@ impl Observer for Shared<'_, '_> {
     fn event(&mut self, store: &str, event: Event<'_>) {
         self.0.borrow_mut().event(store, event);
     }
+
+    fn wants_reasons(&self) -> bool {
+        self.0.borrow().wants_reasons()
+    }
 }
 
 /// Passes messages between two sessions, one at a time, until both are finished or are to stop.

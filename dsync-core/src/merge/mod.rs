@@ -9,7 +9,7 @@ mod settle;
 pub mod two_way;
 
 pub use fetch::Fetch;
-pub use one_way::{LeftOut, one_way};
+pub use one_way::{LeftOut, explain as explain_one_way, one_way};
 pub use recognise::{Contents, RecogniseSide, recognise};
 pub use settle::settle;
 

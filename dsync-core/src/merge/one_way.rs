@@ -4,7 +4,11 @@
 //! change. What the source has not decided yet (a UID, a modseq) the destination decides, and keeps its decision on
 //! later runs for as long as the source leaves it open.
 
+mod explain;
+
 use std::collections::{HashMap, HashSet, VecDeque};
+
+pub use explain::explain;
 
 use super::{Fetch, LAST_UID, MailboxPlan, MailboxView};
 use crate::model::{MessageGuid, MessageKey, MessageList, MessageRecord, ModSeq, Uid};

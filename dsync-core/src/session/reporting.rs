@@ -22,6 +22,11 @@ impl<'a> Reporter<'a> {
         self.observer.event(&self.location, event);
     }
 
+    /// Whether whoever watches wants to know why something is decided.
+    pub(super) fn wants_reasons(&self) -> bool {
+        self.observer.wants_reasons()
+    }
+
     /// Whether whoever watches wants the run to end.
     pub(super) fn is_to_stop(&self) -> bool {
         self.observer.is_to_stop()

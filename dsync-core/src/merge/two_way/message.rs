@@ -2,7 +2,7 @@
 
 use super::{MergeSide, SideMessage};
 use crate::merge::own_guid::own_guid;
-use crate::model::{Flags, Keyword, Keywords, MessageGuid, MessageRecord, Role, SyncPoint, Timestamp};
+use crate::model::{Flags, Keyword, Keywords, MessageGuid, MessageRecord, ModSeq, Role, SyncPoint, Timestamp};
 
 /// Merges the records of both sides.
 pub(super) struct Merger<'a> {
@@ -12,13 +12,23 @@ pub(super) struct Merger<'a> {
 
 /// What a side did to a flag or keyword since the sides were the same.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Evidence {
+pub(super) enum Evidence {
     /// A client changed it.
     Changed,
     /// Nobody did.
     Unchanged,
     /// Nothing is known.
     Unknown,
+}
+
+/// What was decided about a flag or keyword that only one side has set.
+pub(super) struct MarkDecision {
+    pub(super) name: String,
+    pub(super) set: bool,
+    /// The side that has it as it is now on both.
+    pub(super) winner: Role,
+    pub(super) evidence: [Evidence; 2],
+    pub(super) modseqs: [Option<ModSeq>; 2],
 }
 
 impl<'a> Merger<'a> {
@@ -85,22 +95,55 @@ impl<'a> Merger<'a> {
         first.record.saved.or(second.record.saved)
     }
 
+    /// What was decided about the flags and keywords in which the messages at these places differ.
+    pub(super) fn decisions(&self, from: [usize; 2]) -> Vec<MarkDecision> {
+        let [master, slave] = Role::BOTH.map(|role| self.sides[role.index()].messages.get(from[role.index()]));
+        let (Some(master), Some(slave)) = (master, slave) else { return Vec::new() };
+        let prefer_slave = slave.modseq() > master.modseq();
+        let modseqs = [master.record.modseq, slave.record.modseq];
+        let decision = |name: String, set: [bool; 2], evidence| {
+            let winner = winner(evidence, prefer_slave);
+            let decision = MarkDecision { name, set: set[winner.index()], winner, evidence, modseqs };
+            Some(decision).filter(|_| set[0] != set[1])
+        };
+        let flags = Flags::EACH.into_iter().filter_map(|flag| {
+            let set = [&master, &slave].map(|message| message.record.flags.contains(flag));
+            decision(flag.to_string(), set, self.evidence_of_flag(flag, [&master, &slave]))
+        });
+        let keywords = all_keywords(&master, &slave).filter_map(|keyword| {
+            let set = has_keyword([&master, &slave], keyword);
+            decision(keyword.to_string(), set, self.evidence_of_keyword(keyword, [&master, &slave]))
+        });
+        flags.chain(keywords).collect()
+    }
+
     fn flags(&self, master: &SideMessage, slave: &SideMessage, prefer_slave: bool) -> Flags {
         let mut merged = Flags::NONE;
         for flag in Flags::EACH {
             let set = [master, slave].map(|message| message.record.flags.contains(flag));
-            let evidence = [(Role::Master, master), (Role::Slave, slave)].map(|(role, message)| {
-                let changed = message.history.as_ref().is_some_and(|history| {
-                    let mask = if message.record.flags.contains(flag) { history.added } else { history.removed };
-                    mask.contains(flag)
-                });
-                self.evidence(role, message, changed)
-            });
-            if resolve(set, evidence, prefer_slave) {
+            if resolve(set, self.evidence_of_flag(flag, [master, slave]), prefer_slave) {
                 merged |= flag;
             }
         }
         merged
+    }
+
+    fn evidence_of_flag(&self, flag: Flags, messages: [&SideMessage; 2]) -> [Evidence; 2] {
+        Role::BOTH.map(|role| {
+            let message = messages[role.index()];
+            let changed = message.history.as_ref().is_some_and(|history| {
+                let mask = if message.record.flags.contains(flag) { history.added } else { history.removed };
+                mask.contains(flag)
+            });
+            self.evidence(role, message, changed)
+        })
+    }
+
+    fn evidence_of_keyword(&self, keyword: &Keyword, messages: [&SideMessage; 2]) -> [Evidence; 2] {
+        Role::BOTH.map(|role| {
+            let message = messages[role.index()];
+            self.evidence(role, message, changed_keyword(message, keyword))
+        })
     }
 
     fn keywords(&self, master: &SideMessage, slave: &SideMessage, prefer_slave: bool) -> Keywords {
@@ -108,17 +151,11 @@ impl<'a> Merger<'a> {
         if own == others {
             return own.clone();
         }
-        let only_others = others.iter().filter(|keyword| own.spelling_of(keyword.as_str()).is_none());
-        own.iter()
-            .chain(only_others)
-            .filter(|keyword| {
-                let set = [own, others].map(|keywords| keywords.spelling_of(keyword.as_str()).is_some());
-                let evidence = [(Role::Master, master), (Role::Slave, slave)]
-                    .map(|(role, message)| self.evidence(role, message, changed_keyword(message, keyword)));
-                resolve(set, evidence, prefer_slave)
-            })
-            .cloned()
-            .collect()
+        let is_kept = |keyword: &&Keyword| {
+            let set = has_keyword([master, slave], keyword);
+            resolve(set, self.evidence_of_keyword(keyword, [master, slave]), prefer_slave)
+        };
+        all_keywords(master, slave).filter(is_kept).cloned().collect()
     }
 
     fn evidence(&self, role: Role, message: &SideMessage, changed: bool) -> Evidence {
@@ -142,19 +179,28 @@ fn changed_keyword(message: &SideMessage, keyword: &Keyword) -> bool {
     })
 }
 
+/// The keywords of both messages, each once.
+fn all_keywords<'a>(master: &'a SideMessage, slave: &'a SideMessage) -> impl Iterator<Item = &'a Keyword> {
+    let (own, others) = (&master.record.keywords, &slave.record.keywords);
+    own.iter().chain(others.iter().filter(|keyword| own.spelling_of(keyword.as_str()).is_none()))
+}
+
+fn has_keyword(messages: [&SideMessage; 2], keyword: &Keyword) -> [bool; 2] {
+    messages.map(|message| message.record.keywords.spelling_of(keyword.as_str()).is_some())
+}
+
 /// Whether something is set afterwards, from whether it is set at the master and at the slave.
-fn resolve([master, slave]: [bool; 2], evidence: [Evidence; 2], prefer_slave: bool) -> bool {
+fn resolve(set: [bool; 2], evidence: [Evidence; 2], prefer_slave: bool) -> bool {
+    set[winner(evidence, prefer_slave).index()]
+}
+
+/// The side whose state of a flag or keyword counts, where they differ.
+fn winner(evidence: [Evidence; 2], prefer_slave: bool) -> Role {
     use Evidence::{Changed, Unchanged, Unknown};
     match evidence {
-        _ if master == slave => master,
-        [Changed, Unchanged | Unknown] | [Unknown, Unchanged] => master,
-        [Unchanged | Unknown, Changed] | [Unchanged, Unknown] => slave,
-        [Changed, Changed] | [Unknown, Unknown] | [Unchanged, Unchanged] => {
-            if prefer_slave {
-                slave
-            } else {
-                master
-            }
-        }
+        [Changed, Unchanged | Unknown] | [Unknown, Unchanged] => Role::Master,
+        [Unchanged | Unknown, Changed] | [Unchanged, Unknown] => Role::Slave,
+        [Changed, Changed] | [Unknown, Unknown] | [Unchanged, Unchanged] if prefer_slave => Role::Slave,
+        [Changed, Changed] | [Unknown, Unknown] | [Unchanged, Unchanged] => Role::Master,
     }
 }

@@ -7,8 +7,11 @@
 //! 2. `sequence`: what is above that is new on one side or both; each message keeps its UID if the other side has
 //!    never given that UID, and gets a fresh one otherwise, on both sides.
 //! 3. `message`: flags, keywords and the rest of what both sides have.
+//!
+//! [`explain`] says afterwards which rule decided what.
 
 mod common;
+mod explain;
 mod merged_messages;
 mod message;
 mod plan;
@@ -24,6 +27,7 @@ use crate::model::{
     SyncPoint, Uid, UidValidity,
 };
 
+pub use explain::explain;
 pub use merged_messages::{MergedMessage, MergedMessages};
 pub use side_messages::{MessageNotes, SideMessages};
 
@@ -133,12 +137,7 @@ pub struct MergedMailbox {
 #[must_use]
 pub fn merge(master: &MergeSide<'_>, slave: &MergeSide<'_>, base: Option<&SyncPoint>) -> MergedMailbox {
     let sides = [master, slave];
-    let base = base.filter(|point| sides.iter().all(|side| point.can_precede(&side.status)));
-    // Where a UID from before that moment now names two messages, the moment is none that can be trusted.
-    let (base, part) = match CommonPart::find(sides, base) {
-        Some(part) => (base, part),
-        None => (None, CommonPart::find(sides, None).unwrap_or_default()),
-    };
+    let (base, part) = believed_base(sides, base);
     let sequence = sequence::place(sides, &part.new);
     let merger = message::Merger::new(sides, base);
     let mut placed: Vec<Placed> = part.kept;
@@ -146,6 +145,16 @@ pub fn merge(master: &MergeSide<'_>, slave: &MergeSide<'_>, base: Option<&SyncPo
     placed.extend(sequence.placed);
     placed.sort_by_key(|placed| placed.uid);
     Counting::new(sides).finish(&placed, &merger, sequence.uid_next)
+}
+
+/// The moment, if it can be true, and what both sides have in common.
+fn believed_base<'a>(sides: [&MergeSide<'_>; 2], base: Option<&'a SyncPoint>) -> (Option<&'a SyncPoint>, CommonPart) {
+    let base = base.filter(|point| sides.iter().all(|side| point.can_precede(&side.status)));
+    // Where a UID from before that moment now names two messages, the moment is none that can be trusted.
+    match CommonPart::find(sides, base) {
+        Some(part) => (base, part),
+        None => (None, CommonPart::find(sides, None).unwrap_or_default()),
+    }
 }
 
 /// Chooses modseqs, so that every client of either side notices every change that it sees.

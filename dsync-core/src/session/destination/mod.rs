@@ -10,7 +10,7 @@ use super::all_mail::AllMail;
 use super::receiving::{Receiving, Tries};
 use super::reporting::Reporter;
 use super::{Difference, Greeting, MailboxSummary, Message, Session, SessionError, SyncOptions, tree_changes};
-use crate::merge::{LeftOut, MailboxPlan};
+use crate::merge::{LeftOut, MailboxPlan, explain_one_way};
 use crate::model::{KeptFields, MailboxIdentity, MailboxName, MailboxTree, MessageList};
 use crate::report::{Event, Observer, Problem, Report};
 use crate::store::{ErrorKind, MailStore, Mailbox, MessageBody, StoreError};
@@ -209,6 +209,11 @@ impl<'a> DestinationSession<'a> {
             return Ok(State::AwaitOffer);
         }
         let mut plan = transfer.plan(&messages);
+        if self.reporter.wants_reasons() {
+            for reason in explain_one_way(&plan, transfer.mailbox.messages()) {
+                self.reporter.event(Event::Reason(&name, &reason));
+            }
+        }
         self.reporter.event(if plan.needed {
             Event::MailboxPlanned(&name, &plan)
         } else {

@@ -161,6 +161,17 @@ impl Comparison {
         self.end_sent && self.end_received
     }
 
+    /// Why the decision will be what it is. The sides are called by these names, the own one first.
+    pub(super) fn explain(&self, role: Role, [own_name, other_name]: [&str; 2]) -> Vec<String> {
+        let (own, other) = (self.basis.own.side(&self.open), &self.basis.other);
+        let (sides, names) = match role {
+            Role::Master => ([&own, other], [own_name, other_name]),
+            Role::Slave => ([other, &own], [other_name, own_name]),
+        };
+        let base = self.basis.base.as_ref();
+        two_way::explain(sides, names, base, &two_way::merge(sides[0], sides[1], base))
+    }
+
     /// The decision. Both sides make the same one. `tell` sees the whole plan, before the messages to copy are taken out of it.
     pub(super) fn decide(self, role: Role, tell: impl FnOnce(&MailboxName, &MailboxPlan)) -> Transfer {
         let Self { open, basis, .. } = self;

@@ -270,6 +270,14 @@ impl<'a> MirrorSession<'a> {
     }
 
     fn decide(&mut self, comparison: Comparison) -> Result<State, SessionError> {
+        // Both sides decide the same; one of them tells.
+        if self.role == Role::Master && self.reporter.wants_reasons() {
+            let [own, other] =
+                [self.store.location(), self.greeting.as_ref().map_or_else(String::new, |it| it.location.clone())];
+            for reason in comparison.explain(self.role, [&own, &other]) {
+                self.reporter.event(Event::Reason(&comparison.open.name, &reason));
+            }
+        }
         let mut transfer = comparison.decide(self.role, |name, plan| {
             self.reporter.event(match plan.needed {
                 true => Event::MailboxPlanned(name, plan),
