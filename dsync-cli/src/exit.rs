@@ -24,6 +24,8 @@ pub(crate) const NO_INPUT: u8 = 66;
 pub(crate) const NO_USER: u8 = 67;
 /// Something named does not exist (EX_NOHOST, as the original uses it).
 const NOT_FOUND: u8 = 68;
+/// There is a mistake in this program (EX_SOFTWARE).
+pub(crate) const INTERNAL: u8 = 70;
 /// There is no room for what was to be written (EX_CANTCREAT).
 const CANNOT_CREATE: u8 = 73;
 /// It may work another time (EX_TEMPFAIL).

@@ -35,6 +35,17 @@ use synchronise::{BACKUP, MIRROR, ONE_WAY, Task, synchronise};
 use users::{Account, Selection};
 
 fn main() -> ExitCode {
+    std::panic::set_hook(Box::new(|panic| messages::error(internal_error(panic))));
+    // What unwinding passes on its way gives up its locks.
+    std::panic::catch_unwind(run_as_asked).unwrap_or(ExitCode::from(exit::INTERNAL))
+}
+
+/// What is said if the program finds a mistake in itself.
+fn internal_error(panic: &dyn std::fmt::Display) -> String {
+    format!("there is a mistake in dsync {}; please report it: {panic}", env!("CARGO_PKG_VERSION"))
+}
+
+fn run_as_asked() -> ExitCode {
     let arguments = match Arguments::from_command_line() {
         Ok(arguments) => arguments,
         Err(answer) => return answer,
@@ -52,11 +63,14 @@ fn main() -> ExitCode {
     users::signals::release();
     match run(&arguments, &interruption) {
         Ok(status) => ExitCode::from(status),
-        Err(failure) => {
-            messages::error(&failure);
-            ExitCode::from(failure.exit_status())
-        }
+        Err(failure) => told(&failure),
     }
+}
+
+/// The exit status of a failure that has been told.
+fn told(failure: &Failure) -> ExitCode {
+    messages::error(failure);
+    ExitCode::from(failure.exit_status())
 }
 
 fn run(arguments: &Arguments, interruption: &Interruption) -> Result<u8, Failure> {
@@ -119,7 +133,12 @@ fn serve(
         let lock = synchronise::lock(user, wanted.lock)?;
         Ok((stores::open_for_part(arguments, user, wanted.part, wanted.alternative, false)?, lock))
     };
-    Ok(remote::serve(open, &running.keeping(), &mut progress)?.exit_status())
+    let served = remote::serve(open, &running.keeping(), &mut progress)?;
+    let purged = match served.purge {
+        true => stores::purge_if_mdbox(arguments, user)?.map_or(exit::SUCCESS, |report| progress.purged(&report)),
+        false => exit::SUCCESS,
+    };
+    Ok(served.report.exit_status().max(purged))
 }
 
 fn purge(arguments: &Arguments, user: &UserConfiguration) -> Result<u8, Failure> {

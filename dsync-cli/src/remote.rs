@@ -129,12 +129,19 @@ pub(crate) struct Wanted<'a> {
     pub(crate) lock: Option<Duration>,
 }
 
+/// What came of a run that began elsewhere.
+pub(crate) struct Served {
+    pub(crate) report: Report,
+    /// Whether the store is to be purged now.
+    pub(crate) purge: bool,
+}
+
 /// Is the other side of a run that begins elsewhere, on stdin and stdout. `open` gives the store, and the lock if there is to be one.
 pub(crate) fn serve(
     open: impl FnOnce(&Wanted<'_>) -> Result<(Box<dyn MailStore>, Option<SyncLock>), Failure>,
     keeping: &Keeping,
     progress: &mut Progress,
-) -> Result<Report, Failure> {
+) -> Result<Served, Failure> {
     let failure = |error: io::Error| Failure::OtherSide(format!("stdin and stdout cannot be used: {error}"));
     let input = File::from(io::stdin().as_fd().try_clone_to_owned().map_err(failure)?);
     let output = File::from(io::stdout().as_fd().try_clone_to_owned().map_err(failure)?);
@@ -154,7 +161,8 @@ pub(crate) fn serve(
             return Err(failure);
         }
     };
-    converse(connection, RemoteSession::slave(&mut *store, &peer, progress))
+    let report = converse(connection, RemoteSession::slave(&mut *store, &peer, progress))?;
+    Ok(Served { report, purge: handshake.purge_remote })
 }
 
 /// The name of this host. By it the two sides tell themselves apart in logs and in what they remember of each other.

@@ -200,7 +200,22 @@ pub(crate) fn purge_second(
     user: &UserConfiguration,
     run: &Run,
 ) -> Result<Option<PurgeReport>, Failure> {
-    let location = second_location(user, run)?;
+    purge_at(arguments, user, second_location(user, run)?)
+}
+
+/// Purges the first location, if it is one that needs that. The run has said what of the settings is not heeded.
+pub(crate) fn purge_if_mdbox(
+    arguments: &Arguments,
+    user: &UserConfiguration,
+) -> Result<Option<PurgeReport>, Failure> {
+    purge_at(arguments, user, user.first_location()?)
+}
+
+fn purge_at(
+    arguments: &Arguments,
+    user: &UserConfiguration,
+    location: Location,
+) -> Result<Option<PurgeReport>, Failure> {
     if location.driver != Driver::Mdbox {
         return Ok(None);
     }

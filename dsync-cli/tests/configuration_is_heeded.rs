@@ -26,12 +26,7 @@ fn run(dovecot: &Dovecot, environment: &[(&str, Option<&str>)], arguments: &[&st
             None => command.env_remove(name),
         };
     }
-    let output = command.output().expect("dsync starts");
-    Run {
-        code: output.status.code(),
-        stdout: String::from_utf8_lossy(&output.stdout).into_owned(),
-        stderr: String::from_utf8_lossy(&output.stderr).into_owned(),
-    }
+    Run::of(&command.output().expect("dsync starts"))
 }
 
 /// Writes a configuration; `{dir}` in it is where the test has its files.

@@ -5,7 +5,7 @@
 //! ```
 //!
 //! Later fields may be missing. A user and a group may be names or numbers; an empty one is not known. A user without the
-//! field for one cannot be looked up, nor one that would be root. The extra fields are words with blanks between them, and
+//! field for one cannot be looked up; one that would be root is refused. The extra fields are words with blanks between them, and
 //! those that begin with `userdb_` are for us. In an old form the eighth field is empty, and the ninth is a mail location.
 
 use super::auth::fields;

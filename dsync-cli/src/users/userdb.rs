@@ -1,7 +1,7 @@
 //! The user databases that a configuration names, read without an auth process.
 //!
-//! Only those are known that need nothing but files: the system's users (`passwd`) and files like `/etc/passwd`
-//! (`passwd-file`). The first that knows a user counts. If one cannot be read, later ones may still know the user, but
+//! Only those are known that need nothing but files: the system's users (`passwd`), files like `/etc/passwd`
+//! (`passwd-file`), and what is the same for all users (`static`) if every name is one. The first that knows a user counts. If one cannot be read, later ones may still know the user, but
 //! nobody is unknown then.
 
 use std::fs::File;
@@ -35,6 +35,12 @@ pub(crate) enum UserdbError {
     /// We cannot ask it.
     #[error("the userdb {0:?} can only be asked by the auth process of a running Dovecot")]
     Driver(String),
+    /// It does not say whether there is such a user.
+    #[error(
+        "the userdb \"static\" does not tell whether there is such a user; start Dovecot, or, if every name is one, write \
+         allow_all_users=yes into its args"
+    )]
+    Anybody,
     /// The block says something that makes no sense.
     #[error("userdb {driver}: {problem}")]
     Settings {
@@ -107,6 +113,7 @@ pub(crate) fn list(all: &[Userdb], (first, last): (u32, u32)) -> Result<Vec<Stri
                 names.extend(passwd_file::entries(&read(Path::new(path))?).map(|entry| entry.name.to_owned()));
             }
             "prefetch" => {}
+            "static" => return Err(UserdbError::CannotList("static".to_owned())),
             other => return Err(UserdbError::Driver(other.to_owned())),
         }
     }
@@ -123,10 +130,24 @@ impl Userdb {
         match self.driver.as_str() {
             "passwd" => self.look_up_in_system(name, expand),
             "passwd-file" => self.look_up_in_file(name, expand),
+            "static" => self.same_for_all(name, expand).map(Some),
             // It knows only users who are just logging in.
             "prefetch" => Ok(None),
             other => Err(UserdbError::Driver(other.to_owned())),
         }
+    }
+
+    /// What is the same for all users. A server asks the databases of passwords whether there is such a user, unless it is told not
+    /// to.
+    fn same_for_all(&self, name: &str, expand: Expand<'_>) -> Result<UserRecord, UserdbError> {
+        const ALL: &str = "allow_all_users=yes";
+        let words: Vec<_> = self.args.split(' ').filter(|word| !word.is_empty()).collect();
+        if !words.contains(&ALL) {
+            return Err(UserdbError::Anybody);
+        }
+        let fields = words.into_iter().filter(|word| *word != ALL);
+        let fields: Result<_, _> = fields.map(|word| self.with_numbers(&self.expanded(word, expand)?)).collect();
+        self.record(name, fields?, expand)
     }
 
     fn look_up_in_system(&self, name: &str, expand: Expand<'_>) -> Result<Option<UserRecord>, UserdbError> {
@@ -143,13 +164,17 @@ impl Userdb {
 
     fn look_up_in_file(&self, name: &str, expand: Expand<'_>) -> Result<Option<UserRecord>, UserdbError> {
         let (path, format) = self.file_and_format()?;
-        let wanted = self.expanded(format, expand)?;
+        let wanted = match format {
+            Some(format) => self.expanded(format, expand)?,
+            None => name.to_owned(),
+        };
         let text = read(Path::new(&self.expanded(path, expand)?))?;
         let Some(entry) = passwd_file::entries(&text).find(|entry| entry.name == wanted) else { return Ok(None) };
         let mut fields = Vec::new();
         for (key, value, id) in [("uid", entry.uid, uid_of(entry.uid)), ("gid", entry.gid, gid_of(entry.gid))] {
             match id {
                 _ if value.is_empty() => {}
+                Some(0) if key == "uid" => return Err(RecordError::Root.into()),
                 // Such an entry is none.
                 None | Some(0) => return Ok(None),
                 Some(id) => fields.push(format!("{key}={id}")),
@@ -189,13 +214,13 @@ impl Userdb {
         Ok(format!("{key}={id}"))
     }
 
-    /// Where the file is, and which of its names is that of a user.
-    fn file_and_format(&self) -> Result<(&str, &str), UserdbError> {
+    /// Where the file is, and how names are written in it, if not as they are.
+    fn file_and_format(&self) -> Result<(&str, Option<&str>), UserdbError> {
         let mut words = self.args.split(' ').filter(|word| !word.is_empty());
         let path = words.next_back().filter(|path| path.starts_with('/'));
         let path = path.ok_or_else(|| self.refuse("args has no absolute path of a file".to_owned()))?;
         let format = words.filter_map(|word| word.strip_prefix("username_format=")).next_back();
-        Ok((path, format.unwrap_or("%u")))
+        Ok((path, format))
     }
 
     fn expanded(&self, text: &str, expand: Expand<'_>) -> Result<String, UserdbError> {
@@ -289,10 +314,12 @@ mod tests {
     }
 
     #[test]
-    fn entries_that_would_be_root_are_none() {
-        for line in
-            ["joe:x:0:1", "joe:x:1:0", "joe:x:root:1", "joe:x:nobody:nosuchgroup", "joe:x:nosuchuser:1", "joe:x"]
-        {
+    fn entries_that_would_be_root_are_refused() {
+        for line in ["joe:x:0:1", "joe:x:root:1"] {
+            let (_file, userdb) = of_file(line);
+            assert!(matches!(find(&[userdb]), Err(UserdbError::Record(RecordError::Root))), "{line}");
+        }
+        for line in ["joe:x:1:0", "joe:x:nobody:nosuchgroup", "joe:x:nosuchuser:1", "joe:x"] {
             let (_file, userdb) = of_file(line);
             assert_eq!(find(&[userdb]).unwrap(), None, "{line}");
         }
@@ -337,7 +364,11 @@ mod tests {
             ..Userdb::default()
         };
         assert!(matches!(find(&[of("sql", "/etc/x")]), Err(UserdbError::Driver(_))));
-        assert!(matches!(find(&[of("static", "uid=5")]), Err(UserdbError::Driver(_))), "it knows everybody");
+        assert!(matches!(find(&[of("static", "uid=5")]), Err(UserdbError::Anybody)), "it knows everybody");
+        let all = of("static", "uid=nobody gid=5 allow_all_users=yes home=/home/%d/%n");
+        let record = find(std::slice::from_ref(&all)).unwrap().unwrap();
+        assert_eq!((record.gid, record.home.as_deref()), (Some(Gid::from_raw(5)), Some("/home/example.org/joe")));
+        assert!(matches!(list(&[all], (0, 0)), Err(UserdbError::CannotList(_))));
         assert!(matches!(find(&[of("passwd-file", "")]), Err(UserdbError::Settings { .. })));
         assert!(matches!(find(&[of("passwd-file", "users")]), Err(UserdbError::Settings { .. })));
         assert!(matches!(find(&[of("passwd-file", "/x/%z")]), Err(UserdbError::Settings { .. })));

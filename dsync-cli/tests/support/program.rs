@@ -16,12 +16,18 @@ pub struct Run {
 }
 
 impl Run {
+    /// What came out.
+    ///
+    /// # Panics
+    /// If the program found a mistake in itself: nothing may lead to that.
     pub fn of(output: &Output) -> Self {
-        Self {
+        let run = Self {
             code: output.status.code(),
             stdout: String::from_utf8_lossy(&output.stdout).into_owned(),
             stderr: String::from_utf8_lossy(&output.stderr).into_owned(),
-        }
+        };
+        assert!(run.code != Some(70) && !run.stderr.contains("a mistake in dsync"), "{run:#?}");
+        run
     }
 
     /// # Panics
