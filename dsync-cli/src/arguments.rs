@@ -127,6 +127,11 @@ struct Common {
     quiet: bool,
 }
 
+/// What command lines can be made of.
+pub(crate) fn definition() -> clap::Command {
+    Line::command()
+}
+
 /// What is to be done.
 #[derive(Debug)]
 pub(crate) enum Command {

@@ -14,6 +14,7 @@ mod dump;
 mod exit;
 mod interruption;
 mod list;
+mod manual;
 mod messages;
 mod output;
 mod progress;
@@ -46,6 +47,12 @@ fn internal_error(panic: &dyn std::fmt::Display) -> String {
 }
 
 fn run_as_asked() -> ExitCode {
+    if let Some(asked) = manual::Asked::by(std::env::args_os()) {
+        return match asked.print(arguments::definition()) {
+            Ok(()) => ExitCode::from(exit::SUCCESS),
+            Err(failure) => told(&failure),
+        };
+    }
     let arguments = match Arguments::from_command_line() {
         Ok(arguments) => arguments,
         Err(answer) => return answer,
