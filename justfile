@@ -18,6 +18,10 @@ ci:
 demo:
     cargo run --release -p dsync-cli -- -v -o mail_location=maildir:examples/sample/Maildir backup maildir:target/sample-backup
 
+# Makes a Debian package in target/debian.
+package:
+    .ci/package
+
 # Measures dsync beside other programs and a plain copy (about ten minutes).
 bench:
     cargo build --release -p dsync-cli -p dsync-benches
