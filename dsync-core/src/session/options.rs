@@ -6,18 +6,20 @@ use crate::state::SyncState;
 /// What a run is asked to do. The default is everything there is, as fast as it can be done.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct SyncOptions {
-    /// Look into every mailbox, also into those that both sides show to be the same.
+    /// Look into every mailbox, also into those that both sides show to be the same; default: no.
     pub full: bool,
-    /// Which mailboxes take part.
+    /// Which mailboxes take part; default: all.
     pub mailboxes: MailboxSelection,
-    /// Which messages are given to a side that does not have them.
+    /// Which messages are given to a side that does not have them; default: all.
     pub messages: MessageSelection,
-    /// Only names and subscriptions are synchronised: mailboxes that are missing are made, and no messages are looked at.
+    /// Only names and subscriptions are synchronised: mailboxes that are missing are made, and no messages are looked at;
+    /// default: no.
     pub tree_only: bool,
-    /// A source without any mailbox empties the destination. Otherwise that is refused: it may not be mounted.
+    /// A source without any mailbox empties the destination. Otherwise, which is the default, that is
+    /// refused: it may not be mounted.
     pub allow_empty_source: bool,
     /// A mailbox that is likely to hold most messages. What a store has in it, by its GUID, is copied from there and does
-    /// not come from the other side.
+    /// not come from the other side; default: none.
     pub all_mailbox: Option<MailboxName>,
     /// What the last run with a peer has left in [`Report::state`](crate::report::Report::state): only what happened since then
     /// is listed. Between two stores in one process it means nothing: what changed is found out from both of them.

@@ -11,12 +11,15 @@
 mod commit;
 mod commit_plan;
 mod growth;
+#[doc(hidden)]
 pub mod header;
 mod known;
 mod listing;
 mod locked_map;
 mod mailbox;
+#[doc(hidden)]
 pub mod map;
+#[doc(hidden)]
 pub mod message_file;
 mod purge;
 mod references;

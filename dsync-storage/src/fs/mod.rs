@@ -9,17 +9,25 @@
 //! * `fault`: what tests do to changes.
 //! * [`unique`]: names that nobody else makes; [`clock`]: the time.
 
+#[doc(hidden)]
 pub mod clock;
+#[doc(hidden)]
 pub mod dotlock;
 mod error;
 #[cfg(feature = "fault-injection")]
 pub mod fault;
+#[doc(hidden)]
 pub mod lock;
+#[doc(hidden)]
 pub mod mutation;
+#[doc(hidden)]
 pub mod permissions;
+#[doc(hidden)]
 pub mod read;
+#[doc(hidden)]
 pub mod replace;
 pub mod sync_lock;
+#[doc(hidden)]
 pub mod unique;
 
 pub use error::FsError;

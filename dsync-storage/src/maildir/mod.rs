@@ -8,11 +8,14 @@
 
 mod commit;
 mod commit_plan;
+#[doc(hidden)]
 pub mod file_name;
 mod files;
+#[doc(hidden)]
 pub mod foreign;
 mod indexed;
 mod join;
+#[doc(hidden)]
 pub mod keywords;
 mod listing;
 mod mailbox;
@@ -21,6 +24,7 @@ mod snapshot;
 mod staging;
 mod store;
 mod tree_changes;
+#[doc(hidden)]
 pub mod uidlist;
 
 pub use store::MaildirStore;

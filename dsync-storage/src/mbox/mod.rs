@@ -28,10 +28,13 @@
 mod commit;
 mod commit_plan;
 mod contents;
+#[doc(hidden)]
 pub mod encode;
 mod found;
+#[doc(hidden)]
 pub mod from_line;
 mod head;
+#[doc(hidden)]
 pub mod header;
 mod indexed;
 mod journal;
@@ -39,8 +42,10 @@ mod keyword_table;
 mod listing;
 mod lock;
 mod mailbox;
+#[doc(hidden)]
 pub mod marks;
 mod removal;
+#[doc(hidden)]
 pub mod scan;
 mod shared;
 mod snapshot;
@@ -49,6 +54,7 @@ mod store;
 #[cfg(test)]
 mod tests;
 mod uids;
+#[doc(hidden)]
 pub mod visible;
 mod window;
 

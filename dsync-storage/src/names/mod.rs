@@ -32,14 +32,18 @@
 //!    appended. Two names never become one.
 
 mod alternative;
+#[doc(hidden)]
 pub mod entries;
 mod file;
 mod history;
 mod mailbox;
+#[doc(hidden)]
 pub mod place;
 mod renaming;
+#[doc(hidden)]
 pub mod rules;
 mod store;
+#[doc(hidden)]
 pub mod view;
 
 pub use alternative::{AlternativeCharacter, InvalidAlternative};

@@ -7,12 +7,10 @@ use std::error::Error;
 
 use dsync_core::memory::MemoryStore;
 use dsync_core::model::MailboxName;
-use dsync_core::report::{Report, Unobserved};
 use dsync_core::session::remote::{
     Connection, ConnectionOptions, Part, RemoteSession, master_handshake, slave_handshake,
 };
-use dsync_core::session::{SessionError, SyncOptions};
-use dsync_core::store::MailStore;
+use dsync_core::{MailStore, Report, SessionError, SyncOptions, Unobserved};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::spawn_blocking;

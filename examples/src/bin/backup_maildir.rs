@@ -5,11 +5,8 @@
 use std::error::Error;
 use std::path::PathBuf;
 
-use dsync_core::report::{Event, Observer};
-use dsync_core::session::SyncOptions;
-use dsync_core::sync::backup;
-use dsync_storage::location::Location;
-use dsync_storage::settings::Settings;
+use dsync_core::{Event, Observer, SyncOptions, backup};
+use dsync_storage::{Location, Settings};
 
 /// Counts what has come of what will come.
 #[derive(Default)]

@@ -5,12 +5,8 @@
 
 use std::error::Error;
 
-use dsync_core::report::{Event, Observer, Unobserved};
-use dsync_core::session::SyncOptions;
-use dsync_core::sync::backup;
-use dsync_core::verify::{VerifyOptions, verify};
-use dsync_storage::location::Location;
-use dsync_storage::settings::Settings;
+use dsync_core::{Event, Observer, SyncOptions, Unobserved, VerifyOptions, backup, verify};
+use dsync_storage::{Location, Settings};
 
 /// Says each difference as it is found; there could be millions.
 struct Differences;

@@ -4,10 +4,7 @@ use std::error::Error;
 
 use dsync_core::memory::MemoryStore;
 use dsync_core::model::{Flags, Keywords, MailboxName};
-use dsync_core::report::Unobserved;
-use dsync_core::session::SyncOptions;
-use dsync_core::store::MailStore;
-use dsync_core::sync::mirror;
+use dsync_core::{MailStore, SyncOptions, Unobserved, mirror};
 
 fn main() -> Result<(), Box<dyn Error>> {
     let (mut home, mut work) = (MemoryStore::with_seed(1), MemoryStore::with_seed(2));

@@ -5,13 +5,9 @@
 use std::error::Error;
 use std::path::Path;
 
-use dsync_core::report::Unobserved;
-use dsync_core::session::SyncOptions;
-use dsync_core::sync::mirror;
-use dsync_core::verify::{VerifyOptions, verify};
+use dsync_core::{SyncOptions, Unobserved, VerifyOptions, mirror, verify};
 use dsync_examples::sqlite::SqliteStore;
-use dsync_storage::location::Location;
-use dsync_storage::settings::Settings;
+use dsync_storage::{Location, Settings};
 
 fn main() -> Result<(), Box<dyn Error>> {
     let mut arguments = std::env::args().skip(1);

@@ -7,12 +7,8 @@
 use std::error::Error;
 
 use dsync_core::rehearsal::{Rehearsal, StoreChange};
-use dsync_core::report::Unobserved;
-use dsync_core::session::SyncOptions;
-use dsync_core::store::{MailStore, StoreError};
-use dsync_core::sync::mirror;
-use dsync_storage::location::Location;
-use dsync_storage::settings::Settings;
+use dsync_core::{MailStore, StoreError, SyncOptions, Unobserved, mirror};
+use dsync_storage::{Location, Settings};
 
 fn rehearsal(location: &Location) -> Result<Rehearsal, StoreError> {
     let settings = Settings::default();
