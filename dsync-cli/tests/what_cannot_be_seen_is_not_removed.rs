@@ -95,3 +95,23 @@ fn a_storage_that_is_gone() {
         assert_eq!(Snapshot::of(&destination).message_count(), count);
     }
 }
+
+#[test]
+fn a_message_that_cannot_be_read_stays_in_a_copy_on_another_host() {
+    for pull in [false, true] {
+        let dovecot = Dovecot::new();
+        let (source, copy) = (dovecot.store_of("source", Driver::Sdbox), dovecot.store("destination"));
+        build::small(&source);
+        let run = || match pull {
+            false => dovecot.run_with_peer(&["backup"], &source, &copy),
+            true => dovecot.run_with_peer(&["backup", "-R"], &copy, &source),
+        };
+        run().assert_done();
+        let count = Snapshot::of(&copy).message_count();
+        let messages = fs::read_dir(source.path().join("mailboxes/INBOX/dbox-Mails")).unwrap();
+        let mut paths = messages.map(|entry| entry.unwrap().path());
+        fs::write(paths.find(|path| path.to_string_lossy().contains("/u.")).unwrap(), "").unwrap();
+        run().assert_done_but(&["INBOX"]);
+        assert_eq!(Snapshot::of(&copy).message_count(), count, "{pull}");
+    }
+}

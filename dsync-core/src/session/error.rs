@@ -20,10 +20,10 @@ pub enum SessionError {
         #[source]
         error: StoreError,
     },
-    /// The source has no mailbox at all but the destination has; it is not emptied on that evidence.
+    /// The source has no mailbox at all but the destination has, or may have; it is not emptied on that evidence.
     #[error(
-        "{source_location} holds no mailbox, but {destination_location} does: refusing to empty it. Check that the \
-         source is the right place and is mounted"
+        "{source_location} holds no mailbox: refusing to empty {destination_location}. Check that the source is the right place \
+         and is mounted"
     )]
     EmptySource {
         /// The source.

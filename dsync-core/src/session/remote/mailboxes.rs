@@ -331,7 +331,14 @@ impl RemoteSession<'_> {
                 for reason in own.iter().flat_map(|own| own.mailbox.problems()) {
                     self.reporter.problem(Some(&name), reason.clone());
                 }
-                Ok(own)
+                let is_whole = own.as_ref().is_none_or(|own| own.mailbox.problems().is_empty());
+                if is_whole || self.terms.part != Part::Source {
+                    return Ok(own);
+                }
+                // What is not listed is gone to the other side, and there is no way to say that it is only unreadable.
+                let text = "it was left out, since the copy would lose what cannot be read here";
+                self.reporter.problem(Some(&name), text);
+                Ok(None)
             }
             // Whatever is wrong with one mailbox, the others can be had.
             Err(error) => {

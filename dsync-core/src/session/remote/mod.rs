@@ -111,6 +111,8 @@ pub struct RemoteSession<'a> {
     /// What stands before the names that travel, and before those that the other side has hashed.
     prefixes: [Prefix; 2],
     peer_minor: u32,
+    /// The other side is this program.
+    peer_is_own_kind: bool,
     own: TreeSide,
     other: TreeSide,
     /// What is to be told of what was deleted here, as long as that waits for the other side to say it.
@@ -233,6 +235,7 @@ impl<'a> RemoteSession<'a> {
             sync_type,
             prefixes: prefixes.clone(),
             peer_minor: peer.minor_version,
+            peer_is_own_kind: peer.handshake.relative_to.is_some(),
             own: TreeSide::default(),
             other: TreeSide::default(),
             deleted: TreeSide::default(),

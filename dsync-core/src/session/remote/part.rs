@@ -106,6 +106,7 @@ pub fn master_handshake(part: Part, options: &SyncOptions, hostname: &str) -> Re
         alternative_character: Some(b"_".to_vec()),
         waits_for_deletions: true,
         relative_to: Some(b"/".to_vec()),
+        allow_empty_source: options.allow_empty_source,
         ..Handshake::default()
     })
 }
@@ -187,6 +188,7 @@ pub(super) fn wanted_options(master: &Handshake, own: &TreeHistory) -> Result<Sy
         mailboxes,
         messages: ChosenMessages::wanted_by(master)?,
         tree_only: master.no_mail_sync,
+        allow_empty_source: master.allow_empty_source,
         ..SyncOptions::default()
     })
 }

@@ -23,6 +23,7 @@ impl RemoteSession<'_> {
         self.own.tree = tree;
         self.own.history = self.store.tree_history().map_err(|error| self.store_error(error))?;
         self.refuse_duplicates()?;
+        self.refuse_to_empty_the_copy()?;
         if self.terms.role == Role::Master && self.sync_type == SyncType::State {
             self.tell_states()?;
         }
@@ -50,6 +51,20 @@ impl RemoteSession<'_> {
 
     fn list(&mut self) -> Result<MailboxTree, SessionError> {
         self.store.tree().map_err(|error| self.store_error(error))
+    }
+
+    /// A source that has nothing at all may not be mounted. A copy that hears only of a part of it cannot know that, and no other
+    /// program asks.
+    fn refuse_to_empty_the_copy(&self) -> Result<(), SessionError> {
+        let is_empty = !self.own.tree.values().any(MailboxNode::is_mailbox);
+        let copy_decides = self.peer_is_own_kind && self.options.mailboxes.is_all();
+        if self.terms.part != Part::Source || !is_empty || copy_decides || self.options.allow_empty_source {
+            return Ok(());
+        }
+        Err(SessionError::EmptySource {
+            source_location: self.store.location(),
+            destination_location: "the other side".to_owned(),
+        })
     }
 
     /// A peer takes a tree with two mailboxes of one GUID for a broken one.

@@ -76,6 +76,8 @@ pub struct Handshake {
     /// What separates the levels of the sender's names for its clients, and then with what they begin. If both sides say such a
     /// thing, they leave the latter out of the names in trees. Only this program says that; others do not understand it.
     pub relative_to: Option<Vec<u8>>,
+    /// A source without any mailbox empties the copy. Only this program says that; others do not understand it.
+    pub allow_empty_source: bool,
 }
 
 impl Row for Handshake {
@@ -108,6 +110,7 @@ impl Row for Handshake {
         optional("alt_char"),
         optional("waits_for_deletions"),
         optional("relative_to"),
+        optional("allow_empty_source"),
     ];
 
     fn read(fields: &Fields<'_>) -> Result<Self, WireError> {
@@ -154,6 +157,7 @@ impl Row for Handshake {
             alternative_character: fields.bytes("alt_char"),
             waits_for_deletions: fields.is_set("waits_for_deletions"),
             relative_to: fields.bytes("relative_to"),
+            allow_empty_source: fields.is_set("allow_empty_source"),
         })
     }
 
@@ -193,5 +197,6 @@ impl Row for Handshake {
         row.set_if_some("alt_char", self.alternative_character.clone());
         row.set_flag("waits_for_deletions", self.waits_for_deletions);
         row.set_if_some("relative_to", self.relative_to.clone());
+        row.set_flag("allow_empty_source", self.allow_empty_source);
     }
 }

@@ -1,5 +1,6 @@
 //! Two sides in one process, each with a store in memory, and pipes between them.
 
+mod losses;
 mod selections;
 mod states;
 
