@@ -140,7 +140,9 @@ fn serve(
         let lock = synchronise::lock(user, wanted.lock)?;
         Ok((stores::open_for_part(arguments, user, wanted.part, wanted.alternative, false)?, lock))
     };
-    let served = remote::serve(open, &running.keeping(), &mut progress)?;
+    // Without one there is nothing to open either, which the other side is to hear of.
+    let location = user.first_location().map(|location| location.to_string()).unwrap_or_default();
+    let served = remote::serve(open, &location, &running.keeping(), &mut progress)?;
     let purged = match served.purge {
         true => stores::purge_if_mdbox(arguments, user)?.map_or(exit::SUCCESS, |report| progress.purged(&report)),
         false => exit::SUCCESS,

@@ -9,6 +9,7 @@ use std::time::Duration;
 use dsync_core::report::Report;
 use dsync_core::session::remote::{
     self, Connection, ConnectionOptions, Part, RemoteSession, in_namespace, master_handshake, slave_handshake,
+    with_store,
 };
 use dsync_core::session::{SessionError, SyncOptions};
 use dsync_core::store::MailStore;
@@ -49,6 +50,8 @@ pub(crate) struct Peer {
     keeping: Keeping,
     /// What the own store does.
     part: Part,
+    /// Where it was reached: it may not say itself which store of its host it has.
+    address: String,
 }
 
 impl Peer {
@@ -77,13 +80,14 @@ impl Peer {
         if !run.options.mailboxes.namespaces.is_empty() {
             handshake.namespace_prefixes = Some(vec![namespace.prefix.into_bytes()]);
         }
+        let mut handshake = with_store(handshake, &user.first_location()?.to_string());
         handshake.purge_remote = running.purge;
         let lock_timeout = running.lock.map(|time| u32::try_from(time.as_secs()).unwrap_or(u32::MAX));
         // The protocol knows no lock that is not waited for.
         handshake.lock_timeout = lock_timeout.map(|seconds| seconds.max(1));
         let keeping = running.keeping();
         let line = Line::reach(&destination, user, keeping.timeout)?;
-        Ok(Some(Self { line, handshake, keeping, part }))
+        Ok(Some(Self { line, handshake, keeping, part, address: format!("{destination:?}") }))
     }
 
     /// What the own store does in the run.
@@ -98,9 +102,10 @@ impl Peer {
         options: SyncOptions,
         progress: &mut Progress,
     ) -> Result<Report, Failure> {
-        let Self { line, handshake, keeping, part } = self;
+        let Self { line, handshake, keeping, part, address } = self;
         let open = |input, output| keeping.open(input, output, &handshake);
-        line.talk(open, |(connection, peer)| {
+        line.talk(open, |(connection, mut peer)| {
+            peer.handshake.store.get_or_insert(address.into_bytes());
             let session = RemoteSession::master(store, part, options, &handshake, &peer, progress);
             converse(connection, session)
         })
@@ -137,15 +142,17 @@ pub(crate) struct Served {
 }
 
 /// Is the other side of a run that begins elsewhere, on stdin and stdout. `open` gives the store, and the lock if there is to be one.
+/// `location` is where the store is.
 pub(crate) fn serve(
     open: impl FnOnce(&Wanted<'_>) -> Result<(Box<dyn MailStore>, Option<SyncLock>), Failure>,
+    location: &str,
     keeping: &Keeping,
     progress: &mut Progress,
 ) -> Result<Served, Failure> {
     let failure = |error: io::Error| Failure::OtherSide(format!("stdin and stdout cannot be used: {error}"));
     let input = File::from(io::stdin().as_fd().try_clone_to_owned().map_err(failure)?);
     let output = File::from(io::stdout().as_fd().try_clone_to_owned().map_err(failure)?);
-    let own = slave_handshake(&hostname());
+    let own = with_store(slave_handshake(&hostname()), location);
     let (mut connection, peer) = keeping.open(Box::new(input), Box::new(output), &own)?;
     let handshake = &peer.handshake;
     let locks = own.hostname < handshake.hostname;

@@ -13,14 +13,16 @@ use std::collections::{HashMap, HashSet, VecDeque};
 use super::arrivals::Arrivals;
 use super::header_hash::header_hash;
 use super::heard::{Heard, Here};
-use super::own::OwnMailbox;
+use super::own::{self, OwnMailbox};
 use super::part::Part;
-use super::points;
+use super::points::{self, AgreedMailbox, Agreement};
 use super::rows::{Knowledge, Listing, RowStyle};
 use super::since::{self, Since};
 use super::{Heard as Received, Said};
 use crate::merge::{Contents, MailboxPlan};
-use crate::model::{HistoryRange, MailboxHistory, MessageGuid, MessageKey, MessageSelection, Role, Uid, UidValidity};
+use crate::model::{
+    HistoryRange, MailboxHistory, MessageGuid, MessageKey, MessageSelection, Role, SyncPoint, Uid, UidValidity,
+};
 use crate::session::reporting::Reporter;
 use crate::session::{SessionError, selecting};
 use crate::store::{ErrorKind, MailStore, StoreError};
@@ -43,8 +45,17 @@ pub(super) struct Terms {
     pub(super) peer: [u8; 8],
     /// How it is called in those at which both were equal in every counter.
     pub(super) equal_peer: [u8; 8],
+    /// How it is called in those at which only this side had all that the other one had.
+    pub(super) merged_peer: [u8; 8],
     /// Which messages are given to a side that does not have them.
     pub(super) selection: MessageSelection,
+}
+
+impl Terms {
+    /// How the other side is called in the sync points of such runs.
+    pub(super) fn peer_of_runs(&self) -> [u8; 8] {
+        if self.part == Part::MergeDestination { self.merged_peer } else { self.peer }
+    }
 }
 
 /// What this side says next.
@@ -111,6 +122,8 @@ pub(super) struct Exchange {
     pub(super) incomplete: bool,
     /// Messages may be on one side only because they were not chosen.
     pub(super) leaves_out: bool,
+    /// In what both sides agree if the other one has done its part too.
+    agreement: Option<Agreement>,
 }
 
 impl Exchange {
@@ -157,6 +170,7 @@ impl Exchange {
             receiving,
             incomplete: false,
             leaves_out: false,
+            agreement: None,
         };
         exchange.look(history)?;
         exchange.heard.follow_moves(Here {
@@ -179,7 +193,16 @@ impl Exchange {
             None => {
                 let points = self.own.mailbox.sync_points();
                 let agreed = points.iter().map(|point| point.highest_modseq).max().unwrap_or_default();
-                self.own.mailbox.history(HistoryRange { since: None, mirrored_until: agreed })?
+                let whole = self.own.mailbox.history(HistoryRange { since: None, mirrored_until: agreed })?;
+                let other = own::status_of(&self.other_info);
+                // One that was put back from an older copy needs all of it.
+                let has_gone_on = |point: &SyncPoint| {
+                    other.identity.uid_validity == Some(point.uid_validity) && other.uid_next >= point.uid_next
+                };
+                match points::last_with(&self.own, self.terms.peer).filter(has_gone_on) {
+                    Some(last) => since::with_flags_since(&mut self.own, whole, last, &self.terms)?,
+                    None => whole,
+                }
             }
         };
         let needs_content = self.by_hash && self.other_info.message_count > 0;
@@ -463,12 +486,16 @@ impl Exchange {
             points::remember_beginning(&mut self.own, reporter, store)?;
         }
         if !self.incomplete && !self.leaves_out {
-            points::remember(&mut self.own, self.terms.peer, reporter, store)?;
-            if planned.other_stays && *self.own.mailbox.status() == other_status {
-                points::remember(&mut self.own, self.terms.equal_peer, reporter, store)?;
-            }
+            let are_equal = planned.other_stays && *self.own.mailbox.status() == other_status;
+            self.agreement = Some(if are_equal { Agreement::Counters } else { Agreement::Messages });
         }
         Ok(())
+    }
+
+    /// The mailbox, if it is to be remembered once the other side has done its part.
+    pub(super) fn into_agreed(self) -> Option<AgreedMailbox> {
+        let guid = self.own_info.guid;
+        self.agreement.map(|agreement| AgreedMailbox { guid, own: self.own, agreement })
     }
 
     /// What both sides have in common now, as far as this side knows. Nothing, if anything is missing on one of them.

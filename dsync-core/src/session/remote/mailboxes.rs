@@ -207,6 +207,7 @@ impl RemoteSession<'_> {
             Extent::Since(since, history) => Some((since, history)),
             Extent::Whole | Extent::Lost => None,
         };
+        self.outcomes.insert(info.guid, Remembered::default());
         self.unconfirmed = Some(info.guid);
         let exchange = Exchange::start(own, info, other, self.terms.clone(), since);
         Ok(State::Exchange(Box::new(exchange.map_err(|error| self.store_error(error))?)))
@@ -238,7 +239,7 @@ impl RemoteSession<'_> {
             if own.created {
                 points::remember_beginning(&mut own, &mut self.reporter, self.store)?;
             }
-            points::remember(&mut own, self.terms.peer, &mut self.reporter, self.store)?;
+            points::remember(&mut own, self.terms.peer_of_runs(), &mut self.reporter, self.store)?;
         }
         Ok(self.after_mailbox())
     }

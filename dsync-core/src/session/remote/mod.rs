@@ -36,7 +36,7 @@ mod trees;
 use std::collections::{BTreeMap, VecDeque};
 
 pub use connection::{Connection, ConnectionOptions};
-pub use part::{Part, in_namespace, master_handshake, slave_handshake};
+pub use part::{Part, in_namespace, master_handshake, slave_handshake, with_store};
 
 use super::mirror::amend::Deletable;
 use super::reporting::Reporter;
@@ -51,6 +51,7 @@ use crate::wire::{Finish, Handshake, Item, Mail, MailboxInfo, MailboxState, Sync
 use exchange::{Exchange, Terms};
 use mailboxes::{Agreed, Offered};
 use names::Prefix;
+use points::AgreedMailbox;
 use since::Remembered;
 use tree_rows::PeerTree;
 
@@ -95,7 +96,7 @@ impl Heard {
 pub struct Peer {
     /// What it can do, beyond version 3 of the protocol.
     pub minor_version: u32,
-    /// Its handshake.
+    /// Its handshake. Of one that does not say which store it has, whoever has reached it may know that.
     pub handshake: Handshake,
 }
 
@@ -135,6 +136,8 @@ pub struct RemoteSession<'a> {
     outcomes: BTreeMap<MailboxGuid, Remembered>,
     /// The mailbox of which the other side has not said how it came out.
     unconfirmed: Option<MailboxGuid>,
+    /// What is to be remembered of it if the other side has done everything. Before that it may lack messages that it was sent.
+    agreed_mailbox: Option<AgreedMailbox>,
 }
 
 enum State {
@@ -212,7 +215,7 @@ impl<'a> RemoteSession<'a> {
         let store_id = store.id().map_err(|error| SessionError::of_store(store, error))?;
         let history = store.tree_history().map_err(|error| SessionError::of_store(store, error))?;
         let prefixes = names::agreed(&history, master, &peer.handshake)?;
-        let [known_peer, equal_peer] = points::labels_of(&peer.handshake.hostname);
+        let [known_peer, equal_peer, merged_peer] = points::labels_of(&peer.handshake);
         let terms = Terms {
             role,
             part,
@@ -222,6 +225,7 @@ impl<'a> RemoteSession<'a> {
             hashed_headers: master.hashed_headers.clone().unwrap_or_default(),
             peer: known_peer,
             equal_peer,
+            merged_peer,
             selection: options.messages.clone(),
         };
         // One who does not say it wants everything to be looked at.
@@ -253,6 +257,7 @@ impl<'a> RemoteSession<'a> {
             was_lost: false,
             outcomes: BTreeMap::new(),
             unconfirmed: None,
+            agreed_mailbox: None,
         };
         session.tell_tree()?;
         if !session.waits_for_deletions {
@@ -317,7 +322,13 @@ impl<'a> RemoteSession<'a> {
                         self.outcomes.entry(state.guid).or_default().own(*state);
                     }
                     let is_over = exchange.is_over();
-                    self.state = if is_over { self.after_mailbox() } else { State::Exchange(exchange) };
+                    self.state = if is_over {
+                        self.agreed_mailbox = exchange.into_agreed();
+                        self.remember_agreed()?;
+                        self.after_mailbox()
+                    } else {
+                        State::Exchange(exchange)
+                    };
                     if said.is_some() || !is_over {
                         return Ok(said);
                     }
@@ -375,6 +386,7 @@ impl<'a> RemoteSession<'a> {
                 if outcome.changes_during_sync {
                     self.reporter.problem(self.agreed.name(outcome.guid), "the other side could not do all of it");
                 }
+                self.remember_agreed()?;
                 state
             }
             (State::Exchange(mut exchange), heard) => {
@@ -405,6 +417,20 @@ impl<'a> RemoteSession<'a> {
     fn understood(&self, info: MailboxInfo) -> MailboxInfo {
         let have_save_guids = info.have_save_guids || self.terms.peer_minor < 2 && info.have_guids;
         MailboxInfo { have_save_guids, ..info }
+    }
+
+    /// Remembers how a mailbox is now, if both sides have done everything.
+    fn remember_agreed(&mut self) -> Result<(), SessionError> {
+        let Some(agreed) = self.agreed_mailbox.take() else { return Ok(()) };
+        let other = self.outcomes.get(&agreed.guid).and_then(Remembered::others);
+        match other.map(|other| other.changes_during_sync) {
+            Some(false) => agreed.remember(&self.terms, &mut self.reporter, self.store),
+            Some(true) => Ok(()),
+            None => {
+                self.agreed_mailbox = Some(agreed);
+                Ok(())
+            }
+        }
     }
 
     /// How many bytes were in the body that was received last.

@@ -2,7 +2,7 @@
 
 use super::names::pattern_here;
 use crate::model::{MailboxName, MailboxSelection, MessageSelection, Timestamp, TreeHistory};
-use crate::session::{SessionError, SyncOptions};
+use crate::session::{SessionError, SyncOptions, peer_label};
 use crate::wire::{Handshake, SyncType};
 
 /// What a side does in a run with a peer.
@@ -126,6 +126,14 @@ pub fn in_namespace(master: Handshake, prefix: &str, separator: char) -> Handsha
         relative_to: Some(format!("{separator}{prefix}").into_bytes()),
         ..master
     }
+}
+
+/// The handshake of a side that says which store of its host it has. `location` is always the same for the same store, and is not
+/// told as it is.
+#[must_use]
+pub fn with_store(handshake: Handshake, location: &str) -> Handshake {
+    let label = peer_label(location).iter().map(|byte| format!("{byte:02x}")).collect::<String>();
+    Handshake { store: Some(label.into_bytes()), ..handshake }
 }
 
 /// The handshake of a slave.

@@ -2,10 +2,43 @@
 
 use super::exchange::Terms;
 use super::own::OwnMailbox;
-use crate::model::{KeptFields, ModSeq};
+use crate::model::{KeptFields, MailboxGuid, ModSeq, SyncPoint};
 use crate::session::reporting::Reporter;
 use crate::session::{MailboxSummary, SessionError, peer_label, sync_point};
 use crate::store::MailStore;
+use crate::wire::Handshake;
+
+/// A mailbox to which this side has done everything.
+pub(super) struct AgreedMailbox {
+    pub(super) guid: MailboxGuid,
+    pub(super) own: OwnMailbox,
+    pub(super) agreement: Agreement,
+}
+
+/// In what both sides are equal once each of them has done everything.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Agreement {
+    /// Both have the same messages.
+    Messages,
+    /// And every counter is the same.
+    Counters,
+}
+
+impl AgreedMailbox {
+    /// The other side has done everything too.
+    pub(super) fn remember(
+        mut self,
+        terms: &Terms,
+        reporter: &mut Reporter<'_>,
+        store: &dyn MailStore,
+    ) -> Result<(), SessionError> {
+        remember(&mut self.own, terms.peer_of_runs(), reporter, store)?;
+        match self.agreement {
+            Agreement::Messages => Ok(()),
+            Agreement::Counters => remember(&mut self.own, terms.equal_peer, reporter, store),
+        }
+    }
+}
 
 /// Both sides have the same now. Keeps in mind that the other one has had these messages.
 pub(super) fn remember(
@@ -40,16 +73,26 @@ fn beginning() -> [u8; 8] {
     peer_label("dsync protocol: the beginning of the mailbox")
 }
 
-/// How another side with this host name is called in sync points: in all, and in those at which both were equal in every counter.
-pub(super) fn labels_of(hostname: &[u8]) -> [[u8; 8]; 2] {
-    let hostname = String::from_utf8_lossy(hostname);
-    ["", "equal "].map(|kind| peer_label(&format!("dsync protocol: {kind}{hostname}")))
+/// How another side is called in sync points: in those at which both had the same messages, were equal in every counter, and at which
+/// only this side had all messages of the other one.
+pub(super) fn labels_of(peer: &Handshake) -> [[u8; 8]; 3] {
+    let hostname = String::from_utf8_lossy(&peer.hostname);
+    // Two stores of one host are two peers: what one has had, the other one has not.
+    let store = String::from_utf8_lossy(peer.store.as_deref().unwrap_or_default());
+    ["same", "equal", "merged"].map(|kind| peer_label(&format!("dsync protocol: {kind} {hostname} {store}")))
+}
+
+/// The last moment at which the other side had taken over everything that was done here.
+pub(super) fn last_with(own: &OwnMailbox, peer: [u8; 8]) -> Option<SyncPoint> {
+    let points = own.mailbox.sync_points().iter().rev();
+    points.copied().find(|point| point.peer == peer && point.can_precede(own.status()))
 }
 
 /// Up to which HIGHESTMODSEQ this side has taken over changes from others than the other side of this run.
 pub(super) fn agreed_with_others(own: &OwnMailbox, terms: &Terms) -> ModSeq {
     let points = own.mailbox.sync_points().iter();
-    let others = points.filter(|point| ![terms.peer, terms.equal_peer, beginning()].contains(&point.peer));
+    let known = [terms.peer, terms.equal_peer, terms.merged_peer, beginning()];
+    let others = points.filter(|point| !known.contains(&point.peer));
     others.map(|point| point.highest_modseq).max().unwrap_or_default()
 }
 

@@ -106,6 +106,10 @@ impl Extent {
         };
         let mut history = own.mailbox.history(range)?;
         history.expunged.retain(|uid, _| *uid <= since.last);
+        // The master remembers the counters that both sides had before they took over what the other one did.
+        if let Some(last) = points::last_with(own, terms.peer).filter(|last| last.highest_modseq > since.modseq) {
+            history = with_flags_since(own, history, last, terms)?;
+        }
         let is_known = match (terms.part.exports(), terms.part.imports()) {
             // It is overwritten with what the other side says, and has to be what that was.
             (false, true) if terms.part.is_copying() => {
@@ -113,7 +117,7 @@ impl Extent {
                     && own.mailbox.is_settled()
                     && history.flags.is_empty()
                     && history.expunged.is_empty();
-                is_untouched || points::is_as_remembered(own, terms.peer)
+                is_untouched || points::is_as_remembered(own, terms.peer_of_runs())
             }
             (_, true) => history.complete,
             (_, false) => {
@@ -123,6 +127,20 @@ impl Extent {
         };
         Ok(if is_known { Self::Since(since, history) } else { Self::Lost })
     }
+}
+
+/// The history, with only those changes of flags that the other side has not taken over yet. What it has taken over may have been
+/// undone there since, and must not be done again.
+pub(super) fn with_flags_since(
+    own: &mut OwnMailbox,
+    history: MailboxHistory,
+    last: SyncPoint,
+    terms: &Terms,
+) -> Result<MailboxHistory, StoreError> {
+    let since = Some(points::reachable(own, last.highest_modseq));
+    let mirrored_until = points::agreed_with_others(own, terms);
+    let MailboxHistory { flags, .. } = own.mailbox.history(HistoryRange { since, mirrored_until })?;
+    Ok(MailboxHistory { flags, ..history })
 }
 
 impl Since {
@@ -155,6 +173,11 @@ impl Remembered {
 
     pub(super) fn other(&mut self, state: MailboxState) {
         self.other = Some(state);
+    }
+
+    /// What the other side says, if it has said it.
+    pub(super) fn others(&self) -> Option<&MailboxState> {
+        self.other.as_ref()
     }
 
     /// `None` if the sides do not agree on anything.

@@ -78,6 +78,8 @@ pub struct Handshake {
     pub relative_to: Option<Vec<u8>>,
     /// A source without any mailbox empties the copy. Only this program says that; others do not understand it.
     pub allow_empty_source: bool,
+    /// What tells the store of the sender from others of its host. Only this program says that; others do not understand it.
+    pub store: Option<Vec<u8>>,
 }
 
 impl Row for Handshake {
@@ -111,6 +113,7 @@ impl Row for Handshake {
         optional("waits_for_deletions"),
         optional("relative_to"),
         optional("allow_empty_source"),
+        optional("store"),
     ];
 
     fn read(fields: &Fields<'_>) -> Result<Self, WireError> {
@@ -158,6 +161,7 @@ impl Row for Handshake {
             waits_for_deletions: fields.is_set("waits_for_deletions"),
             relative_to: fields.bytes("relative_to"),
             allow_empty_source: fields.is_set("allow_empty_source"),
+            store: fields.bytes("store"),
         })
     }
 
@@ -198,5 +202,6 @@ impl Row for Handshake {
         row.set_flag("waits_for_deletions", self.waits_for_deletions);
         row.set_if_some("relative_to", self.relative_to.clone());
         row.set_flag("allow_empty_source", self.allow_empty_source);
+        row.set_if_some("store", self.store.clone());
     }
 }

@@ -94,6 +94,7 @@ fn handshake() -> impl Strategy<Value = Item> {
                 waits_for_deletions: flags[10],
                 relative_to: Some(b".INBOX.".to_vec()),
                 allow_empty_source: flags[11],
+                store: Some(b"mdbox:~/mdbox".to_vec()),
             }))
         })
 }

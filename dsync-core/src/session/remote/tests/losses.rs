@@ -20,3 +20,96 @@ fn an_empty_source_empties_nothing_whatever_is_selected() {
         }
     }
 }
+
+#[test]
+fn a_mailbox_with_a_message_that_never_arrived_is_not_deleted() {
+    for cut in 0..60 {
+        let (first, second) = (MemoryStore::with_seed(1), MemoryStore::with_seed(2));
+        let (mut one, mut two) = (first.clone(), second.clone());
+        one.deliver(&name("Work"), b"old");
+        for _ in 0..2 {
+            run(Part::Both, &first, &second);
+        }
+        one.deliver(&name("Work"), b"the only copy of this message");
+        let heard = [u64::MAX, 900 + 10 * cut];
+        let outcome = cut_outcomes(Part::Both, &first, &second, &SyncOptions::default(), heard);
+        let arrived = two.open(&name("Work")).unwrap().messages().len() == 2;
+        two.delete(&name("Work")).unwrap();
+        for _ in 0..2 {
+            run(Part::Both, &first, &second);
+        }
+        let is_there = one.open(&name("Work")).is_ok();
+        assert!(arrived || is_there, "{heard:?}: the message is on neither side");
+        assert!(outcome.iter().any(Result::is_err) || !is_there, "{heard:?}: an ordinary deletion is carried over");
+    }
+}
+
+#[test]
+fn what_one_store_of_a_host_has_had_another_one_has_not() {
+    let [first, daily, weekly] = [1, 2, 3].map(MemoryStore::with_seed);
+    let (mut one, mut two) = (first.clone(), weekly.clone());
+    one.deliver(&name("Work"), b"old");
+    for other in [&daily, &weekly, &daily, &weekly] {
+        run(Part::Both, &first, other);
+    }
+    one.deliver(&name("Work"), b"never seen by the weekly one");
+    for _ in 0..2 {
+        run(Part::Both, &first, &daily);
+    }
+    two.delete(&name("Work")).unwrap();
+    for other in [&weekly, &daily, &weekly] {
+        run(Part::Both, &first, other);
+    }
+    assert_eq!(one.open(&name("Work")).unwrap().messages().len(), 2);
+}
+
+#[test]
+fn a_source_that_takes_nothing_has_not_had_what_it_is_merged_into() {
+    let (first, second) = (MemoryStore::with_seed(1), MemoryStore::with_seed(2));
+    let (mut one, mut two) = (first.clone(), second.clone());
+    one.deliver(&name("Work"), b"old");
+    run(Part::Both, &first, &second);
+    two.deliver(&name("Work"), b"only in the destination");
+    for _ in 0..2 {
+        run(Part::MergeSource, &first, &second);
+    }
+    one.delete(&name("Work")).unwrap();
+    run(Part::Both, &first, &second);
+    assert_eq!(two.open(&name("Work")).unwrap().messages().len(), 2);
+}
+
+#[test]
+fn a_removed_flag_is_not_set_again_because_it_was_set_once() {
+    let inbox = MailboxName::inbox();
+    for (with_state, noise) in [(false, 0), (false, 50), (true, 0), (true, 50)] {
+        let (first, second) = (MemoryStore::with_seed(1), MemoryStore::with_seed(2));
+        let (mut one, mut two) = (first.clone(), second.clone());
+        let mut options = SyncOptions::default();
+        let mut go = || {
+            let [report, _] = outcomes(Part::Both, &first, &second, &options).map(Result::unwrap);
+            if with_state {
+                options.state = report.state;
+            }
+        };
+        let toggle = |store: &mut MemoryStore, times| {
+            for _ in 0..times {
+                store.change_flags(&inbox, uid(1), Flags::DRAFT, Flags::NONE);
+                store.change_flags(&inbox, uid(1), Flags::NONE, Flags::DRAFT);
+            }
+        };
+        one.deliver(&inbox, b"old");
+        toggle(&mut one, 20);
+        one.change_flags(&inbox, uid(1), Flags::SEEN, Flags::NONE);
+        go();
+        two.change_flags(&inbox, uid(1), Flags::NONE, Flags::SEEN);
+        toggle(&mut one, noise);
+        one.change_flags(&inbox, uid(1), Flags::FLAGGED, Flags::NONE);
+        for _ in 0..2 {
+            go();
+        }
+        for store in [&mut one, &mut two] {
+            let flags = store.open(&inbox).unwrap().messages().records().next().unwrap().flags;
+            assert_eq!(flags, Flags::FLAGGED, "{with_state} {noise}");
+        }
+    }
+}

@@ -46,7 +46,7 @@ fn cut_outcomes(
     let limits = ConnectionOptions { timeout: Duration::from_secs(20) };
     let (mut master, mut slave, options) = (master.clone(), slave.clone(), options.clone());
     let slave = thread::spawn(move || {
-        let own = slave_handshake("slave.example");
+        let own = with_store(slave_handshake("slave.example"), &slave.location());
         let (connection, peer) = Connection::open(slave_input, slave_output, &own, limits)?;
         let mut observer = Unobserved;
         let mut session = RemoteSession::slave(&mut slave, &peer, &mut observer)?;
@@ -54,7 +54,7 @@ fn cut_outcomes(
         Ok(session.into_report())
     });
     let run = || {
-        let own = master_handshake(part, &options, "master.example")?;
+        let own = with_store(master_handshake(part, &options, "master.example")?, &master.location());
         let (connection, peer) = Connection::open(master_input, master_output, &own, limits)?;
         let mut observer = Unobserved;
         let mut session = RemoteSession::master(&mut master, part, options, &own, &peer, &mut observer)?;
