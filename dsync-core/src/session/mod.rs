@@ -39,6 +39,8 @@
 mod all_mail;
 mod content;
 mod destination;
+#[cfg(test)]
+mod disturbed;
 mod error;
 mod message;
 mod mirror;
@@ -97,3 +99,6 @@ pub trait Session {
     /// Whether everything has been said.
     fn is_finished(&self) -> bool;
 }
+
+#[cfg(test)]
+mod tests;

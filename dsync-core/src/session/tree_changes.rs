@@ -2,7 +2,6 @@
 
 use std::collections::BTreeMap;
 
-use super::destination::is_about_one_mailbox;
 use super::reporting::Reporter;
 use super::{SessionError, settle};
 use crate::model::{
@@ -82,8 +81,7 @@ pub(super) fn create_missing(
                 reporter.report.counts.mailboxes_changed += 1;
                 reporter.event(Event::MailboxCommitted(name));
             }
-            Err(error) if is_about_one_mailbox(error.kind()) => reporter.problem(Some(name), error.to_string()),
-            Err(error) => return Err(SessionError::of_store(store, error.in_mailbox(name))),
+            Err(error) => reporter.problem_or_error(store, name, error)?,
         }
         reporter.replaced_names(store);
     }
@@ -139,8 +137,7 @@ pub(super) fn empty_inbox(store: &mut dyn MailStore, reporter: &mut Reporter<'_>
             counts.messages_removed += removed as u64;
         }
         Err(error) if error.kind() == ErrorKind::NotFound => {}
-        Err(error) if is_about_one_mailbox(error.kind()) => reporter.problem(Some(&name), error.to_string()),
-        Err(error) => return Err(SessionError::of_store(store, error.in_mailbox(&name))),
+        Err(error) => reporter.problem_or_error(store, &name, error)?,
     }
     Ok(())
 }

@@ -1,0 +1,50 @@
+//! What a run makes of a store in which others are at work, or in which something is broken.
+
+use super::disturbed::Disturbed;
+use super::*;
+use crate::memory::MemoryStore;
+use crate::model::{MailboxIdentity, MailboxName};
+use crate::report::Unobserved;
+use crate::store::MailStore;
+use crate::sync::backup;
+
+fn name(text: &str) -> MailboxName {
+    MailboxName::parse(text, '/').unwrap()
+}
+
+#[test]
+fn a_delivery_while_inbox_is_emptied_does_not_end_the_run() {
+    let mut destination = Disturbed {
+        store: MemoryStore::with_seed(2),
+        disturbance: |store, name| {
+            store.deliver(name, b"meanwhile");
+            Ok(())
+        },
+    };
+    destination.store.deliver(&MailboxName::inbox(), b"old");
+    let options = SyncOptions { allow_empty_source: true, ..SyncOptions::default() };
+    let report = backup(&mut MemoryStore::new(), &mut destination, &options, &mut Unobserved).unwrap();
+    assert_eq!(report.exit_status(), 2);
+    assert!(report.problems[0].reason.contains("meanwhile"), "{:?}", report.problems);
+}
+
+#[test]
+fn a_mailbox_that_appears_while_it_is_made_does_not_end_the_run() {
+    let mut source = MemoryStore::with_seed(1);
+    for mailbox in ["INBOX", "Work"] {
+        source.deliver(&name(mailbox), b"x");
+    }
+    let mut destination = Disturbed {
+        store: MemoryStore::with_seed(2),
+        disturbance: |store, name| {
+            if name.is_inbox() {
+                store.create_mailbox(name, MailboxIdentity::UNDECIDED);
+            }
+            Ok(())
+        },
+    };
+    let options = SyncOptions { tree_only: true, ..SyncOptions::default() };
+    let report = backup(&mut source, &mut destination, &options, &mut Unobserved).unwrap();
+    assert_eq!((report.exit_status(), report.problems.len()), (2, 1), "{:?}", report.problems);
+    assert!(destination.store.open(&name("Work")).is_ok());
+}
