@@ -48,7 +48,8 @@ pub struct MailboxPlan {
     pub changes: MailboxChanges,
     /// Messages to get from the other side: their key there, and what they become here.
     pub fetch: Fetch,
-    /// Messages of the other side that cannot be had here, because all UIDs are used up.
+    /// Messages of the other side that cannot be had here, because all UIDs are used up or, if
+    /// both are merged, because a side could not be read as a whole.
     pub unplaced: Vec<MessageKey>,
     /// How many messages stay on one side only because they were not selected.
     pub unselected: usize,

@@ -39,7 +39,11 @@ impl Exchange {
         });
         for key in &plan.unplaced {
             self.incomplete = true;
-            reporter.problem(Some(name), format!("{key} cannot be copied: all UIDs of the mailbox are used up"));
+            let reason = match self.terms.part.is_copying() {
+                true => "all UIDs of the mailbox are used up",
+                false => "a side could not be read as a whole, or has no UIDs left",
+            };
+            reporter.problem(Some(name), format!("{key} cannot be copied: {reason}"));
         }
         let arrivals = Arrivals::of(&mut plan);
         self.planned = Some(Planned { plan, arrivals, other_stays });
