@@ -124,10 +124,13 @@ impl RemoteSession<'_> {
 
     fn become_copy(&mut self) -> Result<(), SessionError> {
         let (source, selection) = (&self.other.tree, &self.options.mailboxes);
-        let is_empty =
-            !self.options.allow_empty_source && selection.is_all() && !source.values().any(MailboxNode::is_mailbox);
-        let empty = is_empty.then_some("the other side");
+        // If only some mailboxes are selected, it is not known what else the other side has.
+        let is_empty = selection.is_all() && !source.values().any(MailboxNode::is_mailbox);
+        let empty = (is_empty && !self.options.allow_empty_source).then_some("the other side");
         tree_changes::take_over(self.store, &mut self.reporter, source, selection, empty)?;
+        if is_empty && !self.options.tree_only {
+            tree_changes::empty_inbox(self.store, &mut self.reporter)?;
+        }
         // Of what is left out nobody knows whether it is below.
         if !self.store.capabilities().directories && selection.is_all() {
             tree_changes::report_lost_directories(&mut self.reporter, &self.other.tree);
