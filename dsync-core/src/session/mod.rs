@@ -44,6 +44,7 @@ mod disturbed;
 mod error;
 mod message;
 mod mirror;
+mod opening;
 mod options;
 mod receiving;
 pub mod remote;

@@ -58,6 +58,21 @@ impl<'a> Reporter<'a> {
         Ok(())
     }
 
+    /// A mailbox that cannot be opened or made. The others can be had, whatever is wrong with this one, unless there is no room for
+    /// anything.
+    pub(super) fn cannot_be_had(
+        &mut self,
+        store: &dyn MailStore,
+        name: &MailboxName,
+        error: StoreError,
+    ) -> Result<(), SessionError> {
+        if error.kind() == ErrorKind::NoRoom {
+            return Err(SessionError::of_store(store, error.in_mailbox(name)));
+        }
+        self.problem(Some(name), error.to_string());
+        Ok(())
+    }
+
     /// Says what of the selected part of a tree cannot be read.
     pub(super) fn unreadable(&mut self, tree: &MailboxTree, selection: &MailboxSelection) {
         for (name, node) in selection.part_of(tree, &|_, _| false) {

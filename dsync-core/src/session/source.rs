@@ -3,6 +3,7 @@
 use std::collections::VecDeque;
 
 use super::content::content;
+use super::opening;
 use super::{
     Difference, Greeting, ListedContent, ListedMessage, MailboxSummary, Message, Session, SessionError, SyncOptions,
     selecting,
@@ -126,7 +127,9 @@ impl<'a> SourceSession<'a> {
     /// Opens mailboxes until one can be opened.
     fn offer(&mut self) -> (State, Message) {
         while let Some(name) = self.mailboxes.pop_front() {
-            match self.store.open(&name) {
+            let opened = self.store.open(&name);
+            let possible = opened.and_then(|it| opening::refuse_impossible(&name, it.status()).map(|()| it));
+            match possible {
                 Ok(mailbox) => {
                     let summary = MailboxSummary::of(&*mailbox, self.fields);
                     let offer = Message::Offer { name: name.clone(), summary };

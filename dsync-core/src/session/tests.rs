@@ -3,10 +3,10 @@
 use super::disturbed::Disturbed;
 use super::*;
 use crate::memory::MemoryStore;
-use crate::model::{MailboxIdentity, MailboxName};
+use crate::model::{MailboxIdentity, MailboxName, ModSeq, Uid};
 use crate::report::Unobserved;
 use crate::store::MailStore;
-use crate::sync::backup;
+use crate::sync::{backup, mirror};
 
 fn name(text: &str) -> MailboxName {
     MailboxName::parse(text, '/').unwrap()
@@ -47,4 +47,26 @@ fn a_mailbox_that_appears_while_it_is_made_does_not_end_the_run() {
     let report = backup(&mut source, &mut destination, &options, &mut Unobserved).unwrap();
     assert_eq!((report.exit_status(), report.problems.len()), (2, 1), "{:?}", report.problems);
     assert!(destination.store.open(&name("Work")).is_ok());
+}
+
+#[test]
+fn counters_that_no_server_can_have_are_not_taken_over_and_nothing_is_counted_after_them() {
+    for is_mirror in [false, true] {
+        for source_is_broken in [true, false] {
+            let (mut source, mut other) = (MemoryStore::with_seed(1), MemoryStore::with_seed(2));
+            for mailbox in ["INBOX", "Work"] {
+                source.deliver(&name(mailbox), b"x");
+            }
+            other.deliver(&MailboxName::inbox(), b"y");
+            let broken = if source_is_broken { &mut source } else { &mut other };
+            let (undecided, highest) = (MailboxIdentity::UNDECIDED, ModSeq(u64::MAX));
+            broken.raise(&MailboxName::inbox(), undecided, Uid::FIRST, highest, Uid::FIRST);
+            let run = if is_mirror { mirror } else { backup };
+            let report = run(&mut source, &mut other, &SyncOptions::default(), &mut Unobserved).unwrap();
+            let case = format!("mirror: {is_mirror}, source: {source_is_broken}, {:?}", report.problems);
+            assert!(report.problems.iter().all(|problem| problem.reason.contains("HIGHESTMODSEQ")), "{case}");
+            assert_eq!(report.exit_status(), 2, "{case}");
+            assert!(other.open(&name("Work")).is_ok(), "{case}");
+        }
+    }
 }

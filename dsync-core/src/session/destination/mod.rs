@@ -9,9 +9,11 @@ use transfer::{Comparison, Transfer};
 use super::all_mail::AllMail;
 use super::receiving::{Receiving, Tries};
 use super::reporting::Reporter;
-use super::{Difference, Greeting, MailboxSummary, Message, Session, SessionError, SyncOptions, tree_changes};
+use super::{
+    Difference, Greeting, MailboxSummary, Message, Session, SessionError, SyncOptions, opening, tree_changes,
+};
 use crate::merge::{LeftOut, MailboxPlan, explain_one_way};
-use crate::model::{KeptFields, MailboxIdentity, MailboxName, MailboxTree, MessageList};
+use crate::model::{KeptFields, MailboxName, MailboxTree, MessageList};
 use crate::report::{Event, Observer, Problem, Report};
 use crate::store::{ErrorKind, MailStore, Mailbox, MessageBody, StoreError};
 
@@ -132,13 +134,15 @@ impl<'a> DestinationSession<'a> {
         if self.tries.of(&name) == 0 && self.disproved.as_ref() != Some(&name) {
             self.reporter.report.counts.mailboxes += 1;
         }
-        let opened = open_or_create(self.store, &name, status.identity);
+        let opened = opening::open_or_create(self.store, &name, status.identity);
         self.reporter.replaced_names(self.store);
-        let (mut mailbox, created) = match opened {
+        let possible = |(mailbox, created): (Box<dyn Mailbox>, bool)| {
+            opening::refuse_impossible(&name, mailbox.status()).map(|()| (mailbox, created))
+        };
+        let (mut mailbox, created) = match opened.and_then(possible) {
             Ok(opened) => opened,
-            // Whatever is wrong with one mailbox, the others can be had.
             Err(error) => {
-                self.problem(Some(&name), error.to_string());
+                self.reporter.cannot_be_had(self.store, &name, error)?;
                 self.outbox.push_back(Message::Answer(Difference::Same));
                 return Ok(State::AwaitOffer);
             }
@@ -285,18 +289,6 @@ impl<'a> DestinationSession<'a> {
         problems.into_iter().for_each(|problem| self.reporter.add(problem));
         self.outbox.push_back(Message::Finish(Vec::new()));
         State::Finished
-    }
-}
-
-/// The mailbox, and whether it had to be made.
-pub(super) fn open_or_create(
-    store: &mut dyn MailStore,
-    name: &MailboxName,
-    identity: MailboxIdentity,
-) -> Result<(Box<dyn Mailbox>, bool), StoreError> {
-    match store.open(name) {
-        Err(error) if error.kind() == ErrorKind::NotFound => Ok((store.create(name, identity)?, true)),
-        result => Ok((result?, false)),
     }
 }
 

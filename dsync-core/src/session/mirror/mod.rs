@@ -11,11 +11,11 @@ use super::all_mail::AllMail;
 use super::receiving::Tries;
 use super::reporting::Reporter;
 use super::{
-    Amendments, Greeting, MailboxSummary, Message, Outcome, Session, SessionError, SyncOptions, peer_label, settle,
-    sync_point, tree_changes,
+    Amendments, Greeting, MailboxSummary, Message, Outcome, Session, SessionError, SyncOptions, opening, peer_label,
+    settle, sync_point, tree_changes,
 };
 use crate::merge::MailboxPlan;
-use crate::model::{KeptFields, MailboxIdentity, MailboxName, MailboxStatus, MailboxTree, NodeKind, Role};
+use crate::model::{KeptFields, MailboxIdentity, MailboxName, MailboxTree, NodeKind, Role};
 use crate::report::{Event, Observer, Report};
 use crate::store::{ErrorKind, MailStore, StoreError};
 use crate::tree::two_way::{MergedTree, TreeSide};
@@ -24,8 +24,6 @@ use amend::Deletable;
 use exchange::{Abilities, Comparison, Open, Transfer};
 use place::Place;
 
-/// Greater modseqs cannot be told to clients (RFC 7162, 7).
-const HIGHEST_MODSEQ: u64 = 1 << 63;
 /// How many records go into one message.
 const RECORDS_PER_MESSAGE: usize = 1000;
 
@@ -183,9 +181,8 @@ impl<'a> MirrorSession<'a> {
                 let summary = MailboxSummary::of(&*mailbox, self.abilities().both_keep());
                 Ok(Some(Open { name: name.clone(), mailbox, summary, created }))
             }
-            // Whatever is wrong with one mailbox, the others can be had.
             Err(error) => {
-                self.reporter.problem(Some(name), error.to_string());
+                self.reporter.cannot_be_had(self.store, name, error)?;
                 Ok(None)
             }
         }
@@ -206,13 +203,12 @@ impl<'a> MirrorSession<'a> {
 
     /// Both summaries are known.
     fn compare(&mut self, mut open: Open, other: MailboxSummary) -> Result<State, SessionError> {
-        let impossible =
-            |status: &MailboxStatus| status.highest_modseq.is_some_and(|modseq| modseq.get() >= HIGHEST_MODSEQ);
-        if impossible(&open.summary.status) || impossible(&other.status) {
+        for status in [&open.summary.status, &other.status] {
             // Both sides see it, and both leave the mailbox alone.
-            let reason = "it has a HIGHESTMODSEQ that no server can have; let a server rebuild its index";
-            self.reporter.problem(Some(&open.name), reason);
-            return Ok(self.next_mailbox());
+            if let Err(error) = opening::refuse_impossible(&open.name, status) {
+                self.reporter.problem_or_error(self.store, &open.name, error)?;
+                return Ok(self.next_mailbox());
+            }
         }
         self.tries.weigh([open.summary.status.message_count, other.status.message_count]);
         let same = open.summary.is_same(&other)

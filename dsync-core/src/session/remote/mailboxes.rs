@@ -12,12 +12,9 @@ use crate::model::{
 };
 use crate::report::Event;
 use crate::session::mirror::place::{self, Place};
-use crate::session::{SessionError, destination, settle};
+use crate::session::{SessionError, opening, settle};
 use crate::store::StoreError;
 use crate::wire::{Item, MailboxInfo, MailboxState, SyncType};
-
-/// Greater modseqs cannot be told to clients (RFC 7162, 7).
-const HIGHEST_MODSEQ: u64 = 1 << 63;
 
 /// The mailboxes that both sides have, or will have.
 #[derive(Default)]
@@ -191,9 +188,9 @@ impl RemoteSession<'_> {
         other: MailboxInfo,
         extent: Extent,
     ) -> Result<State, SessionError> {
-        if other.highest_modseq >= HIGHEST_MODSEQ || info.highest_modseq >= HIGHEST_MODSEQ {
-            let reason = "it has a HIGHESTMODSEQ that no server can have; let a server rebuild its index";
-            return Err(SessionError::InvalidData(format!("mailbox {}: {reason}", own.name)));
+        if !opening::is_possible(other.highest_modseq) {
+            let text = format!("a HIGHESTMODSEQ of mailbox {} that no server can have", own.name);
+            return Err(SessionError::InvalidData(text));
         }
         if self.sync_type == SyncType::Changed && counters_are_equal(&info, &other) {
             self.reporter.event(Event::MailboxUnchanged(&own.name));
@@ -327,7 +324,11 @@ impl RemoteSession<'_> {
             },
         };
         self.reporter.replaced_names(self.store);
-        match opened {
+        let possible = |own: Option<OwnMailbox>| match &own {
+            Some(opened) => opening::refuse_impossible(&name, opened.mailbox.status()).map(|()| own),
+            None => Ok(None),
+        };
+        match opened.and_then(possible) {
             Ok(own) => {
                 for reason in own.iter().flat_map(|own| own.mailbox.problems()) {
                     self.reporter.problem(Some(&name), reason.clone());
@@ -341,9 +342,8 @@ impl RemoteSession<'_> {
                 self.reporter.problem(Some(&name), text);
                 Ok(None)
             }
-            // Whatever is wrong with one mailbox, the others can be had.
             Err(error) => {
-                self.reporter.problem_or_error(self.store, &name, error)?;
+                self.reporter.cannot_be_had(self.store, &name, error)?;
                 Ok(None)
             }
         }
@@ -376,7 +376,7 @@ impl RemoteSession<'_> {
     }
 
     fn open_or_create(&mut self, name: &MailboxName, guid: MailboxGuid) -> Result<OwnMailbox, StoreError> {
-        let (mailbox, created) = destination::open_or_create(self.store, name, self.agreed.identity(guid))?;
+        let (mailbox, created) = opening::open_or_create(self.store, name, self.agreed.identity(guid))?;
         Ok(OwnMailbox::new(name.clone(), mailbox, created, self.keeps()))
     }
 }

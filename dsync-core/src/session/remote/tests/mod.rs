@@ -1,5 +1,6 @@
 //! Two sides in one process, each with a store in memory, and pipes between them.
 
+mod failures;
 mod losses;
 mod selections;
 mod states;
@@ -25,8 +26,8 @@ fn uid(number: u32) -> Uid {
 /// A run, and how it came out at both sides. The master does `part`.
 fn outcomes(
     part: Part,
-    master: &MemoryStore,
-    slave: &MemoryStore,
+    master: &(impl MailStore + Clone),
+    slave: &(impl MailStore + Clone + 'static),
     options: &SyncOptions,
 ) -> [Result<Report, SessionError>; 2] {
     cut_outcomes(part, master, slave, options, [u64::MAX; 2])
@@ -35,8 +36,8 @@ fn outcomes(
 /// A run of which either side, the master first, hears only so many bytes of the other.
 fn cut_outcomes(
     part: Part,
-    master: &MemoryStore,
-    slave: &MemoryStore,
+    master: &(impl MailStore + Clone),
+    slave: &(impl MailStore + Clone + 'static),
     options: &SyncOptions,
     heard: [u64; 2],
 ) -> [Result<Report, SessionError>; 2] {
