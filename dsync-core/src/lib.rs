@@ -1,5 +1,6 @@
-//! Mailbox synchronisation without I/O of its own: the data model, the interface of a mail store, and the
-//! algorithm that makes two stores equal.
+//! Mailbox synchronisation without I/O of its own, but for the two byte streams of a
+//! [`Connection`](session::remote::Connection): the data model, the interface of a mail store, and the algorithm that
+//! makes two stores equal.
 //!
 //! A run takes two stores and an observer. [`backup`] makes the second store a copy of the first, [`mirror`] merges both,
 //! [`merge_one_way`] lets the second take over what was done in the first, and [`verify()`] compares them.
