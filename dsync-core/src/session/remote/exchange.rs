@@ -11,7 +11,7 @@
 use std::collections::{HashMap, HashSet, VecDeque};
 
 use super::arrivals::Arrivals;
-use super::header_hash::header_hash;
+use super::header_hash::Hashing;
 use super::heard::{Heard, Here};
 use super::own::{self, OwnMailbox};
 use super::part::Part;
@@ -39,8 +39,8 @@ pub(super) struct Terms {
     pub(super) peer_minor: u32,
     /// The peer knows attributes.
     pub(super) attributes: bool,
-    /// The headers by which messages are recognised that have no GUIDs.
-    pub(super) hashed_headers: Vec<Vec<u8>>,
+    /// By what messages are recognised that have no GUIDs.
+    pub(super) hashing: Hashing,
     /// How the other side is called in sync points.
     pub(super) peer: [u8; 8],
     /// How it is called in those at which both were equal in every counter.
@@ -211,7 +211,9 @@ impl Exchange {
             let mut content = None;
             if needs_content {
                 let body = self.own.mailbox.body(self.own.key(uid)).ok();
-                content = body.and_then(|body| header_hash(body, &self.terms.hashed_headers, self.terms.peer_minor));
+                let hash = body.and_then(|body| self.terms.hashing.of(body));
+                self.known.hashes.extend(hash.map(|hash| (place, hash)));
+                content = hash.map(|hash| self.terms.hashing.content(hash, uid, self.terms.part));
                 self.is_comparable &= content.is_some();
                 self.contents.extend(content.map(|content| (place, content)));
             }
@@ -378,7 +380,7 @@ impl Exchange {
             (Receiving::Changes, Received::Item(Item::Change(change))) => {
                 let here =
                     Here { own: &self.own, known: &self.known, contents: &self.contents, by_hash: self.by_hash };
-                self.heard.take(here, change, &self.other_info, &self.terms.selection)?;
+                self.heard.take(here, change, &self.other_info, &self.terms)?;
             }
             (Receiving::Changes, Received::EndOfList) => {
                 self.decide(reporter)?;

@@ -8,10 +8,47 @@ use std::io::Read;
 
 use md5::{Digest, Md5};
 
+use super::Part;
+use crate::model::Uid;
+use crate::session::content;
 use crate::store::MessageBody;
 
 /// The minor version of the protocol from which on what is hashed is made the same for all stores.
 const NORMALISED_SINCE: u32 = 4;
+/// How messages are hashed that are recognised without GUIDs.
+#[derive(Clone, Debug)]
+pub(super) enum Hashing {
+    /// All of their bytes.
+    Contents,
+    /// These headers, for a peer of this minor version.
+    Headers { wanted: Vec<Vec<u8>>, minor_version: u32 },
+}
+
+impl Hashing {
+    /// The hash of a message as the other side is told it; `None` if it cannot be read.
+    pub(super) fn of(&self, body: MessageBody) -> Option<[u8; 16]> {
+        match self {
+            Self::Contents => content(body),
+            Self::Headers { wanted, minor_version } => header_hash(body, wanted, *minor_version),
+        }
+    }
+
+    /// What a message with this hash is compared by at this side. Messages with none of the headers have the same hash whatever they
+    /// are, and a draft that was saved again has that of the one before: such are the same only under the same UID. A copy can get
+    /// any message again, so it need not believe more.
+    pub(super) fn content(&self, hash: [u8; 16], uid: Uid, part: Part) -> [u8; 16] {
+        match self {
+            Self::Headers { .. } if part.is_copying() || hash == hash_of(b"", &[], true) => {
+                let mut place = Md5::new();
+                place.update(hash);
+                place.update(uid.get().to_le_bytes());
+                place.finalize().into()
+            }
+            _ => hash,
+        }
+    }
+}
+
 /// Longer headers are not read to their end.
 const MOST: usize = 1 << 20;
 
@@ -88,6 +125,18 @@ mod tests {
         let wanted = [b"Date".to_vec(), b"Message-ID".to_vec(), Vec::new()];
         let hash = header_hash(MessageBody::from_bytes(message.to_vec()), &wanted, minor_version).unwrap();
         hash.iter().map(|byte| format!("{byte:02x}")).collect()
+    }
+
+    #[test]
+    fn headers_prove_little() {
+        let hashing = Hashing::Headers { wanted: vec![b"Message-ID".to_vec()], minor_version: 5 };
+        let hash = |text: &[u8]| hashing.of(MessageBody::from_bytes(text.to_vec())).unwrap();
+        let (named, unnamed) = (hash(b"Message-ID: <1>\n\n"), hash(b"Subject: x\n\n"));
+        let [first, second] = [1, 2].map(|uid| Uid::new(uid).unwrap());
+        let is_same = |hash, part| hashing.content(hash, first, part) == hashing.content(hash, second, part);
+        assert!(is_same(named, Part::Both));
+        assert!(!is_same(named, Part::Copy));
+        assert!(!is_same(unnamed, Part::Both));
     }
 
     #[test]

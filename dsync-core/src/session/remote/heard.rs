@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use super::exchange::Terms;
 use super::own::{OwnMailbox, UNCOUNTED};
 use super::rows::{Knowledge, history_of, record_of};
 use super::since::Since;
@@ -91,7 +92,7 @@ impl Heard {
         here: Here<'_>,
         change: Change,
         other: &MailboxInfo,
-        selection: &MessageSelection,
+        terms: &Terms,
     ) -> Result<(), SessionError> {
         let name = &here.own.name;
         if self.last.is_some_and(|last| change.uid <= last) {
@@ -114,9 +115,9 @@ impl Heard {
             }
             Some(last) => {
                 self.pass_unchanged(here, last.next())?;
-                self.take_new(here, change, other, selection)
+                self.take_new(here, change, other, terms)
             }
-            None => self.take_new(here, change, other, selection),
+            None => self.take_new(here, change, other, terms),
         }
     }
 
@@ -236,7 +237,7 @@ impl Heard {
         here: Here<'_>,
         change: Change,
         other: &MailboxInfo,
-        selection: &MessageSelection,
+        terms: &Terms,
     ) -> Result<(), SessionError> {
         let name = &here.own.name;
         let guid = match &change.kind {
@@ -253,14 +254,14 @@ impl Heard {
             return broken(name, "more messages than it has");
         }
         let content = match change.header_hash {
-            Some(HeaderHash::Is(hash)) => Some(hash),
+            Some(HeaderHash::Is(hash)) => Some(terms.hashing.content(hash, change.uid, terms.part)),
             _ => None,
         };
         // Without a GUID it is what its headers are, at its place.
         let guid = guid.unwrap_or_else(|| fallback_guid(other, change.uid, content));
         let record = record_of(&change, guid, other);
         let history = Some(history_of(&change)).filter(|history| !history.is_empty());
-        let selected = is_chosen(selection, &change, &record);
+        let selected = is_chosen(&terms.selection, &change, &record);
         match self.messages.push(SideMessage { record, history, content, selected }) {
             Ok(()) => Ok(()),
             Err(_) => broken(name, "messages in a wrong order"),

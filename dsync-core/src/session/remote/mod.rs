@@ -49,6 +49,7 @@ use crate::tree::two_way::TreeSide;
 use crate::wire::{Finish, Handshake, Item, Mail, MailboxInfo, MailboxState, SyncType};
 
 use exchange::{Exchange, Terms};
+use header_hash::Hashing;
 use mailboxes::{Agreed, Offered};
 use names::Prefix;
 use points::AgreedMailbox;
@@ -222,7 +223,13 @@ impl<'a> RemoteSession<'a> {
             requests: master.send_mail_requests,
             peer_minor: peer.minor_version,
             attributes: peer.minor_version >= 1,
-            hashed_headers: master.hashed_headers.clone().unwrap_or_default(),
+            hashing: match (master.hashes_contents, peer.handshake.hashes_contents) {
+                (true, true) => Hashing::Contents,
+                _ => Hashing::Headers {
+                    wanted: master.hashed_headers.clone().unwrap_or_default(),
+                    minor_version: peer.minor_version,
+                },
+            },
             peer: known_peer,
             equal_peer,
             merged_peer,

@@ -107,6 +107,7 @@ pub fn master_handshake(part: Part, options: &SyncOptions, hostname: &str) -> Re
         waits_for_deletions: true,
         relative_to: Some(b"/".to_vec()),
         allow_empty_source: options.allow_empty_source,
+        hashes_contents: true,
         ..Handshake::default()
     })
 }
@@ -142,6 +143,7 @@ pub fn slave_handshake(hostname: &str) -> Handshake {
     Handshake {
         hostname: hostname.as_bytes().to_vec(),
         hashed_headers: Some(Vec::new()),
+        hashes_contents: true,
         relative_to: Some(b"/".to_vec()),
         ..Handshake::default()
     }

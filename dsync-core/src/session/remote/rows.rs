@@ -15,6 +15,8 @@ pub(super) struct Knowledge {
     pub(super) expunged: BTreeMap<Uid, Option<[u8; 16]>>,
     /// The sizes of messages by their places, where messages are chosen by it.
     pub(super) sizes: BTreeMap<usize, u64>,
+    /// The hashes of messages as they are told, by their places.
+    pub(super) hashes: BTreeMap<usize, [u8; 16]>,
     /// Messages that are not chosen are among them.
     pub(super) leaves_out: bool,
 }
@@ -71,7 +73,7 @@ impl Listing {
 
 /// The row of a message; `None` if nothing happened to it.
 fn row(own: &OwnMailbox, known: &Knowledge, place: usize, message: SideMessage, style: RowStyle) -> Option<Change> {
-    let SideMessage { record, history, content, .. } = message;
+    let SideMessage { record, history, .. } = message;
     let uid = record.uid.unwrap_or(Uid::FIRST);
     let guid = Some(own.guid_of(&record));
     let since = style.since.filter(|since| uid <= since.last);
@@ -79,8 +81,8 @@ fn row(own: &OwnMailbox, known: &Knowledge, place: usize, message: SideMessage, 
         return None;
     }
     let history = history.unwrap_or_default();
-    let header_hash = style.by_hash.then(|| match content.filter(|_| style.hash_needed) {
-        Some(hash) => HeaderHash::Is(hash),
+    let header_hash = style.by_hash.then(|| match known.hashes.get(&place).filter(|_| style.hash_needed) {
+        Some(hash) => HeaderHash::Is(*hash),
         None => HeaderHash::Needless,
     });
     let received = u64::try_from(record.received.seconds()).unwrap_or(0).max(1);

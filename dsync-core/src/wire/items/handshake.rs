@@ -80,6 +80,9 @@ pub struct Handshake {
     pub allow_empty_source: bool,
     /// What tells the store of the sender from others of its host. Only this program says that; others do not understand it.
     pub store: Option<Vec<u8>>,
+    /// If both sides say it, hashes of messages are over all of their bytes instead of some headers. Only this program says that;
+    /// others do not understand it.
+    pub hashes_contents: bool,
 }
 
 impl Row for Handshake {
@@ -114,6 +117,7 @@ impl Row for Handshake {
         optional("relative_to"),
         optional("allow_empty_source"),
         optional("store"),
+        optional("hashes_contents"),
     ];
 
     fn read(fields: &Fields<'_>) -> Result<Self, WireError> {
@@ -162,6 +166,7 @@ impl Row for Handshake {
             relative_to: fields.bytes("relative_to"),
             allow_empty_source: fields.is_set("allow_empty_source"),
             store: fields.bytes("store"),
+            hashes_contents: fields.is_set("hashes_contents"),
         })
     }
 
@@ -203,5 +208,6 @@ impl Row for Handshake {
         row.set_if_some("relative_to", self.relative_to.clone());
         row.set_flag("allow_empty_source", self.allow_empty_source);
         row.set_if_some("store", self.store.clone());
+        row.set_flag("hashes_contents", self.hashes_contents);
     }
 }

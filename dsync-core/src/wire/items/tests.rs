@@ -63,7 +63,7 @@ fn handshake() -> impl Strategy<Value = Item> {
     let types = option::of(prop::sample::select(vec![SyncType::Full, SyncType::Changed, SyncType::State]));
     let texts = (option::of(bytes()), option::of(bytes()), option::of(bytes()), option::of(bytes()));
     let numbers = option::of(any::<u64>());
-    (some_bytes(), prefixes, types, texts, list(), list(), any::<[bool; 12]>(), option::of(any::<u32>()), numbers)
+    (some_bytes(), prefixes, types, texts, list(), list(), any::<[bool; 13]>(), option::of(any::<u32>()), numbers)
         .prop_map(|(hostname, prefixes, sync_type, texts, exclude, hashed, flags, small, number)| {
             Item::Handshake(Box::new(Handshake {
                 hostname,
@@ -95,6 +95,7 @@ fn handshake() -> impl Strategy<Value = Item> {
                 relative_to: Some(b".INBOX.".to_vec()),
                 allow_empty_source: flags[11],
                 store: Some(b"mdbox:~/mdbox".to_vec()),
+                hashes_contents: flags[12],
             }))
         })
 }

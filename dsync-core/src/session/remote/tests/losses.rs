@@ -113,3 +113,42 @@ fn a_removed_flag_is_not_set_again_because_it_was_set_once() {
         }
     }
 }
+
+/// What is in the INBOX of a store.
+fn texts(store: &MemoryStore) -> Vec<String> {
+    let mut mailbox = store.clone().open(&MailboxName::inbox()).unwrap();
+    let uids: Vec<_> = mailbox.messages().records().filter_map(|record| record.uid).collect();
+    let mut text = |uid| mailbox.body(crate::model::MessageKey::Uid(uid)).unwrap().read_all().unwrap();
+    uids.into_iter().map(|uid| String::from_utf8(text(uid)).unwrap()).collect()
+}
+
+#[test]
+fn messages_are_not_the_same_because_their_headers_are() {
+    let inbox = MailboxName::inbox();
+    for part in [Part::Source, Part::Both] {
+        let (first, second) = (MemoryStore::with_seed(1), MemoryStore::without_guids(2));
+        let (mut one, mut two) = (first.clone(), second.clone());
+        one.deliver(&inbox, b"Message-ID: <draft>\n\nold");
+        one.deliver(&inbox, b"Message-ID: <another>\n\n");
+        for _ in 0..2 {
+            run(part, &first, &second);
+        }
+        one.expunge(&inbox, uid(1));
+        one.deliver(&inbox, b"Message-ID: <draft>\n\nthe new version of the draft");
+        if part == Part::Both {
+            one.deliver(&inbox, b"Subject: no name\n\nat the first");
+            two.deliver(&inbox, b"Subject: no name\n\nat the second");
+        }
+        for _ in 0..2 {
+            run(part, &first, &second);
+        }
+        let mut all = texts(&second);
+        assert_eq!(all, texts(&first), "{part:?}");
+        all.sort();
+        all.dedup();
+        assert_eq!(all.len(), if part == Part::Both { 4 } else { 2 }, "{part:?} {all:?}");
+        assert!(all.iter().any(|text| text.contains("new version")), "{part:?} {all:?}");
+        let idle = run(part, &first, &second);
+        assert!(idle.iter().all(|report| report.counts.mailboxes_changed == 0), "{part:?}");
+    }
+}

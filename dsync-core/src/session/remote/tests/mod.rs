@@ -282,7 +282,7 @@ fn a_directory_that_is_left_out_is_not_reported_as_lost() {
 }
 
 #[test]
-fn messages_without_guids_are_recognised_by_their_headers() {
+fn messages_without_guids_are_recognised() {
     let (first, second) = (MemoryStore::with_seed(1), MemoryStore::without_guids(2));
     let mut one = first.clone();
     for number in 0..3 {
