@@ -8,13 +8,17 @@ use crate::tree::TreeAction;
 
 /// One side's tree as a run knows it.
 #[derive(Clone, Debug)]
-pub struct ExpectedTree(MailboxTree);
+pub struct ExpectedTree {
+    tree: MailboxTree,
+    /// Above these names the run itself moved something away or in: what becomes of a level there is the store's choice.
+    touched: Vec<MailboxName>,
+}
 
 impl ExpectedTree {
     /// As it was when both sides looked.
     #[must_use]
     pub fn new(tree: &MailboxTree) -> Self {
-        Self(tree.clone())
+        Self { tree: tree.clone(), touched: Vec::new() }
     }
 
     /// What `merged` means for a side whose tree is `now`: a mailbox that has another name than expected keeps it, and so do
@@ -22,20 +26,23 @@ impl ExpectedTree {
     #[must_use]
     pub fn reconcile(&self, merged: &MergedTree, now: &MailboxTree) -> MergedTree {
         let mut merged = merged.clone();
-        let (before, after, wanted) = (places(&self.0), places(now), places(&merged.tree));
+        let (before, after, wanted) = (places(&self.tree), places(now), places(&merged.tree));
         for (guid, name) in after {
             let is_renamed = before.get(&guid).is_some_and(|before| *before != name);
             if let Some(wanted) = wanted.get(&guid).filter(|wanted| is_renamed && **wanted != name) {
                 keep_name(&mut merged.tree, wanted, name);
             }
         }
-        for name in self.0.keys().chain(now.keys()).collect::<BTreeSet<_>>() {
-            let [before, after] = [&self.0, now].map(|tree| tree.get(name));
+        for name in self.tree.keys().chain(now.keys()).collect::<BTreeSet<_>>() {
+            let [before, after] = [&self.tree, now].map(|tree| tree.get(name));
             let subscribed = |node: Option<&MailboxNode>| node.is_some_and(|node| node.subscribed);
             if subscribed(before) != subscribed(after) {
                 node(&mut merged.tree, name).subscribed = subscribed(after);
             }
             let is_level = |node: Option<&MailboxNode>| node.is_some_and(|node| node.kind == NodeKind::Directory);
+            if self.touched.iter().any(|touched| touched == name || touched.is_below(name)) {
+                continue;
+            }
             let node = node(&mut merged.tree, name);
             match (is_level(before), is_level(after)) {
                 (false, true) if node.kind == NodeKind::Absent => node.kind = NodeKind::Directory,
@@ -51,21 +58,23 @@ impl ExpectedTree {
     pub fn apply(&mut self, action: &TreeAction) {
         match action {
             TreeAction::Rename { from, to } => {
+                self.touched.extend([from.clone(), to.clone()]);
                 let moved = |name: MailboxName| name.moved(from, to).unwrap_or(name);
                 // Subscriptions stay.
-                for (name, mut old) in std::mem::take(&mut self.0) {
-                    node(&mut self.0, &name).subscribed |= old.subscribed;
+                for (name, mut old) in std::mem::take(&mut self.tree) {
+                    node(&mut self.tree, &name).subscribed |= old.subscribed;
                     old.subscribed = false;
-                    node(&mut self.0, &moved(name)).kind = old.kind;
+                    node(&mut self.tree, &moved(name)).kind = old.kind;
                 }
             }
             TreeAction::Delete(name) | TreeAction::DeleteDirectory(name) => {
-                node(&mut self.0, name).kind = NodeKind::Absent;
+                self.touched.push(name.clone());
+                node(&mut self.tree, name).kind = NodeKind::Absent;
             }
-            TreeAction::CreateDirectory(name) => node(&mut self.0, name).kind = NodeKind::Directory,
-            TreeAction::Subscribe(name, subscribed) => node(&mut self.0, name).subscribed = *subscribed,
+            TreeAction::CreateDirectory(name) => node(&mut self.tree, name).kind = NodeKind::Directory,
+            TreeAction::Subscribe(name, subscribed) => node(&mut self.tree, name).subscribed = *subscribed,
         }
-        self.0.retain(|_, node| node.kind != NodeKind::Absent || node.subscribed);
+        self.tree.retain(|_, node| node.kind != NodeKind::Absent || node.subscribed);
     }
 }
 
