@@ -289,6 +289,7 @@ impl Exchange {
                     dates_needed: since.is_some() || until.is_some(),
                     since: self.since,
                     imports: part.imports(),
+                    always: self.since.filter(|_| !part.imports()).and_then(|since| since.last_of(&self.own)),
                 };
                 if let Some(change) = self.listing.next(&self.own, &self.known, style) {
                     self.has_listed = true;

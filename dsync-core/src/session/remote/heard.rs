@@ -111,7 +111,7 @@ impl Heard {
         match self.since.as_ref().map(|unchanged| unchanged.since.last) {
             Some(last) if change.uid <= last => {
                 self.pass_unchanged(here, change.uid)?;
-                self.take_change(here, change, other)
+                self.take_change(here, change, other, terms)
             }
             Some(last) => {
                 self.pass_unchanged(here, last.next())?;
@@ -192,7 +192,13 @@ impl Heard {
     }
 
     /// A message that both sides had.
-    fn take_change(&mut self, here: Here<'_>, change: Change, other: &MailboxInfo) -> Result<(), SessionError> {
+    fn take_change(
+        &mut self,
+        here: Here<'_>,
+        change: Change,
+        other: &MailboxInfo,
+        terms: &Terms,
+    ) -> Result<(), SessionError> {
         let Some(unchanged) = &mut self.since else { return Ok(()) };
         let is_here = here.own.messages().uid_at(unchanged.place) == Some(change.uid);
         let moved = unchanged.moved.remove(&change.uid).map(unchanged_record);
@@ -211,7 +217,9 @@ impl Heard {
             ChangeKind::Flags(ref guid) => {
                 let is_other = own_guid.zip(guid.as_ref()).is_some_and(|(own, guid)| !here.by_hash && own != guid);
                 let is_unknown = !is_here && !here.known.expunged.contains_key(&change.uid);
-                unchanged.contradicts |= is_other || is_unknown;
+                let contents = message.as_ref().and_then(|message| message.content).zip(content_of(&change, terms));
+                let is_different = contents.is_some_and(|(own, others)| own != others);
+                unchanged.contradicts |= is_other || is_unknown || is_different;
                 if let Some(message) = message {
                     unchanged.moved_listed = unchanged.moved_listed.saturating_add(u32::from(!is_here));
                     let record = MessageRecord {
@@ -253,10 +261,7 @@ impl Heard {
         if is_counted && count >= other.message_count {
             return broken(name, "more messages than it has");
         }
-        let content = match change.header_hash {
-            Some(HeaderHash::Is(hash)) => Some(terms.hashing.content(hash, change.uid, terms.part)),
-            _ => None,
-        };
+        let content = content_of(&change, terms);
         // Without a GUID it is what its headers are, at its place.
         let guid = guid.unwrap_or_else(|| fallback_guid(other, change.uid, content));
         let record = record_of(&change, guid, other);
@@ -298,6 +303,14 @@ fn is_chosen(selection: &MessageSelection, change: &Change, record: &MessageReco
     let size = change.virtual_size.filter(|size| *size != u64::MAX);
     let fits = selection.max_size.zip(size).is_none_or(|(max, size)| size <= max);
     fits && selection.contains_apart_from_size(record)
+}
+
+/// What a message with this row is compared by, if that is said.
+fn content_of(change: &Change, terms: &Terms) -> Option<[u8; 16]> {
+    match change.header_hash {
+        Some(HeaderHash::Is(hash)) => Some(terms.hashing.content(hash, change.uid, terms.part)),
+        _ => None,
+    }
 }
 
 fn fallback_guid(other: &MailboxInfo, uid: Uid, content: Option<[u8; 16]>) -> MessageGuid {

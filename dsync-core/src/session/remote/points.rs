@@ -2,7 +2,7 @@
 
 use super::exchange::Terms;
 use super::own::OwnMailbox;
-use crate::model::{KeptFields, MailboxGuid, ModSeq, SyncPoint};
+use crate::model::{KeptFields, MailboxGuid, ModSeq, SyncPoint, Uid};
 use crate::session::reporting::Reporter;
 use crate::session::{MailboxSummary, SessionError, peer_label, sync_point};
 use crate::store::MailStore;
@@ -86,6 +86,13 @@ pub(super) fn labels_of(peer: &Handshake) -> [[u8; 8]; 3] {
 pub(super) fn last_with(own: &OwnMailbox, peer: [u8; 8]) -> Option<SyncPoint> {
     let points = own.mailbox.sync_points().iter().rev();
     points.copied().find(|point| point.peer == peer && point.can_precede(own.status()))
+}
+
+/// Whether this side remembers a run after which it had given all UIDs up to `last`. One that was put back from an older copy does not,
+/// even if it has given them again since. With whom that was does not matter: a peer has another name when it begins itself.
+pub(super) fn reaches(own: &OwnMailbox, last: Uid) -> bool {
+    let mut points = own.mailbox.sync_points().iter().filter(|point| point.peer != beginning());
+    points.any(|point| point.uid_next > last && point.can_precede(own.status()))
 }
 
 /// Up to which HIGHESTMODSEQ this side has taken over changes from others than the other side of this run.

@@ -41,6 +41,8 @@ pub(super) struct RowStyle {
     pub(super) since: Option<Since>,
     /// The mailbox takes over what the other side did.
     pub(super) imports: bool,
+    /// A message that is listed whether anything happened to it or not.
+    pub(super) always: Option<Uid>,
 }
 
 impl Listing {
@@ -77,7 +79,8 @@ fn row(own: &OwnMailbox, known: &Knowledge, place: usize, message: SideMessage, 
     let uid = record.uid.unwrap_or(Uid::FIRST);
     let guid = Some(own.guid_of(&record));
     let since = style.since.filter(|since| uid <= since.last);
-    if since.is_some_and(|since| !since.has_changed(&record, history.is_some(), style.imports)) {
+    let has_changed = |since: Since| since.has_changed(&record, history.is_some(), style.imports);
+    if since.is_some_and(|since| !has_changed(since)) && style.always != Some(uid) {
         return None;
     }
     let history = history.unwrap_or_default();

@@ -65,6 +65,13 @@ impl Since {
             && other.highest_modseq >= self.modseq.get()
     }
 
+    /// The last message that is left of that moment. A side that remembers nothing of it always lists that one: if the mailbox was put
+    /// back from an older copy and used since, the other side has another message there.
+    pub(super) fn last_of(self, own: &OwnMailbox) -> Option<Uid> {
+        let is_old = |uid: &Uid| *uid <= self.last;
+        (0..own.messages().assigned()).rev().filter_map(|place| own.messages().uid_at(place)).find(is_old)
+    }
+
     /// The moment as the merge knows it.
     pub(super) fn point(self, peer: [u8; 8]) -> SyncPoint {
         SyncPoint {
@@ -97,7 +104,9 @@ impl Extent {
         let can_precede = status.identity.uid_validity == Some(since.uid_validity)
             && status.uid_next > since.last
             && status.highest_modseq >= Some(since.modseq);
-        if !can_precede || own.created {
+        // A side that is not changed remembers nothing.
+        let is_own_moment = !terms.part.imports() || points::reaches(own, since.last);
+        if !can_precede || !is_own_moment || own.created {
             return Ok(Self::Lost);
         }
         let range = HistoryRange {

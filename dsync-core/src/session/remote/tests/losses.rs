@@ -1,6 +1,7 @@
 //! Mail that a run could have lost.
 
 use super::*;
+use crate::state::SyncState;
 
 #[test]
 fn an_empty_source_empties_nothing_whatever_is_selected() {
@@ -150,5 +151,47 @@ fn messages_are_not_the_same_because_their_headers_are() {
         assert!(all.iter().any(|text| text.contains("new version")), "{part:?} {all:?}");
         let idle = run(part, &first, &second);
         assert!(idle.iter().all(|report| report.counts.mailboxes_changed == 0), "{part:?}");
+    }
+}
+
+#[test]
+fn new_mail_of_a_side_that_was_put_back_arrives() {
+    let inbox = MailboxName::inbox();
+    for (part, is_slave, keeps_guids) in [
+        (Part::Both, false, true),
+        (Part::Both, true, true),
+        (Part::Source, false, true),
+        (Part::Copy, true, true),
+        (Part::Source, false, false),
+    ] {
+        let mut restored = MemoryStore::with_seed(1);
+        let other = if keeps_guids { MemoryStore::with_seed(2) } else { MemoryStore::without_guids(2) };
+        let go = |restored: &MemoryStore, state| {
+            let options = SyncOptions { state, ..SyncOptions::default() };
+            let (master, slave) = if is_slave { (&other, restored) } else { (restored, &other) };
+            outcomes(part, master, slave, &options)[0].as_ref().unwrap().state.clone()
+        };
+        for number in 0..8 {
+            restored.deliver(&inbox, format!("{number}").as_bytes());
+        }
+        go(&restored, SyncState::default());
+        let mut copy = restored.duplicate();
+        restored.deliver(&inbox, b"8");
+        restored.deliver(&inbox, b"9");
+        let mut state = go(&restored, SyncState::default());
+        // It is put back, and used for a while.
+        for number in 20..22_u8 {
+            let guid = crate::model::MessageGuid::new(&[b'g', number]).unwrap();
+            copy.append(&inbox, guid, format!("{number}").as_bytes());
+        }
+        for _ in 0..20 {
+            copy.change_flags(&inbox, uid(1), Flags::DRAFT, Flags::NONE);
+            copy.change_flags(&inbox, uid(1), Flags::NONE, Flags::DRAFT);
+        }
+        for _ in 0..3 {
+            state = go(&copy, state);
+        }
+        assert_eq!(texts(&copy), texts(&other), "{part:?} {is_slave}");
+        assert_eq!(texts(&copy).len(), if part == Part::Both { 12 } else { 10 }, "{part:?} {is_slave}");
     }
 }
