@@ -123,8 +123,9 @@ impl CommonPart {
         let [first, second] = sides.map(|side| side.status.identity.uid_validity);
         let same_uids = first.is_some() && first == second;
         let expunged = match other {
-            // A GUID was compared when the common part was found.
-            Expunged(guid) => proven || same_uids || (guid.is_some() && guids_count(sides)),
+            // A GUID was compared when the common part was found. Without GUIDs the UID alone would tell the expunge of
+            // another message that had it by chance.
+            Expunged(guid) => proven || guids_count(sides) && (same_uids || guid.is_some()),
             // It was there, and now it is not.
             Unknown => proven && other_side.complete,
             Present(_) => false,
