@@ -179,3 +179,18 @@ fn an_unreadable_mailbox_does_not_stop_the_others() {
     assert_eq!(seen.uids("INBOX").len(), 2);
     assert_eq!((seen.uids("Open").len(), seen.uids("Closed").len()), (1, 1));
 }
+
+#[test]
+fn of_two_messages_with_one_name_none_replaces_the_other() {
+    let dovecot = Dovecot::new();
+    let (source, other) = (maildir(&dovecot), dovecot.store("other"));
+    source.write("cur/1600000000.M1.host:2,", b"Subject: first\n\n");
+    dovecot.mirror(&source, &other).assert_done();
+    source.write("cur/1600000000.M1.host:2,S", b"Subject: second\n\n");
+    other.doveadm(&["flags", "add", "\\Seen", "mailbox", "INBOX", "all"]);
+    dovecot.mirror(&source, &other).assert_done_but(&["1600000000.M1.host:2,S"]);
+    for (flags, subject) in [("", "first"), ("S", "second")] {
+        let path = source.path().join(format!("cur/1600000000.M1.host:2,{flags}"));
+        assert_eq!(fs::read_to_string(path).unwrap(), format!("Subject: {subject}\n\n"));
+    }
+}

@@ -176,7 +176,8 @@ impl Target<'_> {
             }
         }
         for (from, to) in &plan.rename {
-            mutation::rename(from, to)?;
+            // Two different messages may share a base name if somebody copied files by hand.
+            mutation::rename_to_free_name(from, to)?;
         }
         for (path, received) in &plan.date {
             let (file, _) = read::open(path)?;

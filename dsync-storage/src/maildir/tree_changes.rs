@@ -32,19 +32,19 @@ pub(super) fn delete(
     let gone = match context.naming.layout {
         Layout::MaildirPlusPlus => {
             mutation::rename(&paths.mails, &hidden)?;
-            if holds_more(&hidden, at_most)? {
+            if let Err(error) = refuse_if_more(name, &hidden, at_most) {
                 mutation::rename(&hidden, &paths.mails)?;
-                return Err(changed(name));
+                return Err(error);
             }
             true
         }
         Layout::Fs | Layout::Dbox | Layout::Mbox => {
             mutation::create_directory(&hidden, &permissions)?;
             move_mails(&paths.mails, &hidden)?;
-            if holds_more(&hidden, at_most)? {
+            if let Err(error) = refuse_if_more(name, &hidden, at_most) {
                 move_mails(&hidden, &paths.mails)?;
-                mutation::remove_tree(&hidden)?;
-                return Err(changed(name));
+                mutation::remove_directory(&hidden)?;
+                return Err(error);
             }
             remove_mail_files(&paths.mails)?
         }
@@ -79,15 +79,14 @@ fn move_mails(from: &Path, to: &Path) -> Result<(), FsError> {
     Ok(())
 }
 
-/// Whether there are more messages than expected. Nobody can add any more where they are now.
-fn holds_more(hidden: &Path, at_most: Option<u32>) -> Result<bool, StoreError> {
-    let Some(at_most) = at_most else { return Ok(false) };
-    Ok(scan::scan(hidden)?.len() > usize::try_from(at_most).unwrap_or(usize::MAX))
-}
-
-fn changed(name: &MailboxName) -> StoreError {
+/// Refuses to delete more messages than expected, and what cannot be counted. Nobody can add any more where they are now.
+fn refuse_if_more(name: &MailboxName, hidden: &Path, at_most: Option<u32>) -> Result<(), StoreError> {
+    let Some(at_most) = at_most else { return Ok(()) };
+    if scan::scan(hidden)?.len() <= usize::try_from(at_most).unwrap_or(usize::MAX) {
+        return Ok(());
+    }
     let text = format!("a message came into mailbox {name} while it was being deleted; it stays");
-    StoreError::new(ErrorKind::Changed, text)
+    Err(StoreError::new(ErrorKind::Changed, text))
 }
 
 /// Removes the plain files of a mailbox directory, and then the directory if it is empty. Whether it is gone.

@@ -11,11 +11,12 @@ use super::lock::MboxLock;
 use super::shared::Shared;
 use super::snapshot;
 use crate::fs::permissions::Permissions;
-use crate::fs::{mutation, read};
+use crate::fs::{FsError, mutation, read};
 use crate::list::changes::{lock, named, note};
 use crate::list::hidden::hidden_place;
 use crate::list::layout::{MBOX_INDEXES, MailboxPaths};
 use crate::list::list_index::Stale;
+use crate::settings::MboxLocks;
 
 /// Deletes a mailbox. With `expected` only if it still is that.
 pub(super) fn delete(
@@ -41,6 +42,7 @@ pub(super) fn delete(
         }
         None => snapshot::identity_locked(paths, &mbox_lock)?,
     };
+    let length = length(&mbox_lock, &paths.mails)?;
     mutation::rename(&paths.mails, &hidden)?;
     if let Some(directory) = paths.mails.parent() {
         mutation::sync_directory(directory)?;
@@ -55,8 +57,29 @@ pub(super) fn delete(
     let stale: Vec<Stale> = guid.map(|guid| Stale { guid, deleted: true }).into_iter().collect();
     note(context, &changes, &stale)?;
     drop(list_lock);
-    mutation::remove_file(&hidden)?;
-    Ok(())
+    if discard(&hidden, &paths.mails, length, shared.settings.mbox_locks)? {
+        return Ok(());
+    }
+    let location = &context.location;
+    let text = format!("a message came into mailbox {name} in {location} while it was being deleted; it is back");
+    Err(StoreError::new(ErrorKind::Changed, text))
+}
+
+/// Removes a file that was hidden when it had `length` bytes. A delivery that had opened it before, and only waited for its
+/// lock, may have come after that: then the file gets its name back. Whether it is gone.
+fn discard(hidden: &Path, name: &Path, length: u64, locks: MboxLocks) -> Result<bool, FsError> {
+    let lock = MboxLock::take(hidden, locks, &Permissions::like(hidden, hidden))?;
+    if self::length(&lock, hidden)? == length {
+        mutation::remove_file(hidden)?;
+        return Ok(true);
+    }
+    mutation::rename_to_free_name(hidden, name)?;
+    Ok(false)
+}
+
+fn length(lock: &MboxLock, path: &Path) -> Result<u64, FsError> {
+    let metadata = lock.file().metadata().map_err(|error| FsError::new("look at", path, error))?;
+    Ok(metadata.len())
 }
 
 /// Removes a level that has nothing below it.
@@ -84,4 +107,23 @@ pub(super) fn delete_directory(shared: &Shared, name: &MailboxName, level: &Path
     note(context, &named(context, name, TreeChange::DirectoryDeleted), &[])?;
     drop(list_lock);
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use super::*;
+
+    #[test]
+    fn a_file_that_grew_while_it_was_hidden_comes_back() {
+        let root = tempfile::tempdir().unwrap();
+        let (hidden, name) = (root.path().join(".temp"), root.path().join("Work"));
+        fs::write(&hidden, "From a\n\n").unwrap();
+        assert!(!discard(&hidden, &name, 4, MboxLocks::default()).unwrap());
+        assert_eq!(fs::read_to_string(&name).unwrap(), "From a\n\n");
+        fs::rename(&name, &hidden).unwrap();
+        assert!(discard(&hidden, &name, 8, MboxLocks::default()).unwrap());
+        assert_eq!(fs::read_dir(root.path()).unwrap().count(), 0);
+    }
 }
