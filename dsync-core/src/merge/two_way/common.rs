@@ -125,7 +125,11 @@ impl CommonPart {
         let expunged = match other {
             // A GUID was compared when the common part was found. Without GUIDs the UID alone would tell the expunge of
             // another message that had it by chance.
-            Expunged(guid) => proven || guids_count(sides) && (same_uids || guid.is_some()),
+            Expunged(guid) => {
+                proven
+                    || other_side.expunged_were_common && same_uids
+                    || guids_count(sides) && (same_uids || guid.is_some())
+            }
             // It was there, and now it is not.
             Unknown => proven && other_side.complete,
             Present(_) => false,
@@ -232,6 +236,8 @@ fn last_common_uid(sides: [&MergeSide<'_>; 2], known_to_both: Option<Uid>) -> Op
                     common = Some(uid);
                 }
             }
+            [Present(_), Expunged(_)] if sides[1].expunged_were_common => common = Some(uid),
+            [Expunged(_), Present(_)] if sides[0].expunged_were_common => common = Some(uid),
             // That it is only on one side means nothing.
             [Present(index), Unknown] if !sides[0].messages.is_selected(index) => {}
             [Unknown, Present(index)] if !sides[1].messages.is_selected(index) => {}

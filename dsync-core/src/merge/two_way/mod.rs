@@ -87,6 +87,8 @@ pub struct MergeSide<'a> {
     pub messages: SideMessages<'a>,
     /// Messages that are known to have been expunged, with the 128-bit form of their GUID if known.
     pub expunged: BTreeMap<Uid, Option<[u8; 16]>>,
+    /// Whether these were messages that both sides had: without GUIDs a UID alone does not tell which one was expunged.
+    pub expunged_were_common: bool,
     /// What is known of those who brought and removed messages.
     pub origins: Origins,
     /// Whether the histories of messages tell everything since the common [`SyncPoint`].

@@ -34,6 +34,8 @@ pub(super) struct Comparison {
 /// What a decision is made from.
 struct Basis {
     base: Option<SyncPoint>,
+    /// If messages have no GUIDs: below this UID both sides are known to have had the same ones.
+    common_below: Option<Uid>,
     own: OwnSide,
     other: MergeSide<'static>,
 }
@@ -87,13 +89,21 @@ impl Comparison {
         other: MailboxSummary,
         abilities: Abilities,
         selection: &MessageSelection,
+        labels: [[u8; 8]; 2],
     ) -> Result<Self, StoreError> {
         let base = common_point(&open.summary, &other);
+        let needs_proof = !abilities.both_keep().guids;
+        let common_below = needs_proof
+            .then(|| common_below(&open.summary, &other, labels).max(base.map(|base| base.uid_next)))
+            .flatten();
         // What was agreed with others since is known to them, but news to this side.
         let agreed = open.summary.points.iter().map(|point| point.highest_modseq).max().unwrap_or_default();
         let range = HistoryRange { since: base.map(|point| point.highest_modseq), mirrored_until: agreed };
         let history = open.mailbox.history(range)?;
-        let own = OwnSide::of(&mut open, history, base, abilities, selection)?;
+        let mut own = OwnSide::of(&mut open, history, base, abilities, selection)?;
+        if needs_proof {
+            own.expunged.retain(|uid, _| common_below.is_some_and(|next| *uid < next));
+        }
         let announced = usize::try_from(other.status.message_count).unwrap_or(MOST_ROOM);
         let other = MergeSide {
             complete: other.complete,
@@ -101,11 +111,18 @@ impl Comparison {
             messages: SideMessages::with_capacity(announced.min(MOST_ROOM)),
             expunged: BTreeMap::new(),
             origins: Origins::default(),
+            expunged_were_common: needs_proof,
             history_complete: false,
             keeps: abilities.other_keeps,
             imports: abilities.other_imports,
         };
-        Ok(Self { open, basis: Basis { base, own, other }, sent: 0, end_sent: false, end_received: false })
+        Ok(Self {
+            open,
+            basis: Basis { base, common_below, own, other },
+            sent: 0,
+            end_sent: false,
+            end_received: false,
+        })
     }
 
     /// The next message for the other side.
@@ -134,7 +151,11 @@ impl Comparison {
     ) {
         let other = &mut self.basis.other;
         other.origins = origins;
-        other.expunged = expunged.into_iter().filter(|(uid, _)| *uid < other.status.uid_next).collect();
+        let below = match other.expunged_were_common {
+            true => self.basis.common_below.unwrap_or(Uid::FIRST),
+            false => other.status.uid_next,
+        };
+        other.expunged = expunged.into_iter().filter(|(uid, _)| *uid < below).collect();
         other.history_complete = history_complete;
         self.end_received = true;
     }
@@ -230,6 +251,16 @@ pub(super) fn common_point(own: &MailboxSummary, other: &MailboxSummary) -> Opti
     own.points.iter().filter(known).max_by_key(|point| (point.highest_modseq, point.fingerprint)).copied()
 }
 
+/// Below which UID both sides have had the same messages, as far as either of them remembers: the copy that a backup made does,
+/// its source does not. `labels` is how this side and the other one are called in sync points.
+fn common_below(own: &MailboxSummary, other: &MailboxSummary, labels: [[u8; 8]; 2]) -> Option<Uid> {
+    let [own_label, other_label] = labels;
+    let owns = own.points.iter().filter(|point| point.peer == other_label);
+    let others = other.points.iter().filter(|point| point.peer == own_label);
+    let possible = |point: &&SyncPoint| point.can_precede(&own.status) && point.can_precede(&other.status);
+    owns.chain(others).filter(possible).map(|point| point.uid_next).max()
+}
+
 impl OwnSide {
     fn of(
         open: &mut Open,
@@ -275,6 +306,7 @@ impl OwnSide {
             status: open.summary.status.clone(),
             messages: self.messages(open),
             expunged: self.expunged.clone(),
+            expunged_were_common: !self.abilities.both_keep().guids,
             origins: self.origins.clone(),
             history_complete: self.history_complete,
             complete: open.summary.complete,

@@ -226,7 +226,9 @@ impl<'a> MirrorSession<'a> {
             self.remember(&mut open, other.fingerprint)?;
             return Ok(self.next_mailbox());
         }
-        let comparison = Comparison::start(open, other, self.abilities(), &self.options.messages)
+        let own_id = self.store.id().map_err(|error| self.store_error(error))?;
+        let labels = [peer_label(&own_id), self.peer()];
+        let comparison = Comparison::start(open, other, self.abilities(), &self.options.messages, labels)
             .map_err(|error| self.store_error(error))?;
         Ok(State::Compare(Box::new(comparison)))
     }

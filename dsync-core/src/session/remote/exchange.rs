@@ -230,7 +230,18 @@ impl Exchange {
         }
         let own = self.own.messages();
         self.known.expunged.retain(|uid, _| *uid < uid_next && !own.contains(*uid));
+        if self.by_hash && self.since.is_none() && self.terms.part != Part::Source {
+            let common = points::last_with(&self.own, self.terms.peer);
+            self.known.expunged.retain(|uid, _| common.is_some_and(|point| *uid < point.uid_next));
+        }
         Ok(())
+    }
+
+    /// Whether the other side expunged a message that both had, if it says that it expunged that UID. Without GUIDs our own program
+    /// tells only those; of others it is believed of the UIDs that both had when they last were the same.
+    pub(super) fn proves_expunge(&self, uid: Uid) -> bool {
+        let is_told_by_proof = !self.by_hash || self.since.is_some() || self.terms.hashing.is_by_contents();
+        is_told_by_proof || points::last_with(&self.own, self.terms.peer).is_some_and(|point| uid < point.uid_next)
     }
 
     /// Whether a message of this side is chosen. Notes its size if that matters.

@@ -25,6 +25,11 @@ pub(super) enum Hashing {
 }
 
 impl Hashing {
+    /// Whether both sides are programs of this kind.
+    pub(super) fn is_by_contents(&self) -> bool {
+        matches!(self, Self::Contents)
+    }
+
     /// The hash of a message as the other side is told it; `None` if it cannot be read.
     pub(super) fn of(&self, body: MessageBody) -> Option<[u8; 16]> {
         match self {

@@ -155,6 +155,7 @@ impl Exchange {
             status: self.own.status().clone(),
             messages: SideMessages::of(self.own.messages(), &self.known.notes),
             expunged: self.known.expunged.clone(),
+            expunged_were_common: self.by_hash,
             origins: Origins::default(),
             history_complete: self.since.is_some(),
             complete: self.own.mailbox.problems().is_empty(),
@@ -164,7 +165,14 @@ impl Exchange {
         let other = MergeSide {
             status: self.other_status(),
             messages: self.heard.messages.borrowed(),
-            expunged: self.heard.expunged.clone(),
+            expunged: self
+                .heard
+                .expunged
+                .iter()
+                .filter(|(uid, _)| self.proves_expunge(**uid))
+                .map(|(uid, guid)| (*uid, *guid))
+                .collect(),
+            expunged_were_common: self.by_hash,
             origins: Origins::default(),
             history_complete: self.since.is_some(),
             complete: true,
