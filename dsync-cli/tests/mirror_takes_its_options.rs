@@ -162,10 +162,10 @@ fn every_decision_about_a_message_can_be_followed() {
     assert_eq!(run.code, Some(0), "{run:#?}");
     for said in [
         "/second: INBOX: messages to copy 1, to change 0, to remove 0",
-        "Debug: INBOX: copy message with UID ",
+        "Debug: INBOX: UID 13: copied from maildir:",
         "/second: INBOX: committed",
         "/first: Work: messages to copy 1, to change 0, to remove 0",
-        "Debug: Work: copy message with UID ",
+        "Debug: Work: UID 5: copied from maildir:",
         "Work/Projects: nothing to do",
         "; 2 messages (",
     ] {
