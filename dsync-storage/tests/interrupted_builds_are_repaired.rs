@@ -10,8 +10,10 @@ use dsync_core::report::Unobserved;
 use dsync_core::session::SyncOptions;
 use dsync_core::store::MailStore;
 use dsync_core::sync::backup;
+use dsync_storage::dbox::DboxStore;
 use dsync_storage::location::Location;
 use dsync_storage::maildir::MaildirStore;
+use dsync_storage::settings::Settings;
 
 fn open(root: &Path, parameters: &str) -> MaildirStore {
     let text = format!("maildir:{}{parameters}", root.display());
@@ -55,6 +57,28 @@ fn a_nested_mailbox_that_was_placed_in_part() {
             }
         }
         expect_complete(&root, ":LAYOUT=fs");
+    }
+}
+
+#[test]
+fn a_dbox_mailbox_whose_log_ends_in_half_a_record_can_be_deleted() {
+    for format in ["sdbox", "mdbox"] {
+        let directory = tempfile::tempdir().unwrap();
+        let root = directory.path().join("mail");
+        let location = Location::parse(&format!("{format}:{}", root.display()), None).unwrap();
+        let open = || DboxStore::open(&location, Settings::default()).unwrap();
+        let work = MailboxName::parse("Work", '/').unwrap();
+        let mut source = source();
+        source.deliver(&work, b"Subject: x\n\ny\n");
+        backup(&mut source, &mut open(), &SyncOptions::default(), &mut Unobserved).unwrap();
+        let log = root.join("mailboxes/Work/dbox-Mails/dovecot.index.log");
+        let mut bytes = fs::read(&log).unwrap();
+        bytes.extend([0x80, 0x80, 0x80, 0x84, 2, 0]);
+        fs::write(&log, bytes).unwrap();
+        source.delete(&work).unwrap();
+        let report = backup(&mut source, &mut open(), &SyncOptions::default(), &mut Unobserved).unwrap();
+        assert_eq!(report.problems, [], "{format}");
+        assert!(open().open(&work).is_err(), "{format}");
     }
 }
 

@@ -44,6 +44,7 @@ pub(super) fn delete(
     if let Some(map) = &mut map {
         map.count(&[], &all_numbers(&snapshot))?;
     }
+    index.cut_unfinished()?;
     mutation::rename(&paths.mails, &hidden)?;
     if let Some(level) = paths.mails.parent() {
         mutation::sync_directory(level)?;

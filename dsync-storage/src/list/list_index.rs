@@ -49,7 +49,11 @@ pub fn request_refresh(index_root: &Path, stale: &[Stale]) -> Result<(), StoreEr
     match LockedIndex::lock(&files, &Permissions::like(index_root, index_root)) {
         Ok(mut locked) => {
             let records = refresh_records(&locked, stale);
-            if records.is_empty() { Ok(()) } else { Ok(locked.append_records(&records)?) }
+            if records.is_empty() {
+                return Ok(());
+            }
+            locked.cut_unfinished()?;
+            Ok(locked.append_records(&records)?)
         }
         Err(IndexError::Fs(error)) => Err(error.into()),
         Err(_) => Ok(()),
