@@ -10,7 +10,7 @@ use super::part::Part;
 use super::rows::take_what_is_not_said;
 use crate::merge::two_way::{self, MergeSide, Origins, SideMessages};
 use crate::merge::{self, Contents, LeftOut, MailboxPlan, MailboxView, RecogniseSide};
-use crate::model::{KeptFields, MailboxStatus, MessageKey, MessageRecord, MessageSelection, Role};
+use crate::model::{KeptFields, MailboxStatus, MessageKey, MessageList, MessageRecord, MessageSelection, Role};
 use crate::report::Event;
 use crate::session::SessionError;
 use crate::session::reporting::Reporter;
@@ -86,38 +86,11 @@ impl Exchange {
             false => self.plan_merge(unavailable),
         };
         if plan.needed {
-            self.keep_what_is_not_said(&mut plan);
+            let mailbox = &self.own.mailbox;
+            keep_what_is_not_said(&mut plan, mailbox.messages(), mailbox.status());
         }
         plan.needed |= self.own.created;
         (plan, other_stays)
-    }
-
-    /// Messages that are here keep what the other side has not said of them.
-    fn keep_what_is_not_said(&self, plan: &mut MailboxPlan) {
-        let own = self.own.mailbox.messages();
-        let here = |key| own.index_of(key).and_then(|place| own.at(place));
-        plan.changes.update.retain_mut(|record| {
-            let Some(here) = record.uid.and_then(|uid| here(MessageKey::Uid(uid))) else { return true };
-            take_what_is_not_said(record, &here);
-            // It is that one; what it is called to compare the lists does not matter.
-            *record != MessageRecord { guid: record.guid.clone(), ..here }
-        });
-        for (key, record) in &mut plan.changes.renumber {
-            if let Some(here) = here(*key) {
-                take_what_is_not_said(record, &here);
-            }
-        }
-        let changes = &plan.changes;
-        let status = self.own.mailbox.status();
-        plan.needed = !(changes.remove.is_empty()
-            && changes.renumber.is_empty()
-            && changes.update.is_empty()
-            && plan.fetch.is_empty()
-            && changes.identity.is_decided()
-            && changes.identity == status.identity
-            && changes.uid_next == status.uid_next
-            && Some(changes.highest_modseq) == status.highest_modseq
-            && Some(changes.first_recent_uid) == status.first_recent_uid);
     }
 
     pub(super) fn other_status(&self) -> MailboxStatus {
@@ -187,8 +160,38 @@ impl Exchange {
         let (role, merged) = (self.terms.role, two_way::merge(master, slave, base.as_ref()));
         // It is not known what the other side makes of what it was told.
         let is_told = self.since.is_some() && self.has_listed;
-        let other_stays =
-            !other.imports || !is_told && !merged.plan(role.other(), &other, &own, &HashSet::new()).needed;
+        let other_stays = !other.imports
+            || !is_told && {
+                let mut theirs = merged.plan(role.other(), &other, &own, &HashSet::new());
+                keep_what_is_not_said(&mut theirs, self.heard.messages.list(), &other.status);
+                !theirs.needed
+            };
         (merged.plan(role, &own, &other, unavailable), other_stays)
     }
+}
+
+/// Messages of a side that are in `list` keep what is not said of messages.
+fn keep_what_is_not_said(plan: &mut MailboxPlan, list: &MessageList, status: &MailboxStatus) {
+    let here = |key| list.index_of(key).and_then(|place| list.at(place));
+    plan.changes.update.retain_mut(|record| {
+        let Some(here) = record.uid.and_then(|uid| here(MessageKey::Uid(uid))) else { return true };
+        take_what_is_not_said(record, &here);
+        // It is that one; what it is called to compare the lists does not matter.
+        *record != MessageRecord { guid: record.guid.clone(), ..here }
+    });
+    for (key, record) in &mut plan.changes.renumber {
+        if let Some(here) = here(*key) {
+            take_what_is_not_said(record, &here);
+        }
+    }
+    let changes = &plan.changes;
+    plan.needed = !(changes.remove.is_empty()
+        && changes.renumber.is_empty()
+        && changes.update.is_empty()
+        && plan.fetch.is_empty()
+        && changes.identity.is_decided()
+        && changes.identity == status.identity
+        && changes.uid_next == status.uid_next
+        && Some(changes.highest_modseq) == status.highest_modseq
+        && Some(changes.first_recent_uid) == status.first_recent_uid);
 }

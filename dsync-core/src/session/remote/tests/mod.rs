@@ -421,3 +421,20 @@ fn a_silent_peer_is_not_waited_for_for_ever() {
     peer_input.read_to_end(&mut said).unwrap();
     assert!(said.starts_with(b"VERSION\tdsync\t3\t"), "it has introduced itself nevertheless");
 }
+
+#[test]
+fn sides_that_are_equal_know_it() {
+    let (first, second) = (MemoryStore::with_seed(1), MemoryStore::with_seed(2));
+    let inbox = MailboxName::inbox();
+    first.clone().deliver(&inbox, b"one");
+    let points = |store: &MemoryStore| {
+        let mailbox = store.clone().open(&inbox).unwrap();
+        mailbox.sync_points().iter().map(|point| point.peer).collect::<std::collections::BTreeSet<_>>()
+    };
+    // The message has a date, which is said only together with its bytes.
+    for _ in 0..3 {
+        run(Part::Both, &first, &second);
+    }
+    let equal = points::labels_of(&with_store(slave_handshake("slave.example"), &second.location()))[1];
+    assert!(points(&first).contains(&equal), "{:?}", points(&first));
+}
