@@ -15,6 +15,7 @@ use dsync_core::session::{SessionError, SyncOptions};
 use dsync_core::store::MailStore;
 use dsync_core::wire::Handshake;
 use dsync_storage::fs::sync_lock::SyncLock;
+use dsync_storage::names::AlternativeCharacter;
 
 use crate::arguments::Run;
 use crate::configuration::UserConfiguration;
@@ -88,6 +89,12 @@ impl Peer {
         let keeping = running.keeping();
         let line = Line::reach(&destination, user, keeping.timeout)?;
         Ok(Some(Self { line, handshake, keeping, part, address: format!("{destination:?}") }))
+    }
+
+    /// Tells the other side what is to take the place of characters that a name cannot have there.
+    pub(crate) fn with_alternative_character(mut self, character: AlternativeCharacter) -> Self {
+        self.handshake.alternative_character = Some(character.get().to_string().into_bytes());
+        self
     }
 
     /// What the own store does in the run.

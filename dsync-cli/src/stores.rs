@@ -5,6 +5,7 @@ use dsync_core::session::remote::Part;
 use dsync_core::store::{ErrorKind, MailStore, StoreError};
 use dsync_storage::dbox::{DboxStore, PurgeReport};
 use dsync_storage::location::{Driver, Location};
+use dsync_storage::names::AlternativeCharacter;
 use dsync_storage::settings::Settings;
 
 use crate::arguments::{Arguments, Run};
@@ -192,6 +193,14 @@ fn settings_and_warnings(
         settings.alternative_character = character;
     }
     Ok((settings, warnings))
+}
+
+/// What takes the place of characters that a name cannot have.
+pub(crate) fn alternative_character(
+    arguments: &Arguments,
+    user: &UserConfiguration,
+) -> Result<AlternativeCharacter, Failure> {
+    Ok(settings_and_warnings(arguments, user)?.0.alternative_character)
 }
 
 /// Purges the second location of a run, if it is one that needs that. The run has said what of the settings is not heeded.

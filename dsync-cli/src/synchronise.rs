@@ -81,6 +81,7 @@ pub(crate) fn synchronise(
     if let Some(peer) = peer {
         let allow_empty = run.options.running.allow_empty_source;
         let mut store = stores::open_for_part(arguments, user, peer.part(), None, allow_empty)?;
+        let peer = peer.with_alternative_character(stores::alternative_character(arguments, user)?);
         let report = peer.synchronise(&mut *store, options, &mut progress)?;
         progress.summary(&report, false);
         print_state(run, &report)?;

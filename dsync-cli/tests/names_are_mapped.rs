@@ -154,6 +154,9 @@ fn another_character_can_be_chosen() {
     assert_names(&flat, &["a+b", "a_b", "x+y/z"]);
     dovecot.run_on(&["-C", "/", "backup"], &nested, &flat).assert_refused("control character");
     dovecot.run_on(&["-o", "dsync_alt_char=..", "backup"], &nested, &flat).assert_refused("dsync_alt_char");
+    let served = dovecot.store("served");
+    dovecot.run_with_peer(&["-C", "+", "backup"], &nested, &served).assert_done();
+    assert_names(&served, &["a+b", "a_b", "x+y/z"]);
 }
 
 #[test]
