@@ -12,23 +12,28 @@ pub struct ExpectedTree {
     tree: MailboxTree,
     /// Above these names the run itself moved something away or in: what becomes of a level there is the store's choice.
     touched: Vec<MailboxName>,
+    /// What the run itself renames and has not yet seen at its new place: a store may need several steps for that.
+    moving: BTreeSet<MailboxGuid>,
 }
 
 impl ExpectedTree {
     /// As it was when both sides looked.
     #[must_use]
     pub fn new(tree: &MailboxTree) -> Self {
-        Self { tree: tree.clone(), touched: Vec::new() }
+        Self { tree: tree.clone(), touched: Vec::new(), moving: BTreeSet::new() }
     }
 
     /// What `merged` means for a side whose tree is `now`: a mailbox that has another name than expected keeps it, and so do
     /// subscriptions and levels that came or went.
     #[must_use]
-    pub fn reconcile(&self, merged: &MergedTree, now: &MailboxTree) -> MergedTree {
+    pub fn reconcile(&mut self, merged: &MergedTree, now: &MailboxTree) -> MergedTree {
         let mut merged = merged.clone();
         let (before, after, wanted) = (places(&self.tree), places(now), places(&merged.tree));
         for (guid, name) in after {
-            let is_renamed = before.get(&guid).is_some_and(|before| *before != name);
+            if before.get(&guid) == Some(&name) {
+                self.moving.remove(&guid);
+            }
+            let is_renamed = before.get(&guid).is_some_and(|before| *before != name) && !self.moving.contains(&guid);
             if let Some(wanted) = wanted.get(&guid).filter(|wanted| is_renamed && **wanted != name) {
                 keep_name(&mut merged.tree, wanted, name);
             }
@@ -59,6 +64,8 @@ impl ExpectedTree {
         match action {
             TreeAction::Rename { from, to } => {
                 self.touched.extend([from.clone(), to.clone()]);
+                let moved = self.tree.iter().filter(|(name, _)| *name == from || name.is_below(from));
+                self.moving.extend(moved.filter_map(|(_, node)| node.guid()));
                 let moved = |name: MailboxName| name.moved(from, to).unwrap_or(name);
                 // Subscriptions stay.
                 for (name, mut old) in std::mem::take(&mut self.tree) {
