@@ -175,7 +175,7 @@ fn assert_kept(store: &Store, kept: &Kept, nothing_returns: bool) {
 }
 
 #[test]
-#[ignore = "about one storm in six meets a fault that is not understood yet; see docs/reliability.md"]
+#[ignore = "it meets faults that are not understood yet; see docs/reliability.md"]
 fn a_busy_server_and_a_run_after_the_other() {
     for [left, right] in pairs() {
         storm(&Pair::of(left, right), Runs::One);
@@ -183,7 +183,7 @@ fn a_busy_server_and_a_run_after_the_other() {
 }
 
 #[test]
-#[ignore = "about one storm in six meets a fault that is not understood yet; see docs/reliability.md"]
+#[ignore = "it meets faults that are not understood yet; see docs/reliability.md"]
 fn a_busy_server_and_two_runs_at_once() {
     for [left, right] in pairs() {
         storm(&Pair::of(right, left), Runs::Two);
