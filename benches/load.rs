@@ -1,5 +1,7 @@
 //! The load that is measured: a Maildir with mailboxes of messages whose sizes spread like those of real mail.
 
+pub mod filled;
+
 use std::fs;
 use std::io;
 use std::path::Path;

@@ -11,12 +11,11 @@ use std::error::Error;
 use std::process::Command;
 use std::time::Instant;
 
-use dsync_core::model::{
-    Flags, Keywords, MailboxIdentity, MailboxName, MessageGuid, MessageRecord, ModSeq, Timestamp, Uid,
-};
+use dsync_benches::filled::fill;
+use dsync_core::model::{Flags, MailboxIdentity, MailboxName, MessageRecord, Uid};
 use dsync_core::report::Unobserved;
 use dsync_core::session::SyncOptions;
-use dsync_core::store::{MailboxChanges, MessageBody, NewMessages, Origin};
+use dsync_core::store::{MailboxChanges, NewMessages, Origin};
 use dsync_storage::location::Location;
 use dsync_storage::settings::Settings;
 
@@ -134,34 +133,5 @@ fn flag(location: &Location) -> Result<(), Box<dyn Error>> {
 
 fn make(location: &Location, messages: u32) -> Result<(), Box<dyn Error>> {
     let mut store = dsync_storage::open(location, &Settings::default())?;
-    let mut mailbox = store.create(&MailboxName::inbox(), MailboxIdentity::UNDECIDED)?;
-    let mut add = NewMessages::default();
-    for number in 1..=messages {
-        let record = MessageRecord {
-            uid: Uid::new(number),
-            guid: MessageGuid::new(format!("{number:032x}").as_bytes()).ok_or("no GUID")?,
-            flags: if number % 3 == 0 { Flags::SEEN } else { Flags::NONE },
-            keywords: Keywords::none(),
-            modseq: Some(ModSeq(u64::from(number))),
-            received: Timestamp(1_700_000_000 + i64::from(number)),
-            saved: Some(Timestamp(1_700_000_000)),
-            pop3_uidl: None,
-            pop3_order: None,
-        };
-        let body = format!("Subject: message {number}\n\n{}\n", "text ".repeat(60));
-        let saved = mailbox.save(&record, MessageBody::from_bytes(body.into_bytes()))?;
-        add.push(saved, &record)?;
-    }
-    mailbox.commit(MailboxChanges {
-        origin: Origin::Local,
-        identity: MailboxIdentity::UNDECIDED,
-        remove: Vec::new(),
-        renumber: Vec::new(),
-        update: Vec::new(),
-        add,
-        uid_next: Uid::new(messages + 1).ok_or("too many messages")?,
-        highest_modseq: ModSeq(u64::from(messages) + 10),
-        first_recent_uid: Uid::FIRST,
-    })?;
-    Ok(())
+    fill(&mut *store, &MailboxName::inbox(), 0, messages)
 }

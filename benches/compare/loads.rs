@@ -1,9 +1,8 @@
 //! Making mail stores, and changing them as clients would, by means of the library.
 
-use dsync_core::model::{
-    Flags, Keywords, MailboxIdentity, MailboxName, MessageGuid, MessageRecord, ModSeq, Timestamp, Uid,
-};
-use dsync_core::store::{MailStore, MailboxChanges, MessageBody, NewMessages, Origin};
+use dsync_benches::filled::fill;
+use dsync_core::model::{Flags, MailboxIdentity, MailboxName, MessageRecord, Uid};
+use dsync_core::store::{MailStore, MailboxChanges, NewMessages, Origin};
 use dsync_storage::location::Location;
 use dsync_storage::settings::Settings;
 
@@ -26,42 +25,8 @@ pub(crate) fn make(location: &str, messages: u32, mailboxes: u32) -> Outcome<()>
     let mut store = open(location)?;
     for mailbox in 0..mailboxes {
         let share = messages / mailboxes + u32::from(mailbox < messages % mailboxes);
-        make_mailbox(&mut *store, mailbox, share)?;
+        fill(&mut *store, &name(mailbox)?, mailbox, share)?;
     }
-    Ok(())
-}
-
-fn make_mailbox(store: &mut dyn MailStore, mailbox_number: u32, messages: u32) -> Outcome<()> {
-    let mut mailbox = store.create(&name(mailbox_number)?, MailboxIdentity::UNDECIDED)?;
-    let mut add = NewMessages::default();
-    for number in 1..=messages {
-        let guid = format!("{mailbox_number:016x}{number:016x}");
-        let record = MessageRecord {
-            uid: Uid::new(number),
-            guid: MessageGuid::new(guid.as_bytes()).ok_or("no GUID")?,
-            flags: if number % 3 == 0 { Flags::SEEN } else { Flags::NONE },
-            keywords: Keywords::none(),
-            modseq: Some(ModSeq(u64::from(number))),
-            received: Timestamp(1_700_000_000 + i64::from(number)),
-            saved: Some(Timestamp(1_700_000_000)),
-            pop3_uidl: None,
-            pop3_order: None,
-        };
-        let body = format!("Subject: message {number}\n\n{}\n", "text ".repeat(60));
-        let saved = mailbox.save(&record, MessageBody::from_bytes(body.into_bytes()))?;
-        add.push(saved, &record)?;
-    }
-    mailbox.commit(MailboxChanges {
-        origin: Origin::Local,
-        identity: MailboxIdentity::UNDECIDED,
-        remove: Vec::new(),
-        renumber: Vec::new(),
-        update: Vec::new(),
-        add,
-        uid_next: Uid::new(messages + 1).ok_or("too many messages")?,
-        highest_modseq: ModSeq(u64::from(messages) + 10),
-        first_recent_uid: Uid::FIRST,
-    })?;
     Ok(())
 }
 
