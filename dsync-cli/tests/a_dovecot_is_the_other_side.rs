@@ -2,60 +2,8 @@
 
 mod support;
 
-use support::snapshot::SAVED;
-use support::{Dovecot, Driver, Fingerprint, Run, Snapshot, Store, assert_equal, build};
-
-/// What Dovecot's program does not take over exactly: it counts on beyond the modification sequences that it is told, drops the
-/// POP3 order of messages without a POP3 UIDL, gives a message that is in a mailbox twice the same saved date and POP3 UIDL twice,
-/// and saves anew what gets another UID. (A Maildir would not have recent messages either.)
-const INEXACT: [&str; 5] = ["highestmodseq", "modseq", "pop3.order", "pop3.uidl", SAVED];
-
-fn assert_like(own: &Store, served: &Store) {
-    let [own, served] = [own, served].map(|store| Snapshot::of(store).without(&INEXACT).without_pop3());
-    assert_equal(&own, &served);
-}
-
-/// Who begins a run.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Master {
-    Dsync,
-    Dovecot,
-}
-
-/// A store of ours, and one that only Dovecot's program opens.
-struct Sides {
-    dovecot: Dovecot,
-    own: Store,
-    served: Store,
-}
-
-impl Sides {
-    fn of(own: Driver, served: Driver) -> Self {
-        let dovecot = Dovecot::new();
-        let own = dovecot.store_of("own", own);
-        let served = dovecot.store_of("served", served);
-        Self { dovecot, own, served }
-    }
-
-    fn run(&self, master: Master, command: &[&str]) -> Run {
-        match master {
-            Master::Dsync => self.dovecot.run_with_server(command, &self.own, &self.served),
-            Master::Dovecot => self.dovecot.run_doveadm_with(command, &self.served, &self.own),
-        }
-    }
-
-    /// Makes the store that Dovecot's program opens a copy of ours.
-    fn give(&self, master: Master) -> Run {
-        self.run(master, if master == Master::Dsync { &["backup"] } else { &["backup", "-R"] })
-    }
-
-    /// Makes our store a copy of the one that Dovecot's program opens.
-    fn take(&self, master: Master) -> Run {
-        self.run(master, if master == Master::Dsync { &["backup", "-R"] } else { &["backup"] })
-    }
-}
-
-const BOTH: [Master; 2] = [Master::Dsync, Master::Dovecot];
+use support::sides::{BOTH, Master, Sides, assert_like};
+use support::{Driver, Fingerprint, Run, Snapshot, Store, assert_equal, build};
 
 #[test]
 fn what_a_server_gives_arrives_exactly() {

@@ -11,6 +11,7 @@ use tempfile::TempDir;
 
 use super::imap::Imap;
 use super::mbox;
+use super::release::Release;
 use super::setup::{Driver, Setup};
 use super::user::MailUser;
 
@@ -18,6 +19,7 @@ use super::user::MailUser;
 pub struct Dovecot {
     directory: TempDir,
     user: MailUser,
+    release: Release,
 }
 
 /// One mail store, and the configuration by which Dovecot opens it.
@@ -30,6 +32,7 @@ pub struct Store {
     /// The store for which this one stands in: what Dovecot says about a copy, it says about the original.
     log: PathBuf,
     user: MailUser,
+    release: Release,
 }
 
 /// By what a line shows that Dovecot found fault with something, or repaired it.
@@ -49,19 +52,29 @@ impl Dovecot {
                  \n    apt-get install dovecot-core dovecot-imapd dovecot-pop3d\n"
             );
         }
-        let directory = tempfile::Builder::new().prefix("dsync-test-").tempdir().unwrap();
+        Self::of(Release::Installed)
+    }
+
+    /// A certain one.
+    pub fn of(release: Release) -> Self {
+        let directory = tempfile::Builder::new().prefix("dsync-test-").tempdir_in(release.directory()).unwrap();
         fs::set_permissions(directory.path(), fs::Permissions::from_mode(0o755)).unwrap();
         let user = MailUser::choose();
         for sub_directory in ["home", "run"] {
             fs::create_dir(directory.path().join(sub_directory)).unwrap();
         }
         user.adopt(directory.path());
-        Self { directory, user }
+        Self { directory, user, release }
     }
 
     /// Where this Dovecot keeps everything.
     pub fn directory(&self) -> &Path {
         self.directory.path()
+    }
+
+    /// Which it is.
+    pub fn release(&self) -> Release {
+        self.release
     }
 
     /// The user who owns the mail.
@@ -96,6 +109,7 @@ impl Dovecot {
             place,
             setup: setup.into(),
             user: self.user,
+            release: self.release,
         };
         store.write_configuration();
         store
@@ -174,10 +188,11 @@ impl Store {
 
     fn write_configuration(&self) {
         let text = format!(
-            "base_dir = {place}/run\n\
+            "{head}\
+             base_dir = {place}/run\n\
              state_dir = {place}/run\n\
              log_path = {log}\n\
-             mail_location = {location}\n\
+             {location}\
              mail_home = {place}/home\n\
              mail_uid = {uid}\n\
              mail_gid = {gid}\n\
@@ -193,7 +208,9 @@ impl Store {
              {settings}\n",
             place = self.place.display(),
             log = self.log.display(),
-            location = self.location(),
+            head = self.release.head(),
+            location =
+                self.release.settings(self.setup.driver.name(), &self.root(), &self.expanded(&self.setup.parameters)),
             uid = self.user.uid,
             gid = self.user.gid,
             settings = self.expanded(&self.setup.settings.join("\n")),
@@ -204,11 +221,10 @@ impl Store {
     /// `doveadm` for this store with `arguments` to come. What it says on stderr is kept for
     /// [`complaints`](Self::complaints).
     pub fn command(&self, arguments: &[&str]) -> Command {
-        let mut command = Command::new("/usr/bin/doveadm");
-        command.arg("-c").arg(self.configuration()).args(arguments);
+        let mut command = self.release.command(Path::new("/usr/bin/doveadm"), self.user);
+        command.arg("-c").arg(self.configuration()).args(self.release.arguments(arguments));
         command.env_clear().env("PATH", "/usr/bin:/bin").env("USER", "tester").env("HOME", self.place.join("home"));
         command.current_dir(&self.place).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(self.log_file());
-        self.user.runs(&mut command);
         command
     }
 
@@ -225,7 +241,8 @@ impl Store {
     /// The command line of a Dovecot that is the other side of a run with this store.
     pub fn server_words(&self) -> Vec<String> {
         let configuration = self.configuration().display().to_string();
-        ["/usr/bin/doveadm", "-c", &configuration, "dsync-server"].map(str::to_owned).into()
+        let arguments = self.release.arguments(&["-c", &configuration, "dsync-server"]);
+        [&["/usr/bin/doveadm"][..], &arguments].concat().into_iter().map(str::to_owned).collect()
     }
 
     fn log_file(&self) -> File {

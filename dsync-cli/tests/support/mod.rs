@@ -23,8 +23,10 @@ pub mod pop3;
 #[cfg(feature = "fault-injection")]
 pub mod power;
 pub mod program;
+pub mod release;
 pub mod server;
 pub mod setup;
+pub mod sides;
 pub mod snapshot;
 pub mod sshd;
 pub mod storm;
@@ -36,6 +38,7 @@ pub use imap::Imap;
 pub use mbox::assert_same;
 pub use pairs::{Pair, for_each_pair, for_each_pair_of, for_half_of_pairs};
 pub use program::Run;
+pub use release::Release;
 pub use server::Server;
 pub use setup::{Driver, Setup};
 pub use snapshot::{Difference, Snapshot, assert_equal, differences};

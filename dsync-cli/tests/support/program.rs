@@ -65,10 +65,9 @@ impl Dovecot {
 
     /// `dsync` as the owner of the mail, with an environment of its own.
     pub fn dsync_command(&self, arguments: &[&str]) -> Command {
-        let mut command = Command::new(self.program());
+        let mut command = self.release().command(&self.program(), self.user());
         command.args(arguments).env_clear().env("PATH", "/usr/bin:/bin").env("USER", "tester");
         command.env("HOME", self.directory().join("home")).current_dir(self.directory()).stdin(Stdio::null());
-        self.user().runs(&mut command);
         command
     }
 
