@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use thiserror::Error;
 
+pub use crate::content::{Compression, CompressionMethod, InvalidCompression};
 use crate::mbox::header::HeaderDigest;
 use crate::names::AlternativeCharacter;
 
@@ -16,6 +17,9 @@ pub struct Settings {
     pub rotate_size: u64,
     /// Where attachments are that were stored outside of the messages (`mail_attachment_dir`).
     pub attachments: Option<PathBuf>,
+    /// How new messages are compressed, if they are (`zlib_save`, since Dovecot 2.4 `mail_compress_write_method`). Those of an
+    /// mbox never are.
+    pub compression: Option<Compression>,
     /// What takes the place of characters that a name cannot have in a store (`dsync_alt_char`).
     pub alternative_character: AlternativeCharacter,
     /// What excludes others from an mbox while it is changed (`mbox_write_locks`).
@@ -42,12 +46,13 @@ impl Settings {
 }
 
 impl Default for Settings {
-    /// As a server has them that is told nothing: 10 MiB, all attachments in the messages, `_`, and dotlocks and record locks for
+    /// As a server has them that is told nothing: 10 MiB, all attachments in the messages, nothing compressed, `_`, and dotlocks and record locks for
     /// an mbox.
     fn default() -> Self {
         Self {
             rotate_size: 10 << 20,
             attachments: None,
+            compression: None,
             alternative_character: AlternativeCharacter::default(),
             mbox_locks: MboxLocks::default(),
             mbox_digest: HeaderDigest::default(),

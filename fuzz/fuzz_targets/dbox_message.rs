@@ -13,12 +13,13 @@ libfuzzer_sys::fuzz_target!(|bytes: &[u8]| {
         assert!(length <= magic.len());
         let printed = metadata.encode();
         assert_eq!(Metadata::decode(&printed), Ok((metadata.clone(), printed.len())));
-        let _ = (metadata.plain_size(), metadata.attachments());
+        let _ = metadata.attachments();
         // What we say in our own words comes back too.
         let guid = metadata.guid().or(MessageGuid::new(b"x")).expect("it is valid");
         let ends_in_cr = |value: &[u8]| value.ends_with(b"\r");
         let mut new = NewMetadata {
             received: metadata.received(),
+            plain_size: metadata.plain_size(),
             virtual_size: metadata.virtual_size().unwrap_or_default(),
             pop3_uidl: metadata.pop3_uidl().filter(|uidl| !ends_in_cr(uidl.as_bytes())),
             pop3_order: metadata.pop3_order(),
@@ -30,6 +31,7 @@ libfuzzer_sys::fuzz_target!(|bytes: &[u8]| {
         let (again, length) = Metadata::decode(&printed).expect("what is written can be read");
         assert_eq!(length, printed.len());
         assert_eq!((again.received(), again.virtual_size()), (new.received, Some(new.virtual_size)));
+        assert_eq!(again.plain_size(), new.plain_size);
         assert_eq!((again.pop3_uidl(), again.pop3_order()), (new.pop3_uidl, new.pop3_order));
         assert_eq!((again.guid().as_ref(), again.first_mailbox()), (Some(new.guid), new.first_mailbox));
     }

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use dsync_storage::location::Driver;
 use dsync_storage::names::AlternativeCharacter;
-use dsync_storage::settings::{InvalidMboxLocks, Settings};
+use dsync_storage::settings::{Compression, CompressionMethod, InvalidCompression, InvalidMboxLocks, Settings};
 
 use super::error::ConfigurationError;
 use super::expanded::Expanded;
@@ -26,6 +26,7 @@ pub(super) fn read(settings: &Expanded<'_>) -> Result<(Settings, Vec<String>), C
         storage.rotate_size = size;
     }
     storage.attachments = attachments(settings)?;
+    storage.compression = compression(settings)?;
     let locks = settings.raw().list("mbox_write_locks");
     if !locks.is_empty() {
         let problem = |error: InvalidMboxLocks| ConfigurationError::setting("mbox_write_locks", error.to_string());
@@ -128,6 +129,27 @@ fn refuse_unsupported(settings: &Expanded<'_>) -> Result<(), ConfigurationError>
     Ok(())
 }
 
+/// How a server would compress new messages. Its plugin has to be loaded, else it could not read the result either.
+fn compression(settings: &Expanded<'_>) -> Result<Option<Compression>, ConfigurationError> {
+    let plugins = settings.raw().list("mail_plugins");
+    if !plugins.iter().any(|name| matches!(&**name, "zlib" | "mail_compress")) {
+        return Ok(None);
+    }
+    let name = match settings.raw().dialect() {
+        Dialect::Before24 => "plugin/zlib_save",
+        Dialect::Since24 => "mail_compress_write_method",
+    };
+    let Some(text) = settings.get(name)?.filter(|text| !text.is_empty()) else { return Ok(None) };
+    let invalid = |name: &str, error: InvalidCompression| ConfigurationError::setting(name, error.to_string());
+    let method: CompressionMethod = text.parse().map_err(|error| invalid(name, error))?;
+    let level_name = match settings.raw().dialect() {
+        Dialect::Before24 => "plugin/zlib_save_level".to_owned(),
+        Dialect::Since24 => format!("compress_{method}_level"),
+    };
+    let level = settings.get(&level_name)?;
+    Compression::new(method, level.as_deref()).map(Some).map_err(|error| invalid(&level_name, error))
+}
+
 /// Where attachments are. They can be read if they are plain files.
 fn attachments(settings: &Expanded<'_>) -> Result<Option<PathBuf>, ConfigurationError> {
     let (name, file_system) = match settings.raw().dialect() {
@@ -156,18 +178,6 @@ fn warnings(settings: &Expanded<'_>) -> Result<Vec<String>, ConfigurationError> 
             warnings.push(format!(
                 "{name}=yes: caches of NFS are not flushed here; make sure that no other host changes the mail of this user \
                  meanwhile"
-            ));
-        }
-    }
-    let plugins = raw.list("mail_plugins");
-    for (plugin, name) in [
-        ("zlib", "plugin/zlib_save"),
-        ("mail_compress", "plugin/zlib_save"),
-        ("mail_compress", "mail_compress_write_method"),
-    ] {
-        if plugins.iter().any(|it| it == plugin) && raw.text(name).is_some() {
-            warnings.push(format!(
-                "{name} is not heeded: messages are stored uncompressed, which servers read just as well"
             ));
         }
     }
@@ -222,6 +232,8 @@ mod tests {
             ("dsync_alt_char", "abc"),
             ("lock_method", "flock"),
             ("mail_plugins", "zlib quota"),
+            ("plugin/zlib_save", "bz2"),
+            ("plugin/zlib_save_level", "9"),
         ])
         .unwrap();
         assert_eq!(settings.rotate_size, 2 << 20);
@@ -231,6 +243,9 @@ mod tests {
         assert_eq!((locks.wait.as_secs(), locks.stale_after.as_secs()), (7, 180));
         assert_eq!(settings.alternative_character.get(), 'a');
         assert!(warnings.is_empty());
+        assert_eq!(settings.compression, Some(Compression::new(CompressionMethod::Bzip2, Some("9")).unwrap()));
+        // Without the plugin no server reads such messages.
+        assert_eq!(storage(&[("plugin/zlib_save", "gz")]).unwrap().0.compression, None);
         assert_eq!(storage(&[]).unwrap(), (Settings::default(), Vec::new()));
     }
 
@@ -256,12 +271,13 @@ mod tests {
         }
         let crypt = [("mail_attachment_dir", "/a"), ("mail_attachment_fs", "crypt:set_prefix=x:posix")];
         assert!(storage(&crypt).unwrap_err().contains("mail_attachment_fs"));
-        for lines in [
-            &[("mail_nfs_storage", "yes")][..],
-            &[("mail_plugins", "zlib"), ("plugin/zlib_save", "gz")],
-            &[("plugin/quota", "maildir:User quota")],
-        ] {
+        for lines in [&[("mail_nfs_storage", "yes")][..], &[("plugin/quota", "maildir:User quota")]] {
             assert_eq!(storage(lines).unwrap().1.len(), 1);
+        }
+        for (method, level, name) in [("deflate", "6", "plugin/zlib_save"), ("gz", "ten", "plugin/zlib_save_level")] {
+            let lines = [("mail_plugins", "zlib"), ("plugin/zlib_save", method), ("plugin/zlib_save_level", level)];
+            let error = storage(&lines).unwrap_err();
+            assert!(error.starts_with(name), "{error}");
         }
         let format = [("pop3_uidl_format", "%f")];
         let user = configured(&format).unwrap();

@@ -36,16 +36,21 @@ pub(super) enum Format {
     /// By the plugin `mail_crypt`.
     Encrypted,
     /// Compressed.
-    Compressed(Compression),
+    Compressed(CompressionMethod),
 }
 
-/// How a message is compressed.
+/// A way to compress a message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Compression {
+pub enum CompressionMethod {
+    /// `gz`.
     Gzip,
+    /// `bz2`.
     Bzip2,
+    /// `xz`.
     Xz,
+    /// `zstd`.
     Zstd,
+    /// `lz4`.
     Lz4,
 }
 
@@ -59,18 +64,18 @@ impl Format {
 
     fn of_bytes(head: &[u8]) -> Self {
         Self::Compressed(match head {
-            [0x1f, 0x8b, ..] => Compression::Gzip,
-            [b'B', b'Z', b'h', b'1'..=b'9', ..] => Compression::Bzip2,
-            [0xfd, b'7', b'z', b'X', b'Z', 0, ..] => Compression::Xz,
-            [0x28, 0xb5, 0x2f, 0xfd, ..] => Compression::Zstd,
-            head if head.starts_with(&lz4::MAGIC) => Compression::Lz4,
+            [0x1f, 0x8b, ..] => CompressionMethod::Gzip,
+            [b'B', b'Z', b'h', b'1'..=b'9', ..] => CompressionMethod::Bzip2,
+            [0xfd, b'7', b'z', b'X', b'Z', 0, ..] => CompressionMethod::Xz,
+            [0x28, 0xb5, 0x2f, 0xfd, ..] => CompressionMethod::Zstd,
+            head if head.starts_with(&lz4::MAGIC) => CompressionMethod::Lz4,
             head if head.starts_with(b"CRYPTED\x03\x07") => return Self::Encrypted,
             _ => return Self::Plain,
         })
     }
 }
 
-impl Compression {
+impl CompressionMethod {
     /// The plain bytes of what is stored.
     pub(super) fn reader(self, stored: FileRange) -> Box<dyn Read + Send> {
         let capacity = usize::try_from(stored.length().clamp(1, BUFFER)).unwrap_or(1);
@@ -92,14 +97,14 @@ mod tests {
     #[test]
     fn formats_are_told_by_their_first_bytes() {
         for (head, format) in [
-            (&b"\x1f\x8b"[..], Format::Compressed(Compression::Gzip)),
+            (&b"\x1f\x8b"[..], Format::Compressed(CompressionMethod::Gzip)),
             (b"BZh0", Format::Plain),
-            (b"BZh9", Format::Compressed(Compression::Bzip2)),
+            (b"BZh9", Format::Compressed(CompressionMethod::Bzip2)),
             (b"\xfd7zXZ", Format::Plain),
-            (b"\xfd7zXZ\0", Format::Compressed(Compression::Xz)),
-            (b"\x28\xb5\x2f\xfd", Format::Compressed(Compression::Zstd)),
+            (b"\xfd7zXZ\0", Format::Compressed(CompressionMethod::Xz)),
+            (b"\x28\xb5\x2f\xfd", Format::Compressed(CompressionMethod::Zstd)),
             (b"Dovecot-LZ4\x0d\x2a\x9b", Format::Plain),
-            (b"Dovecot-LZ4\x0d\x2a\x9b\xc5", Format::Compressed(Compression::Lz4)),
+            (b"Dovecot-LZ4\x0d\x2a\x9b\xc5", Format::Compressed(CompressionMethod::Lz4)),
             (b"CRYPTED\x03\x07\x02", Format::Encrypted),
             (b"CRYPTED: yes", Format::Plain),
             (b"", Format::Plain),

@@ -11,13 +11,15 @@
 //! Source: observation of Dovecot 2.3.
 #![deny(clippy::indexing_slicing, clippy::unwrap_used)]
 
-use std::io::{self, Read};
+use std::io::{self, Read, Write};
 
 use lz4_flex::block;
 
 /// What such data begins with.
 pub const MAGIC: [u8; 15] = *b"Dovecot-LZ4\x0d\x2a\x9b\xc5";
-/// Dovecot writes chunks of 64 KiB.
+/// The most plain bytes in a chunk that Dovecot writes, and so do we.
+const CHUNK: u32 = 64 * 1024;
+/// The most that is believed.
 const LARGEST_CHUNK: usize = 16 << 20;
 
 /// Reads framed data from its magic on.
@@ -98,6 +100,23 @@ impl<R: Read> Read for Lz4Reader<R> {
         let count = self.plain.get(self.given..).unwrap_or_default().read(buffer)?;
         self.given = self.given.saturating_add(count);
         Ok(count)
+    }
+}
+
+/// Writes what `plain` gives in frames, from the magic on.
+pub(super) fn write(plain: &mut dyn Read, stored: &mut dyn Write) -> io::Result<()> {
+    stored.write_all(&MAGIC)?;
+    stored.write_all(&CHUNK.to_be_bytes())?;
+    let mut chunk = Vec::new();
+    loop {
+        chunk.clear();
+        if plain.take(CHUNK.into()).read_to_end(&mut chunk)? == 0 {
+            return Ok(());
+        }
+        let block = block::compress(&chunk);
+        let size = u32::try_from(block.len()).map_err(|_| damaged("an LZ4 block is too large"))?;
+        stored.write_all(&size.to_be_bytes())?;
+        stored.write_all(&block)?;
     }
 }
 

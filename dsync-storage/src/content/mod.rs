@@ -7,9 +7,11 @@
 //! * [`open`]: a body that may be compressed; [`open_message`]: one of a dbox, with what its metadata says.
 //! * `attachments`: puts a message together whose attachments are elsewhere.
 //! * `compression`: the formats, and how they are recognised; [`lz4`] and `zstd` are taken out of their frames here.
+//! * `compress`: the other way round, for stores whose server wants new messages compressed.
 //! * `exact`: a stream that has to have its length.
 
 mod attachments;
+mod compress;
 mod compression;
 mod exact;
 pub mod lz4;
@@ -21,6 +23,8 @@ use std::path::Path;
 use dsync_core::store::{BodySource, ErrorKind, FileRange, MessageBody, StoreError};
 
 pub use self::attachments::AttachmentFiles;
+pub use self::compress::{Compression, InvalidCompression};
+pub use self::compression::CompressionMethod;
 use self::compression::Format;
 use self::exact::{Exact, Place};
 use crate::dbox::message_file::Metadata;

@@ -9,6 +9,7 @@ use tempfile::TempDir;
 
 use super::*;
 use crate::dbox::message_file::{encode_message_header, parse_attachments};
+use crate::incoming;
 
 const FORMATS: [&str; 5] = ["gzip", "bzip2", "xz", "zstd", "lz4"];
 
@@ -68,6 +69,51 @@ fn a_plain_message_stays_a_part_of_its_file() {
     let body = opened(b"Subject: x\n\n", Some(99)).unwrap();
     let BodySource::File(range) = body.source else { panic!("it is a stream") };
     assert_eq!((range.offset(), range.length(), body.size), (7, 12, Some(12)));
+}
+
+#[test]
+fn what_is_compressed_on_the_way_in_comes_out_again() {
+    let message = |size: Option<u64>, bytes: &[u8]| MessageBody {
+        size,
+        source: BodySource::Stream(Box::new(io::Cursor::new(bytes.to_vec()))),
+    };
+    for (name, levels) in
+        [("gz", ["1", "9"]), ("bz2", ["1", "9"]), ("xz", ["0", "6"]), ("zstd", ["1", "22"]), ("lz4", ["1", "9"])]
+    {
+        let method: CompressionMethod = name.parse().unwrap();
+        for (level, plain) in levels.into_iter().flat_map(|level| {
+            // Nothing, little, what fills frames exactly, and what cannot be made smaller.
+            let random = |count: u64| {
+                (0..count).map(|number| (number.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 56) as u8).collect()
+            };
+            [Vec::new(), b"a\n".to_vec(), mail(20_000), vec![b'x'; 256 * 1024], random(70_000)]
+                .map(|plain| (level, plain))
+        }) {
+            let compression = Compression::new(method, Some(level)).unwrap();
+            let mut stored = Vec::new();
+            let sizes = incoming::store(message(None, &plain), Some(compression), &mut |piece| {
+                stored.extend_from_slice(piece);
+                Ok(())
+            })
+            .unwrap();
+            assert_eq!(sizes.physical, plain.len() as u64);
+            assert_eq!(read(&stored, Some(sizes.physical)).unwrap(), plain, "{name} {level}");
+            // Whatever fails, nothing of it is taken for the message, and no encoder minds.
+            for (announced, fails) in [(Some(sizes.physical + 1), false), (None, true)] {
+                let path = Path::new("/full");
+                let result = incoming::store(message(announced, &plain), Some(compression), &mut |_| match fails {
+                    true => Err(FsError::new("write", path, io::ErrorKind::StorageFull.into())),
+                    false => Ok(()),
+                });
+                assert_eq!(result.unwrap_err().kind(), if fails { ErrorKind::NoRoom } else { ErrorKind::Source });
+            }
+        }
+        for level in ["-1", "23", "", "high"] {
+            let error = Compression::new(method, Some(level)).unwrap_err().to_string();
+            assert!(error.starts_with(&format!("{name} has no level {level:?}")), "{error}");
+        }
+    }
+    assert!("deflate".parse::<CompressionMethod>().unwrap_err().to_string().contains("gz, bz2"));
 }
 
 #[test]

@@ -69,8 +69,8 @@ impl DboxMailbox {
             Some(storage) => (storage.primary().to_owned(), Some(self.shared.settings.rotate_size)),
             None => (self.paths.mails.clone(), None),
         };
-        let permissions = self.permissions;
-        self.staging.get_or_insert_with(|| Staging::new(directory, permissions, rotate_size))
+        let (permissions, compression) = (self.permissions, self.shared.context.compression);
+        self.staging.get_or_insert_with(|| Staging::new(directory, permissions, rotate_size, compression))
     }
 
     fn locate(&self, uid: Uid, stored: Stored, record: &MessageRecord) -> Result<Located, StoreError> {

@@ -117,7 +117,7 @@ fn purge_file(shared: &Shared, storage: &Storage, file_id: u32, report: &mut Pur
     let before = entries_of(&*storage.map()?, file_id);
     let messages = all_messages(storage, file_id, &before, &lock, &path)?;
     let directory = path.parent().unwrap_or(Path::new(".")).to_owned();
-    let mut staging = Staging::new(directory.clone(), permissions, Some(shared.settings.rotate_size));
+    let mut staging = Staging::new(directory.clone(), permissions, Some(shared.settings.rotate_size), None);
     let mut kept = Vec::new();
     for (entry, message) in before.iter().zip(&messages) {
         if entry.references > 0 {

@@ -10,6 +10,7 @@ use dsync_core::store::{ErrorKind, MessageBody, StoreError};
 
 use super::message_file::{FileHeader, MESSAGE_HEADER_SIZE, Metadata, NewMetadata, encode_message_header};
 use super::storage::{Located, MessageFile};
+use crate::content::Compression;
 use crate::fs::clock::now;
 use crate::fs::permissions::Permissions;
 use crate::fs::{FsError, mutation, unique};
@@ -32,6 +33,7 @@ pub(super) struct Staging {
     permissions: Permissions,
     /// No file grows beyond this; `None` if each message has a file of its own.
     rotate_size: Option<u64>,
+    compression: Option<Compression>,
     files: Vec<StagedFile>,
     messages: Vec<StagedMessage>,
     /// How many of the messages are one that the storage has already, by its number in the map.
@@ -70,12 +72,19 @@ pub(super) enum StagedMessage {
 }
 
 impl Staging {
-    pub(super) fn new(directory: PathBuf, permissions: Permissions, rotate_size: Option<u64>) -> Self {
+    /// In a directory. Messages that are added are compressed, if that is wanted.
+    pub(super) fn new(
+        directory: PathBuf,
+        permissions: Permissions,
+        rotate_size: Option<u64>,
+        compression: Option<Compression>,
+    ) -> Self {
         Self {
             place: Arc::new(Place { directory, unique: unique::file_name() }),
             made: 0,
             permissions,
             rotate_size,
+            compression,
             files: Vec::new(),
             messages: Vec::new(),
             known: BTreeMap::new(),
@@ -106,7 +115,8 @@ impl Staging {
         body: MessageBody,
         first_mailbox: Option<&[u8]>,
     ) -> Result<usize, StoreError> {
-        self.take(body.size, |staged| staged.write(record, body, first_mailbox))
+        let compression = self.compression;
+        self.take(body.size, |staged| staged.write(record, body, first_mailbox, compression))
     }
 
     /// Takes over a message as it is stored elsewhere: the same bytes, and the same that is written about it.
@@ -116,7 +126,7 @@ impl Staging {
     pub(super) fn copy(&mut self, from: &Located) -> Result<usize, StoreError> {
         let metadata = &from.message.metadata;
         let body = MessageBody::from_range(from.body());
-        self.take(body.size, |staged| staged.write_with(body, &|_| metadata.encode()))
+        self.take(body.size, |staged| staged.write_with(body, None, &|_| metadata.encode()))
     }
 
     /// Has a message of about this size written, which says how many bytes that were. Gives the number of the message.
@@ -313,10 +323,12 @@ impl StagedFile {
         record: &MessageRecord,
         body: MessageBody,
         first_mailbox: Option<&[u8]>,
+        compression: Option<Compression>,
     ) -> Result<u64, StoreError> {
-        self.write_with(body, &|sizes| {
+        self.write_with(body, compression, &|sizes| {
             let new = NewMetadata {
                 received: record.received,
+                plain_size: compression.map(|_| sizes.physical),
                 virtual_size: sizes.virtual_size,
                 pop3_uidl: record.pop3_uidl.as_deref(),
                 pop3_order: record.pop3_order,
@@ -328,29 +340,35 @@ impl StagedFile {
     }
 
     /// Writes a message, with the metadata that its sizes lead to.
-    fn write_with(&self, body: MessageBody, metadata: &dyn Fn(Sizes) -> Vec<u8>) -> Result<u64, StoreError> {
+    fn write_with(
+        &self,
+        body: MessageBody,
+        compression: Option<Compression>,
+        metadata: &dyn Fn(Sizes) -> Vec<u8>,
+    ) -> Result<u64, StoreError> {
         let (file, path) = (self.file.as_ref().ok_or_else(no_file)?, self.path());
         if body.size.is_some_and(|size| size <= SMALL) {
             let mut bytes = vec![0; MESSAGE_HEADER_SIZE];
-            let sizes = incoming::copy(body, |piece| {
+            let sizes = incoming::store(body, compression, &mut |piece| {
                 bytes.extend_from_slice(piece);
                 Ok(())
             })?;
-            bytes.splice(..MESSAGE_HEADER_SIZE, encode_message_header(sizes.physical));
+            let stored = bytes.len().saturating_sub(MESSAGE_HEADER_SIZE) as u64;
+            bytes.splice(..MESSAGE_HEADER_SIZE, encode_message_header(stored));
             bytes.extend(metadata(sizes));
             mutation::write_at(file, &path, &bytes, self.length)?;
             return Ok(bytes.len() as u64);
         }
         let start = self.length.saturating_add(MESSAGE_HEADER_SIZE as u64);
         let mut end = start;
-        let sizes = incoming::copy(body, |piece| {
+        let sizes = incoming::store(body, compression, &mut |piece| {
             mutation::write_at(file, &path, piece, end)?;
             end = end.saturating_add(piece.len() as u64);
             Ok(())
         })?;
         let metadata = metadata(sizes);
         mutation::write_at(file, &path, &metadata, end)?;
-        mutation::write_at(file, &path, &encode_message_header(sizes.physical), self.length)?;
+        mutation::write_at(file, &path, &encode_message_header(end.saturating_sub(start)), self.length)?;
         Ok(end.saturating_add(metadata.len() as u64).saturating_sub(self.length))
     }
 

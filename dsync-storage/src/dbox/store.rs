@@ -80,6 +80,7 @@ impl DboxStore {
             subscriptions: location.subscriptions_file(),
             hidden: HiddenPlaces::DBOX,
             read_only,
+            compression: settings.compression,
         };
         Ok(Self { shared: Arc::new(Shared::new(context, settings, storage)), cleaned: false })
     }

@@ -57,6 +57,7 @@ fn messages_are_shown_without_their_bodies() {
     let guid = dsync_core::model::MessageGuid::new(b"00112233445566778899aabbccddeeff").unwrap();
     let metadata = Metadata::new(&NewMetadata {
         received: dsync_core::model::Timestamp(1_769_814_000),
+        plain_size: None,
         virtual_size: 5,
         pop3_uidl: Some("uidl"),
         pop3_order: None,

@@ -8,6 +8,7 @@ use dsync_core::store::{ErrorKind, StoreError};
 
 use super::hidden::HiddenPlaces;
 use super::layout::{InvalidName, Naming, Roots};
+use crate::content::Compression;
 use crate::fs::permissions::Permissions;
 
 /// A store that was opened: where it is and what may be done to it.
@@ -26,6 +27,8 @@ pub(crate) struct Context {
     /// Where things are built before they appear.
     pub(crate) hidden: HiddenPlaces,
     pub(crate) read_only: bool,
+    /// How new messages are compressed; never those of an mbox.
+    pub(crate) compression: Option<Compression>,
 }
 
 impl Context {

@@ -171,14 +171,15 @@ impl Mailbox for MaildirMailbox {
         self.context.refuse_if_read_only()?;
         self.refuse_if_gone()?;
         commit::prepare_directories(&self.paths, &self.permissions)?;
-        let staging = self.staging.get_or_insert_with(|| Staging::new(&self.paths.mails));
+        let compression = self.context.compression;
+        let staging = self.staging.get_or_insert_with(|| Staging::new(&self.paths.mails, compression));
         Ok(SavedBody(staging.add(body, message.received, &self.permissions)?))
     }
 
     fn commit(&mut self, changes: MailboxChanges) -> Result<(), StoreError> {
         self.context.refuse_if_read_only()?;
         self.refuse_if_gone()?;
-        let mut staging = self.staging.take().unwrap_or_else(|| Staging::new(&self.paths.mails));
+        let mut staging = self.staging.take().unwrap_or_else(|| Staging::new(&self.paths.mails, None));
         let target = commit::Target {
             context: &self.context,
             paths: &self.paths,

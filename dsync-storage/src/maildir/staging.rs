@@ -6,6 +6,7 @@ use std::sync::Arc;
 use dsync_core::model::Timestamp;
 use dsync_core::store::{MessageBody, StoreError};
 
+use crate::content::Compression;
 use crate::fs::permissions::Permissions;
 use crate::fs::{FsError, mutation, unique};
 use crate::incoming::{self, Sizes};
@@ -23,12 +24,13 @@ struct Place {
     directory: PathBuf,
     /// What nobody else has in the names of files.
     unique: String,
+    compression: Option<Compression>,
 }
 
 impl Staging {
-    /// In `tmp` of a mailbox.
-    pub(super) fn new(maildir: &Path) -> Self {
-        let place = Place { directory: maildir.join("tmp"), unique: unique::file_name() };
+    /// In `tmp` of a mailbox. Messages are compressed, if that is wanted.
+    pub(super) fn new(maildir: &Path, compression: Option<Compression>) -> Self {
+        let place = Place { directory: maildir.join("tmp"), unique: unique::file_name(), compression };
         Self { place: Arc::new(place), files: Vec::new() }
     }
 
@@ -70,17 +72,19 @@ impl StagedFile {
     fn write(&mut self, body: MessageBody, received: Timestamp, permissions: &Permissions) -> Result<(), StoreError> {
         let path = self.path();
         let file = mutation::create(&path, permissions)?;
-        self.sizes = incoming::copy(body, |bytes| mutation::write(&file, &path, bytes))?;
+        let write = &mut |bytes: &[u8]| mutation::write(&file, &path, bytes);
+        self.sizes = incoming::store(body, self.place.compression, write)?;
         Ok(mutation::set_modified(&file, &path, received.seconds())?)
     }
 
+    /// The sizes of the message, which are not those of the file if that is compressed.
     pub(super) fn sizes(&self) -> Sizes {
         self.sizes
     }
 
     /// Where it is until it is moved into place.
     pub(super) fn path(&self) -> PathBuf {
-        let Place { directory, unique } = &*self.place;
+        let Place { directory, unique, .. } = &*self.place;
         directory.join(format!("{unique}.{}", self.number))
     }
 
@@ -108,7 +112,7 @@ mod tests {
     fn a_dropped_message_leaves_nothing() {
         let dir = tempfile::tempdir().unwrap();
         std::fs::create_dir(dir.path().join("tmp")).unwrap();
-        let mut staging = Staging::new(dir.path());
+        let mut staging = Staging::new(dir.path(), None);
         for number in 0..2 {
             let body = MessageBody::from_bytes(b"a\nb".to_vec());
             assert_eq!(staging.add(body, Timestamp(77), &Permissions::PRIVATE).unwrap(), number);

@@ -65,12 +65,13 @@ impl MaildirStore {
         Ok(Self::new(location, false))
     }
 
-    /// The same store with what the server's settings say about its names.
+    /// The same store with what the server's settings say about its names, and how new messages are compressed.
     #[must_use]
     pub fn configured(mut self, settings: &Settings) -> Self {
         if let Some(context) = Arc::get_mut(&mut self.context) {
             context.separators = settings.separators(&context.separators);
             context.prefix.clone_from(&settings.name_prefix);
+            context.compression = settings.compression;
         }
         self
     }
@@ -88,6 +89,7 @@ impl MaildirStore {
             subscriptions: location.subscriptions_file(),
             hidden: HiddenPlaces::MAILDIR,
             read_only,
+            compression: None,
         };
         Self { context: Arc::new(context), cleaned: false }
     }

@@ -76,6 +76,7 @@ impl MboxStore {
             subscriptions: location.subscriptions_file(),
             hidden: HiddenPlaces::MBOX,
             read_only,
+            compression: None,
         };
         Ok(Self { shared: Arc::new(Shared { context, settings }), cleaned: false })
     }

@@ -34,6 +34,8 @@ pub struct Metadata {
 pub struct NewMetadata<'a> {
     /// Received date. One before 1970 becomes 1970.
     pub received: Timestamp,
+    /// Size of the message in bytes, if it is stored compressed.
+    pub plain_size: Option<u64>,
     /// Size in bytes with every line end counted as CRLF.
     pub virtual_size: u64,
     /// POP3 UIDL, if it is not left to the server.
@@ -70,6 +72,9 @@ impl Metadata {
     #[must_use]
     pub fn new(message: &NewMetadata<'_>) -> Self {
         let mut metadata = Self { lines: Vec::with_capacity(96) };
+        if let Some(size) = message.plain_size {
+            metadata.push(b'Z', format!("{size:x}").as_bytes());
+        }
         metadata.push(b'R', format!("{:x}", message.received.seconds().max(0)).as_bytes());
         metadata.push(b'V', format!("{:x}", message.virtual_size).as_bytes());
         if let Some(uidl) = message.pop3_uidl {

@@ -17,6 +17,7 @@ fn guid() -> MessageGuid {
 fn golden_metadata() -> Metadata {
     Metadata::new(&NewMetadata {
         received: Timestamp(1_500_000_001),
+        plain_size: None,
         virtual_size: 26,
         pop3_uidl: Some("UIDL-one"),
         pop3_order: Some(2),
@@ -123,6 +124,7 @@ fn a_line_with_a_space_ends_metadata_too() {
 fn a_new_message_forges_no_lines() {
     let metadata = Metadata::new(&NewMetadata {
         received: Timestamp(-1),
+        plain_size: None,
         virtual_size: 0,
         pop3_uidl: Some("x\nGy"),
         pop3_order: Some(0),
@@ -311,6 +313,7 @@ proptest! {
         let guid = MessageGuid::new(guid.as_bytes()).unwrap();
         let metadata = Metadata::new(&NewMetadata {
             received: Timestamp(received),
+            plain_size: None,
             virtual_size,
             pop3_uidl: Some(&uidl),
             pop3_order: Some(order),
