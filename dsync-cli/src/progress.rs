@@ -49,31 +49,10 @@ impl Progress {
         Self { bar: Bar::new(self.verbosity > Verbosity::Silent), ..self }
     }
 
-    /// How much was done, for those who asked. `equal` says whether the run was to make both sides equal.
-    pub(crate) fn summary(&mut self, report: &Report, equal: bool) {
+    /// How much was done, for those who asked.
+    pub(crate) fn summary(&mut self, report: &Report, about: About) {
         self.bar = Bar::new(false);
-        if self.verbosity < Verbosity::Verbose {
-            return;
-        }
-        let counts = &report.counts;
-        messages::say(format_args!(
-            "{} mailboxes looked at, {} changed; {} messages ({}) copied, {} changed, {} removed; {} mailboxes \
-             renamed, {} deleted; {}",
-            counts.mailboxes,
-            counts.mailboxes_changed,
-            counts.messages_saved,
-            bytes(counts.bytes_saved),
-            counts.messages_changed,
-            counts.messages_removed,
-            counts.mailboxes_renamed,
-            counts.mailboxes_deleted,
-            match report.problems.len() {
-                0 if equal => "both sides are equal now".to_owned(),
-                0 => "everything was taken over".to_owned(),
-                1 => "1 problem".to_owned(),
-                many => format!("{many} problems"),
-            }
-        ));
+        self.say(Verbosity::Verbose, || summary(report, about));
     }
 
     /// What a purge did, for those who asked, and what it could not do. The exit status that it means.
@@ -138,6 +117,42 @@ impl Observer for Progress {
     }
 }
 
+/// What a summary is about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum About {
+    /// A run that was to make two stores equal.
+    EqualStores,
+    /// A run that was to take something over from one store to another.
+    Stores,
+    /// What this side of a run with another host did.
+    ThisSide,
+}
+
+fn summary(report: &Report, about: About) -> String {
+    let counts = &report.counts;
+    let copied = format!("{} messages ({})", counts.messages_saved, bytes(counts.bytes_saved));
+    let sent = format!("{} messages ({})", counts.messages_sent, bytes(counts.bytes_sent));
+    let (copied, here) = match about {
+        About::ThisSide => (format!("{sent} copied to the other side; here {copied} copied"), " here"),
+        _ => (format!("{copied} copied"), ""),
+    };
+    format!(
+        "{} mailboxes looked at, {} changed{here}; {copied}, {} changed, {} removed; {} mailboxes renamed, {} deleted; {}",
+        counts.mailboxes,
+        counts.mailboxes_changed,
+        counts.messages_changed,
+        counts.messages_removed,
+        counts.mailboxes_renamed,
+        counts.mailboxes_deleted,
+        match report.problems.len() {
+            0 if about == About::EqualStores => "both sides are equal now".to_owned(),
+            0 => "everything was taken over".to_owned(),
+            1 => "1 problem".to_owned(),
+            many => format!("{many} problems"),
+        }
+    )
+}
+
 fn describe_plan(plan: &dsync_core::merge::MailboxPlan) -> String {
     let changes = &plan.changes;
     let (copied, removed) = (plan.fetch.len(), changes.remove.len());
@@ -193,6 +208,20 @@ pub(crate) fn bytes(count: u64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_summary_says_where_messages_went() {
+        let mut report = Report::default();
+        (report.counts.messages_saved, report.counts.messages_sent, report.counts.bytes_sent) = (1, 3, 2048);
+        let local = summary(&report, About::EqualStores);
+        assert!(
+            local.contains("; 1 messages (0 bytes) copied, 0 changed") && local.ends_with("equal now"),
+            "{local}"
+        );
+        let text = summary(&report, About::ThisSide);
+        let expected = "3 messages (2.0 KiB) copied to the other side; here 1 messages (0 bytes) copied, 0 changed";
+        assert!(text.contains(expected) && text.ends_with("everything was taken over"), "{text}");
+    }
 
     #[test]
     fn sizes_are_readable() {

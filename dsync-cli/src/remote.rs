@@ -20,9 +20,10 @@ use dsync_storage::names::AlternativeCharacter;
 use crate::arguments::Run;
 use crate::configuration::UserConfiguration;
 use crate::exit::Failure;
+use crate::interruption::Interruption;
 use crate::progress::Progress;
 use crate::second_location;
-use crate::transport::{Input, Line, OtherSide, Output, record};
+use crate::transport::{Input, Line, OtherSide, Output, Patience, record};
 
 /// How a conversation with another side is kept.
 #[derive(Clone, Debug)]
@@ -108,10 +109,14 @@ impl Peer {
         store: &mut dyn MailStore,
         options: SyncOptions,
         progress: &mut Progress,
+        interruption: &Interruption,
     ) -> Result<Report, Failure> {
         let Self { line, handshake, keeping, part, address } = self;
         let open = |input, output| keeping.open(input, output, &handshake);
-        line.talk(open, |(connection, mut peer)| {
+        let is_asked = || interruption.is_asked();
+        // A purge is done after all was said, and may take hours.
+        let patience = if handshake.purge_remote { Patience::Until(&is_asked) } else { Patience::USUAL };
+        line.talk(patience, open, |(connection, mut peer)| {
             peer.handshake.store.get_or_insert(address.into_bytes());
             let session = RemoteSession::master(store, part, options, &handshake, &peer, progress);
             converse(connection, session)

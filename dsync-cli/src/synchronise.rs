@@ -15,7 +15,7 @@ use crate::configuration::UserConfiguration;
 use crate::dry_run::{self, Rehearsed};
 use crate::exit::{self, Failure};
 use crate::interruption::Interruption;
-use crate::progress::Progress;
+use crate::progress::{About, Progress};
 use crate::remote::Peer;
 use crate::{messages, stores};
 
@@ -82,8 +82,8 @@ pub(crate) fn synchronise(
         let allow_empty = run.options.running.allow_empty_source;
         let mut store = stores::open_for_part(arguments, user, peer.part(), None, allow_empty)?;
         let peer = peer.with_alternative_character(stores::alternative_character(arguments, user)?);
-        let report = peer.synchronise(&mut *store, options, &mut progress)?;
-        progress.summary(&report, false);
+        let report = peer.synchronise(&mut *store, options, &mut progress, interruption)?;
+        progress.summary(&report, About::ThisSide);
         print_state(run, &report)?;
         return status_of(run, &report);
     }
@@ -92,7 +92,8 @@ pub(crate) fn synchronise(
         false => stores::open_source_and_destination(arguments, user, run)?,
     };
     let report = (way.run)(&mut *first, &mut *second, &options, &mut progress)?;
-    progress.summary(&report, options.is_everything() && way.makes_equal);
+    let makes_equal = options.is_everything() && way.makes_equal;
+    progress.summary(&report, if makes_equal { About::EqualStores } else { About::Stores });
     drop((first, second));
     let purged = match run.options.running.purge {
         true => stores::purge_second(arguments, user, run)?.map_or(exit::SUCCESS, |purge| progress.purged(&purge)),

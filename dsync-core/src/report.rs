@@ -39,6 +39,10 @@ pub struct Counts {
     pub messages_saved: u64,
     /// Bytes of those messages, as far as their sizes were known.
     pub bytes_saved: u64,
+    /// Messages whose bytes were given to a peer on another host. What it did with them, it alone knows.
+    pub messages_sent: u64,
+    /// Bytes of those messages, as far as their sizes were known.
+    pub bytes_sent: u64,
     /// Messages removed.
     pub messages_removed: u64,
     /// Messages whose flags, keywords, UID or other data were changed.
@@ -68,6 +72,8 @@ impl Report {
         own.mailboxes_deleted += others.mailboxes_deleted;
         own.messages_saved += others.messages_saved;
         own.bytes_saved = own.bytes_saved.saturating_add(others.bytes_saved);
+        own.messages_sent += others.messages_sent;
+        own.bytes_sent = own.bytes_sent.saturating_add(others.bytes_sent);
         own.messages_removed += others.messages_removed;
         own.messages_changed += others.messages_changed;
         self.state.extend(other.state);

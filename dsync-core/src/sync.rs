@@ -3,7 +3,7 @@
 use std::cell::RefCell;
 
 use crate::model::Role;
-use crate::report::{Event, Observer, Report};
+use crate::report::{Event, Observer, Problem, Report};
 use crate::session::{DestinationSession, MirrorSession, Session, SessionError, SourceSession, SyncOptions};
 use crate::store::MailStore;
 
@@ -91,12 +91,39 @@ fn merge_with(
     options: &SyncOptions,
     observer: &mut dyn Observer,
 ) -> Result<Report, SessionError> {
-    let shared = RefCell::new(observer);
+    let mut observer = Once { observer, problems: Vec::new() };
+    let shared = RefCell::new(&mut observer as &mut dyn Observer);
     let (mut firsts, mut seconds) = (Shared(&shared), Shared(&shared));
     let mut master = MirrorSession::new(first, Role::Master, first_imports, options.clone(), &mut firsts);
     let mut slave = MirrorSession::new(second, Role::Slave, second_imports, options.clone(), &mut seconds);
     drive(&mut master, &mut slave, &shared)?;
     Ok(master.into_report().joined(slave.into_report()))
+}
+
+/// Passes on what both sessions find out once.
+struct Once<'a> {
+    observer: &'a mut dyn Observer,
+    problems: Vec<Problem>,
+}
+
+impl Observer for Once<'_> {
+    fn event(&mut self, store: &str, event: Event<'_>) {
+        if let Event::Problem(problem) = event {
+            if self.problems.contains(problem) {
+                return;
+            }
+            self.problems.push(problem.clone());
+        }
+        self.observer.event(store, event);
+    }
+
+    fn wants_reasons(&self) -> bool {
+        self.observer.wants_reasons()
+    }
+
+    fn is_to_stop(&self) -> bool {
+        self.observer.is_to_stop()
+    }
 }
 
 /// One observer of two sessions, which take turns.

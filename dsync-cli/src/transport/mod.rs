@@ -39,9 +39,20 @@ pub(crate) type Input = Box<dyn Read + Send>;
 pub(crate) type Output = Box<dyn Write + Send>;
 
 /// How long the other side may take to end after all was said.
-const PATIENCE: Duration = Duration::from_secs(30);
-/// The same if it has been silent for too long already.
-const LITTLE_PATIENCE: Duration = Duration::from_secs(2);
+#[derive(Clone, Copy)]
+pub(crate) enum Patience<'a> {
+    /// So long.
+    For(Duration),
+    /// As long as it takes, but only a little longer once this says that the run is to end.
+    Until(&'a dyn Fn() -> bool),
+}
+
+impl Patience<'_> {
+    /// What is enough for one that has nothing left to do.
+    pub(crate) const USUAL: Self = Self::For(Duration::from_secs(30));
+    /// What is enough for one that has been silent for too long already.
+    const LITTLE: Self = Self::For(Duration::from_secs(2));
+}
 
 /// The other side, reached. If it is dropped, the streams are closed, which the other side takes for the end.
 pub(crate) struct Line {
@@ -122,6 +133,7 @@ impl Line {
     /// here on this process may have threads.
     pub(crate) fn talk<C>(
         self,
+        patience: Patience<'_>,
         open: impl FnOnce(Input, Output) -> Result<C, Failure>,
         converse: impl FnOnce(C) -> Result<Report, Failure>,
     ) -> Result<Report, Failure> {
@@ -133,7 +145,7 @@ impl Line {
         let has_begun = opened.is_ok();
         let outcome = opened.and_then(converse);
         match behind {
-            Behind::Process { process, advice } => finish(process, advice, has_begun, outcome),
+            Behind::Process { process, advice } => finish(process, patience, advice, has_begun, outcome),
             Behind::Service { name, end } => {
                 end.now();
                 match outcome {
@@ -150,13 +162,18 @@ impl Line {
 /// Lets a program end, and says how it did if that matters.
 fn finish(
     process: PeerProcess,
+    patience: Patience<'_>,
     advice: &str,
     has_begun: bool,
     outcome: Result<Report, Failure>,
 ) -> Result<Report, Failure> {
-    let is_silent = matches!(outcome, Err(Failure::Session(SessionError::Silent(_))));
+    let patience = match &outcome {
+        Ok(_) => patience,
+        Err(Failure::Session(SessionError::Silent(_))) => Patience::LITTLE,
+        Err(_) => Patience::USUAL,
+    };
     let command = process.command().to_owned();
-    let ended = process.finish(if is_silent { LITTLE_PATIENCE } else { PATIENCE });
+    let ended = process.finish(patience);
     if outcome.is_err() {
         for line in ended.unheard() {
             messages::error(format_args!("other side: {line}"));

@@ -6,6 +6,7 @@ use std::process::{Child, ChildStdin, ChildStdout, Command, ExitStatus, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use super::Patience;
 use super::said::Said;
 use crate::exit::{self, Failure};
 
@@ -68,25 +69,35 @@ impl PeerProcess {
         self.said = self.child.stderr.take().and_then(|stderr| Said::pass_on(stderr).ok());
     }
 
-    /// Waits until the program has ended, but not for ever. All streams to it have been closed before.
-    pub(super) fn finish(mut self, patience: Duration) -> Ended {
+    /// Waits until the program has ended, but not longer than there is patience. All streams to it have been closed before.
+    pub(super) fn finish(mut self, patience: Patience<'_>) -> Ended {
         let how = self.wait(patience);
         let (said_something, unheard) = self.said.map(Said::finish).unwrap_or_default();
         Ended { how, said_something, unheard }
     }
 
-    fn wait(&mut self, patience: Duration) -> How {
-        let end = Instant::now() + patience;
+    fn wait(&mut self, patience: Patience<'_>) -> How {
+        let (mut begin, mut patience) = (Instant::now(), patience);
         loop {
-            match self.child.try_wait() {
+            let status = self.child.try_wait();
+            if let Patience::Until(is_over) = patience
+                && is_over()
+            {
+                (begin, patience) = (Instant::now(), Patience::LITTLE);
+            }
+            let time = match patience {
+                Patience::For(time) => time,
+                Patience::Until(_) => Duration::MAX,
+            };
+            match status {
                 Ok(Some(status)) => return How::Ended(status),
-                Ok(None) if Instant::now() < end => thread::sleep(Duration::from_millis(10)),
+                Ok(None) if begin.elapsed() < time => thread::sleep(Duration::from_millis(10)),
                 Ok(None) => {
                     // It may have ended by itself just now. If it runs as somebody else by now, it is not waited for.
                     if self.child.kill().is_ok() {
                         let _ = self.child.wait();
                     }
-                    return How::Killed(patience);
+                    return How::Killed(time);
                 }
                 Err(error) => return How::Lost(error),
             }
@@ -135,4 +146,21 @@ pub(super) fn shown(words: &[String]) -> String {
         false => word.clone(),
     };
     words.iter().map(quoted).collect::<Vec<_>>().join(" ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_program_that_has_work_left_is_waited_for() {
+        let start = |seconds: &str| PeerProcess::start(&["sleep".to_owned(), seconds.to_owned()]).unwrap().0;
+        let short = Patience::For(Duration::from_millis(50));
+        let killed = start("60").finish(short);
+        assert!(matches!(killed.how, How::Killed(_)) && !killed.is_well(), "{killed}");
+        assert!(start("0.3").finish(Patience::Until(&|| false)).is_well());
+        // Who asks the run to end does not wait for an hour.
+        let begin = Instant::now();
+        assert!(!start("60").finish(Patience::Until(&|| begin.elapsed() > Duration::from_millis(50))).is_well());
+    }
 }

@@ -4,7 +4,7 @@ use super::disturbed::Disturbed;
 use super::*;
 use crate::memory::MemoryStore;
 use crate::model::{MailboxIdentity, MailboxName, ModSeq, Uid};
-use crate::report::Unobserved;
+use crate::report::{Event, Observer, Unobserved};
 use crate::store::MailStore;
 use crate::sync::{backup, mirror};
 
@@ -47,6 +47,36 @@ fn a_mailbox_that_appears_while_it_is_made_does_not_end_the_run() {
     let report = backup(&mut source, &mut destination, &options, &mut Unobserved).unwrap();
     assert_eq!((report.exit_status(), report.problems.len()), (2, 1), "{:?}", report.problems);
     assert!(destination.store.open(&name("Work")).is_ok());
+}
+
+/// Notes what it is told.
+#[derive(Default)]
+struct Told(Vec<String>);
+
+impl Observer for Told {
+    fn event(&mut self, _: &str, event: Event<'_>) {
+        if let Event::Problem(problem) = event {
+            self.0.push(problem.to_string());
+        }
+    }
+}
+
+#[test]
+fn what_both_sides_notice_is_said_once() {
+    let (mut first, store) = (MemoryStore::with_seed(1), MemoryStore::with_seed(2));
+    first.deliver(&MailboxName::inbox(), b"x");
+    let mut second = Disturbed {
+        store,
+        disturbance: |store, name| {
+            store.deliver(name, b"meanwhile");
+            Ok(())
+        },
+    };
+    let mut told = Told::default();
+    let report = mirror(&mut first, &mut second, &SyncOptions::default(), &mut told).unwrap();
+    assert_eq!(report.exit_status(), 2);
+    assert_eq!(told.0.len(), 1, "{:?}", told.0);
+    assert!(told.0[0].contains("keeps changing"), "{:?}", told.0);
 }
 
 #[test]

@@ -367,6 +367,9 @@ impl Exchange {
         match self.own.mailbox.body(wanted.key) {
             Ok(body) => {
                 mail.stream = true;
+                let counts = &mut reporter.report.counts;
+                counts.messages_sent += 1;
+                counts.bytes_sent = counts.bytes_sent.saturating_add(body.size.unwrap_or(0));
                 Said::Mail(mail, body)
             }
             Err(error) => {

@@ -291,8 +291,10 @@ fn messages_without_guids_are_recognised() {
     run(Part::Source, &first, &second);
     one.expunge(&MailboxName::inbox(), uid(2));
     one.deliver(&MailboxName::inbox(), b"Message-ID: <new@x>\n\nnew");
-    let [_, report] = run(Part::Source, &first, &second);
+    let [sender, report] = run(Part::Source, &first, &second);
     assert_eq!((report.counts.messages_saved, report.counts.messages_removed), (1, 1));
+    let counts = sender.counts;
+    assert_eq!((counts.messages_sent, counts.bytes_sent, counts.messages_saved), (1, 24, 0));
     let mut two = second.clone();
     let received = |store: &mut MemoryStore| -> Vec<_> {
         let mailbox = store.open(&MailboxName::inbox()).unwrap();
