@@ -18,6 +18,11 @@ impl<'a> Reporter<'a> {
         Self { observer, location, report: Report::default() }
     }
 
+    /// Where the store of the session is.
+    pub(super) fn location(&self) -> String {
+        self.location.clone()
+    }
+
     pub(super) fn event(&mut self, event: Event<'_>) {
         self.observer.event(&self.location, event);
     }

@@ -23,6 +23,7 @@ use crate::merge::{Contents, MailboxPlan};
 use crate::model::{
     HistoryRange, MailboxHistory, MessageGuid, MessageKey, MessageSelection, Role, SyncPoint, Uid, UidValidity,
 };
+use crate::report::Event;
 use crate::session::reporting::Reporter;
 use crate::session::{SessionError, selecting};
 use crate::store::{ErrorKind, MailStore, StoreError};
@@ -367,6 +368,10 @@ impl Exchange {
         match self.own.mailbox.body(wanted.key) {
             Ok(body) => {
                 mail.stream = true;
+                if reporter.wants_reasons() {
+                    let reason = format!("UID {}: given to the other side, which does not have it", wanted.uid);
+                    reporter.event(Event::Reason(&self.own.name, &reason));
+                }
                 let counts = &mut reporter.report.counts;
                 counts.messages_sent += 1;
                 counts.bytes_sent = counts.bytes_sent.saturating_add(body.size.unwrap_or(0));

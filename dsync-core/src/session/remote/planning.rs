@@ -10,6 +10,7 @@ use super::part::Part;
 use super::rows::take_what_is_not_said;
 use crate::merge::two_way::{self, MergeSide, Origins, SideMessages};
 use crate::merge::{self, Contents, LeftOut, MailboxPlan, MailboxView, RecogniseSide};
+use crate::model::SyncPoint;
 use crate::model::{KeptFields, MailboxStatus, MessageKey, MessageList, MessageRecord, MessageSelection, Role};
 use crate::report::Event;
 use crate::session::SessionError;
@@ -31,6 +32,11 @@ impl Exchange {
             let text =
                 "what happened since the last run does not fit to what is here; the next run compares all of it";
             reporter.problem(Some(&self.own.name), text);
+        }
+        if fits && reporter.wants_reasons() {
+            for reason in self.explain(&plan, &reporter.location()) {
+                reporter.event(Event::Reason(&self.own.name, &reason));
+            }
         }
         let name = &self.own.name;
         reporter.event(match plan.needed {
@@ -123,7 +129,26 @@ impl Exchange {
         merge::one_way(source, MailboxView { messages: &here, ..own }, &left_out, self.is_comparable)
     }
 
-    fn plan_merge(&self, unavailable: &HashSet<MessageKey>) -> (MailboxPlan, bool) {
+    /// Why the plan is what it is.
+    fn explain(&self, plan: &MailboxPlan, own_name: &str) -> Vec<String> {
+        if self.terms.part.is_copying() {
+            return merge::explain_one_way(plan, self.own.messages());
+        }
+        let ([own, other], base) = (self.merge_sides(), self.base());
+        let other_name = "the other side";
+        let (sides, names) = match self.terms.role {
+            Role::Master => ([&own, &other], [own_name, other_name]),
+            Role::Slave => ([&other, &own], [other_name, own_name]),
+        };
+        two_way::explain(sides, names, base.as_ref(), &two_way::merge(sides[0], sides[1], base.as_ref()))
+    }
+
+    fn base(&self) -> Option<SyncPoint> {
+        self.since.map(|since| since.point(self.terms.peer))
+    }
+
+    /// This side and the other one, as a merge sees them.
+    fn merge_sides(&self) -> [MergeSide<'_>; 2] {
         let own = MergeSide {
             status: self.own.status().clone(),
             messages: SideMessages::of(self.own.messages(), &self.known.notes),
@@ -152,12 +177,16 @@ impl Exchange {
             keeps: self.other_keeps(),
             imports: self.terms.part == Part::Both,
         };
+        [own, other]
+    }
+
+    fn plan_merge(&self, unavailable: &HashSet<MessageKey>) -> (MailboxPlan, bool) {
+        let [own, other] = self.merge_sides();
         let (master, slave) = match self.terms.role {
             Role::Master => (&own, &other),
             Role::Slave => (&other, &own),
         };
-        let base = self.since.map(|since| since.point(self.terms.peer));
-        let (role, merged) = (self.terms.role, two_way::merge(master, slave, base.as_ref()));
+        let (role, merged) = (self.terms.role, two_way::merge(master, slave, self.base().as_ref()));
         // It is not known what the other side makes of what it was told.
         let is_told = self.since.is_some() && self.has_listed;
         let other_stays = !other.imports

@@ -12,7 +12,7 @@ use std::time::Duration;
 use super::*;
 use crate::memory::MemoryStore;
 use crate::model::{Flags, KeptFields, Keyword, MailboxName, MailboxSelection, Uid};
-use crate::report::Unobserved;
+use crate::report::{Event, Observer, Unobserved};
 use crate::session::MailboxSummary;
 
 fn name(text: &str) -> MailboxName {
@@ -41,6 +41,18 @@ fn cut_outcomes(
     options: &SyncOptions,
     heard: [u64; 2],
 ) -> [Result<Report, SessionError>; 2] {
+    watched_outcomes(part, master, slave, options, heard, &mut Unobserved)
+}
+
+/// The same with somebody who watches the master.
+fn watched_outcomes(
+    part: Part,
+    master: &(impl MailStore + Clone),
+    slave: &(impl MailStore + Clone + 'static),
+    options: &SyncOptions,
+    heard: [u64; 2],
+    observer: &mut dyn Observer,
+) -> [Result<Report, SessionError>; 2] {
     let (master_input, slave_output) = pipe().unwrap();
     let (slave_input, master_output) = pipe().unwrap();
     let (master_input, slave_input) = (master_input.take(heard[0]), slave_input.take(heard[1]));
@@ -57,8 +69,7 @@ fn cut_outcomes(
     let run = || {
         let own = with_store(master_handshake(part, &options, "master.example")?, &master.location());
         let (connection, peer) = Connection::open(master_input, master_output, &own, limits)?;
-        let mut observer = Unobserved;
-        let mut session = RemoteSession::master(&mut master, part, options, &own, &peer, &mut observer)?;
+        let mut session = RemoteSession::master(&mut master, part, options, &own, &peer, observer)?;
         connection.run(&mut session)?;
         Ok(session.into_report())
     };
@@ -439,4 +450,40 @@ fn sides_that_are_equal_know_it() {
     }
     let equal = points::labels_of(&with_store(slave_handshake("slave.example"), &second.location()))[1];
     assert!(points(&first).contains(&equal), "{:?}", points(&first));
+}
+
+/// Notes why things are decided.
+#[derive(Default)]
+struct Reasons(Vec<String>);
+
+impl Observer for Reasons {
+    fn event(&mut self, _: &str, event: Event<'_>) {
+        if let Event::Reason(name, reason) = event {
+            self.0.push(format!("{name}: {reason}"));
+        }
+    }
+
+    fn wants_reasons(&self) -> bool {
+        true
+    }
+}
+
+#[test]
+fn reasons_are_given_to_those_who_ask() {
+    let (mut first, mut second) = (MemoryStore::with_seed(1), MemoryStore::with_seed(2));
+    first.deliver(&MailboxName::inbox(), b"one");
+    let reasons = |part, first: &MemoryStore, second: &MemoryStore| {
+        let mut reasons = Reasons::default();
+        let outcomes = watched_outcomes(part, first, second, &SyncOptions::default(), [u64::MAX; 2], &mut reasons);
+        assert!(outcomes.iter().all(Result::is_ok), "{outcomes:?}");
+        reasons.0.join("\n")
+    };
+    let told = reasons(Part::Source, &first, &second);
+    assert_eq!(told, "INBOX: UID 1: given to the other side, which does not have it");
+    second.deliver(&MailboxName::inbox(), b"two");
+    let told = reasons(Part::Both, &first, &second);
+    assert!(told.contains("INBOX: UID 2: copied from the other side, because"), "{told}");
+    second.expunge(&MailboxName::inbox(), uid(2));
+    let told = reasons(Part::Copy, &first, &second);
+    assert_eq!(told, "INBOX: message with UID 2: removed, because the source does not have it");
 }
