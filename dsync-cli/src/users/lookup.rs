@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use nix::errno::Errno;
 
+use super::added_fields::AddedFields;
 use super::auth::{self, AuthError};
 use super::error::UserError;
 use super::mask;
@@ -44,7 +45,7 @@ impl<'a> Lookup<'a> {
         let socket = self.socket.clone();
         let name = self.canonical(name);
         let failed = |error| UserError::LookupInstead { name: name.clone(), socket, server, error };
-        userdb::look_up(&self.userdbs(), &name, &|text| self.expand(text, &name)).map_err(failed)
+        userdb::look_up(&self.userdbs(), &name, &|text, known| self.expand(text, &name, known)).map_err(failed)
     }
 
     /// The names of all users that fit a mask, each once.
@@ -78,17 +79,18 @@ impl<'a> Lookup<'a> {
             Dialect::Since24 => "%{user | lower}",
         };
         let format = settings.text("auth_username_format").unwrap_or(usual);
-        self.expand(format, name).unwrap_or_else(|_| name.to_owned())
+        self.expand(format, name, &[]).unwrap_or_else(|_| name.to_owned())
     }
 
-    fn expand(&self, text: &str, name: &str) -> Result<String, String> {
+    /// The text with its variables replaced. `known` are those that stand for what a user database says.
+    fn expand(&self, text: &str, name: &str, known: &[(String, String)]) -> Result<String, String> {
         let user = UserFields {
             name: name.to_owned(),
             home: None,
             usual_home: None,
             uid: None,
             gid: None,
-            extra: Vec::new(),
+            extra: known.to_vec(),
             looked_up: true,
         };
         let user = self.configuration.for_user(user).map_err(|error| error.to_string())?;
@@ -108,18 +110,51 @@ impl<'a> Lookup<'a> {
 fn userdb_of(settings: &Settings, id: &str) -> Userdb {
     let text = |name: &str| settings.text(&format!("userdb/{id}/{name}")).map(str::to_owned);
     if settings.dialect() == Dialect::Since24 {
-        let driver = text("driver").unwrap_or_else(|| id.to_owned());
-        let has_fields = settings.all().any(|(name, _)| name.starts_with(&format!("userdb/{id}/fields/")));
-        // Which of them override what the file says is not for us to guess.
-        let driver = if has_fields { format!("{driver} with fields") } else { driver };
-        return Userdb { driver, args: text("passwd_file_path").unwrap_or_default(), ..Userdb::default() };
+        return userdb_since24(settings, id);
     }
     Userdb {
         driver: text("driver").unwrap_or_default(),
         args: text("args").unwrap_or_default(),
         default_fields: text("default_fields").unwrap_or_default(),
         override_fields: text("override_fields").unwrap_or_default(),
+        added: AddedFields::default(),
     }
+}
+
+/// Settings by which a block says when it is asked, or that another one is to be asked after it. Each stands with what makes no
+/// difference.
+const ORDERS: [(&str, &str); 4] = [
+    ("skip", "never"),
+    ("result_success", "return-ok"),
+    ("result_failure", "continue"),
+    ("result_internalfail", "continue"),
+];
+
+/// A block of Dovecot 2.4. `doveconf` and people may write the name of the section before that of a setting.
+fn userdb_since24(settings: &Settings, id: &str) -> Userdb {
+    let section = format!("userdb/{id}/");
+    let text = |names: &[&str]| names.iter().find_map(|name| settings.text(&format!("{section}{name}")));
+    let driver = text(&["driver"]).unwrap_or(id).to_owned();
+    let differs =
+        |(name, usual): &(&str, &str)| text(&[name]).is_some_and(|value| !value.is_empty() && value != *usual);
+    if let Some((name, _)) = ORDERS.iter().find(|order| differs(order)) {
+        // What that leads to is not for us to guess.
+        return Userdb { driver: format!("{driver} with {name}"), ..Userdb::default() };
+    }
+    let mut fields = Vec::new();
+    for (name, value) in settings.all() {
+        let inside = name.strip_prefix(&section);
+        let field = inside.and_then(|name| name.strip_prefix("fields/").or(name.strip_prefix("userdb_fields/")));
+        fields.extend(field.map(|field| (field.to_owned(), value.to_owned())));
+    }
+    let allows_all = ["allow_all_users", "static_allow_all_users", "userdb_static/allow_all_users"];
+    let args = match driver.as_str() {
+        "static" if text(&allows_all) == Some("yes") => "allow_all_users=yes",
+        "static" => "",
+        _ => text(&["passwd_file_path"]).unwrap_or_default(),
+    };
+    let import_all = text(&["fields_import_all"]) != Some("no");
+    Userdb { args: args.to_owned(), added: AddedFields { fields, import_all }, driver, ..Userdb::default() }
 }
 
 fn socket(settings: &Settings) -> PathBuf {
@@ -160,13 +195,27 @@ mod tests {
             args: "username_format=%n /etc/users".to_owned(),
             default_fields: "uid=5".to_owned(),
             override_fields: "gid=5".to_owned(),
+            added: AddedFields::default(),
         };
         assert_eq!(userdb_of(&settings(Dialect::Before24, &old), "0"), expected);
         let new = [("userdb/passwd-file/passwd_file_path", "/etc/users")];
         let expected =
             Userdb { args: "/etc/users".to_owned(), driver: "passwd-file".to_owned(), ..Userdb::default() };
         assert_eq!(userdb_of(&settings(Dialect::Since24, &new), "passwd-file"), expected);
-        let with_fields = [("userdb/x/driver", "passwd-file"), ("userdb/x/fields/home", "/h")];
-        assert_eq!(userdb_of(&settings(Dialect::Since24, &with_fields), "x").driver, "passwd-file with fields");
+        let with_fields = [
+            ("userdb/x/driver", "static"),
+            ("userdb/x/fields/home", "/h"),
+            ("userdb/x/fields_import_all", "no"),
+            ("userdb/x/userdb_static/allow_all_users", "yes"),
+        ];
+        let expected = Userdb {
+            args: "allow_all_users=yes".to_owned(),
+            driver: "static".to_owned(),
+            added: AddedFields { fields: vec![("home".to_owned(), "/h".to_owned())], import_all: false },
+            ..Userdb::default()
+        };
+        assert_eq!(userdb_of(&settings(Dialect::Since24, &with_fields), "x"), expected);
+        let skipped = [("userdb/passwd/skip", "authenticated"), ("userdb/passwd/result_success", "return-ok")];
+        assert_eq!(userdb_of(&settings(Dialect::Since24, &skipped), "passwd").driver, "passwd with skip");
     }
 }

@@ -12,6 +12,7 @@
 //! * [`children`]: a process for each of several; [`signals`], [`outcome`].
 
 mod account;
+mod added_fields;
 mod auth;
 mod children;
 mod error;

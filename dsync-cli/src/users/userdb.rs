@@ -12,6 +12,7 @@ use std::process::{Command, Stdio};
 use nix::unistd::{Gid, Group, Uid, User};
 use thiserror::Error;
 
+use super::added_fields::{self, AddedFields};
 use super::passwd_file;
 use super::record::{RecordError, UserRecord};
 
@@ -24,6 +25,8 @@ pub(crate) struct Userdb {
     pub(crate) default_fields: String,
     /// Fields that count whatever others say.
     pub(crate) override_fields: String,
+    /// What the block says itself since 2.4.
+    pub(crate) added: AddedFields,
 }
 
 /// Why a user database cannot be used.
@@ -38,7 +41,7 @@ pub(crate) enum UserdbError {
     /// It does not say whether there is such a user.
     #[error(
         "the userdb \"static\" does not tell whether there is such a user; start Dovecot, or, if every name is one, write \
-         allow_all_users=yes into its args"
+         allow_all_users=yes into its args (static_allow_all_users=yes into the block since 2.4)"
     )]
     Anybody,
     /// The block says something that makes no sense.
@@ -68,8 +71,8 @@ pub(crate) enum UserdbError {
     Getent(String),
 }
 
-/// Replaces variables for a user.
-pub(crate) type Expand<'a> = &'a dyn Fn(&str) -> Result<String, String>;
+/// Replaces variables for a user, and others that stand for these values.
+pub(crate) type Expand<'a> = &'a dyn Fn(&str, &[(String, String)]) -> Result<String, String>;
 
 /// Looks for a user in all of them, in their order.
 ///
@@ -198,7 +201,11 @@ impl Userdb {
                 .collect()
         };
         let (before, behind) = (words(&self.default_fields)?, words(&self.override_fields)?);
-        let all = [vec![name.to_owned()], before, fields, behind].concat();
+        let found = [before, fields, behind].concat();
+        let variables = added_fields::variables(&self.driver, &found);
+        let added = self.added.added_to(found, |text| self.expanded_with(text, &variables, expand))?;
+        let numbered: Result<Vec<_>, _> = added.iter().map(|field| self.with_numbers(field)).collect();
+        let all = [vec![name.to_owned()], numbered?].concat();
         Ok(UserRecord::from_fields(all.into_iter().map(String::into_bytes))?)
     }
 
@@ -224,7 +231,16 @@ impl Userdb {
     }
 
     fn expanded(&self, text: &str, expand: Expand<'_>) -> Result<String, UserdbError> {
-        expand(text).map_err(|problem| self.refuse(format!("{text:?}: {problem}")))
+        self.expanded_with(text, &[], expand)
+    }
+
+    fn expanded_with(
+        &self,
+        text: &str,
+        variables: &[(String, String)],
+        expand: Expand<'_>,
+    ) -> Result<String, UserdbError> {
+        expand(text, variables).map_err(|problem| self.refuse(format!("{text:?}: {problem}")))
     }
 
     fn refuse(&self, problem: String) -> UserdbError {
@@ -284,7 +300,7 @@ mod tests {
     }
 
     /// Replaces `%n` and `%d` for joe@example.org.
-    fn expand(text: &str) -> Result<String, String> {
+    fn expand(text: &str, _: &[(String, String)]) -> Result<String, String> {
         if text.contains("%z") {
             return Err("unknown variable %z".to_owned());
         }
@@ -311,6 +327,23 @@ mod tests {
         let settings: Vec<_> = record.settings.iter().map(|(key, value)| format!("{key}={value}")).collect();
         assert_eq!(settings, ["mail=maildir:/m/example.org", "quota_rule=*:bytes=joe"]);
         assert_eq!(list(&[userdb], (0, 0)).unwrap(), ["anna", "joe"]);
+    }
+
+    #[test]
+    fn a_block_may_say_something_itself() {
+        let expand = |text: &str, known: &[(String, String)]| {
+            let known = known.iter().map(|(name, value)| (format!("%{{{name}}}"), value));
+            Ok(known.fold(text.to_owned(), |text, (name, value)| text.replace(&name, value)))
+        };
+        let field = |(key, value): (&str, &str)| (key.to_owned(), value.to_owned());
+        let fields = [("gid:default", "nobody"), ("home", "/h%{passwd_file:home}"), ("uid", "nobody")].map(field);
+        let (_file, userdb) = of_file("joe:x:5000:5001::/joe");
+        let args = userdb.args.replace("username_format=%n ", "");
+        let userdb = Userdb { args, added: AddedFields { fields: fields.to_vec(), import_all: true }, ..userdb };
+        let record = look_up(&[userdb], "joe", &expand).unwrap().unwrap();
+        let nobody = User::from_name("nobody").unwrap().unwrap();
+        assert_eq!((record.uid, record.gid), (Some(nobody.uid), Some(Gid::from_raw(5001))));
+        assert_eq!(record.home.as_deref(), Some("/h/joe"));
     }
 
     #[test]

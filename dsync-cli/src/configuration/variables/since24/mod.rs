@@ -174,6 +174,10 @@ fn lookup(name: &str, variables: &Variables<'_>) -> Result<Value, VariableError>
         Some(("dovecot", "name")) => return text("Dovecot"),
         Some(("env", name)) => return text(variables.environment(name).unwrap_or_default()),
         Some(("userdb", field)) => return text(variables.field(field).unwrap_or_default()),
+        // What a user database says of a user, for what is said beside it.
+        Some(("passwd" | "passwd_file", _)) => {
+            return variables.field(name).map_or(Err(VariableError::Unknown(name.to_owned())), text);
+        }
         _ => {}
     }
     match name {
