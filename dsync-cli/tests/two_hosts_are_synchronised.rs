@@ -64,3 +64,30 @@ fn a_mirror_on_another_host_loses_nothing() {
         assert_same(&first, &second);
     }
 }
+
+#[test]
+fn what_was_expunged_from_an_mbox_stays_expunged() {
+    for drivers in [[Driver::Mbox, Driver::Mbox], [Driver::Mbox, Driver::Maildir], [Driver::Maildir, Driver::Mbox]] {
+        for first_is_left in [true, false] {
+            let (dovecot, first, second) = stores(drivers);
+            let mut imap = first.imap();
+            imap.create("a");
+            for text in ["one", "two"] {
+                imap.append("INBOX", "", &support::mail::plain(text));
+            }
+            imap.append("a", "", &support::mail::plain("one"));
+            imap.logout();
+            dovecot.backup(&first, &second).assert_done();
+            dovecot.run_with_peer(&["mirror"], &first, &second).assert_done();
+            let mut imap = if first_is_left { first.imap() } else { second.imap() };
+            for mailbox in ["INBOX", "a"] {
+                imap.select(mailbox);
+                imap.expunge("1");
+            }
+            imap.logout();
+            let run = dovecot.run_with_peer(&["-D", "mirror"], &first, &second);
+            let counts = [&first, &second].map(|store| support::Snapshot::of(store).message_count());
+            assert_eq!(counts, [1, 1], "{drivers:?} {first_is_left} {}", run.stderr);
+        }
+    }
+}

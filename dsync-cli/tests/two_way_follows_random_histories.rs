@@ -36,6 +36,10 @@ const FORMATS: [Format; 5] = [
 const HISTORIES: u64 = 25;
 /// Comparing takes as long again.
 const COMPARED_HISTORIES: u64 = 16;
+/// Of those that are tried over a connection; more with `DSYNC_HISTORIES`.
+const SHARE: [Format; 2] = [FORMATS[1], FORMATS[3]];
+const SHARED_HISTORIES: u64 = 4;
+const SHARED_ROUNDS: usize = 2;
 const ROUNDS: usize = 3;
 
 /// The names of directories in the default layout.
@@ -89,5 +93,35 @@ fn where_the_real_tool_comes_out_differently_nothing_is_lost_either() {
         }
     });
     println!("{}", found.into_inner().unwrap().text());
+    assert_none(&failed);
+}
+
+#[test]
+fn over_a_connection_it_comes_out_as_on_one_machine() {
+    let failed = for_each_history(&SHARE, SHARED_HISTORIES, |history| {
+        history.begin(Tool::Peers);
+        for round in 1..=SHARED_ROUNDS {
+            // Both ways remember that the sides were equal.
+            history.sync(Tool::Dsync);
+            let worked = history.work(round);
+            let local = history.come_to(Tool::Dsync);
+            history.sync(Tool::Peers);
+            history.assert_kept(&worked);
+            history.assert_hold(&local);
+        }
+    });
+    assert_none(&failed);
+}
+
+#[test]
+fn nothing_of_ours_is_lost_with_the_real_tool_at_the_other_end() {
+    let failed = for_each_history(&SHARE, SHARED_HISTORIES, |history| {
+        history.begin(Tool::DsyncAndDoveadm);
+        for round in 1..=SHARED_ROUNDS {
+            let worked = history.work(round);
+            history.sync(Tool::DsyncAndDoveadm);
+            history.assert_own_kept(&worked, round);
+        }
+    });
     assert_none(&failed);
 }

@@ -135,6 +135,14 @@ impl Snapshot {
         self
     }
 
+    /// The same without levels that are no mailboxes.
+    #[must_use]
+    pub fn without_levels(mut self) -> Self {
+        let tree = self.subjects.entry(Subject::Tree).or_default();
+        tree.retain(|_, attributes| !String::from_utf8_lossy(attributes).contains("\\Noselect"));
+        self
+    }
+
     /// Makes the size of a mailbox that of its messages.
     pub fn count_sizes(&mut self, mailbox: &str) {
         let sizes = self.uids(mailbox).into_iter().map(|uid| self.message(mailbox, uid, "size.virtual").unwrap());

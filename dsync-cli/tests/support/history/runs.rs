@@ -11,6 +11,7 @@ use super::file_worker::Files;
 use super::two_sides::History;
 
 /// A format of stores, and how to make one of a given name.
+#[derive(Clone, Copy)]
 pub struct Format {
     pub name: &'static str,
     pub store: fn(&Dovecot, &str) -> Store,

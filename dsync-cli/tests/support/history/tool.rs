@@ -10,6 +10,10 @@ use crate::support::{Dovecot, Run, Store};
 pub enum Tool {
     /// The program under test.
     Dsync,
+    /// The same at both ends of a connection.
+    Peers,
+    /// The program under test at the left, what Dovecot has for the purpose at the right.
+    DsyncAndDoveadm,
     /// What Dovecot has for the purpose.
     Doveadm,
 }
@@ -23,11 +27,18 @@ impl Tool {
         }
     }
 
+    /// Whether it is the program under test.
+    pub fn is_own(self) -> bool {
+        self != Self::Doveadm
+    }
+
     /// The facts about mailboxes and messages that it does not make equal.
     pub fn leaves_open(self) -> &'static [&'static str] {
         match self {
             Self::Dsync => &[],
-            Self::Doveadm => &["modseq", "highestmodseq", "recent", SAVED],
+            // Dates come only with the bytes of messages.
+            Self::Peers => &[SAVED, "date.received.unixtime"],
+            Self::Doveadm | Self::DsyncAndDoveadm => &["modseq", "highestmodseq", "recent", SAVED],
         }
     }
 
@@ -37,6 +48,8 @@ impl Tool {
         right.adopt();
         match self {
             Self::Dsync => dovecot.mirror(left, right),
+            Self::Peers => dovecot.run_with_peer(&["mirror"], left, right),
+            Self::DsyncAndDoveadm => dovecot.run_with_server(&["mirror"], left, right),
             // Without -f it takes mailboxes for equal whose counters are.
             Self::Doveadm => {
                 let said = left.log().len();
@@ -52,11 +65,18 @@ impl Tool {
     pub fn run_until_done(self, dovecot: &Dovecot, left: &Store, right: &Store) -> Run {
         let first = self.run(dovecot, left, right);
         match self {
-            Self::Dsync if first.code == Some(2) => {
+            // Over a connection, mailboxes that stay although the other side deleted them arrive there one run later.
+            Self::Dsync | Self::Peers if first.code == Some(2) => {
                 eprintln!("a second run is needed: {}", first.stderr);
                 self.run(dovecot, left, right)
             }
-            Self::Dsync => first,
+            Self::Dsync | Self::Peers => first,
+            // It plans for several runs.
+            Self::DsyncAndDoveadm => {
+                let last = (0..2).fold(first, |_, _| self.run(dovecot, left, right));
+                right.forget_list_index();
+                last
+            }
             // The first run leaves temporary names, directories, swapped identities and more.
             Self::Doveadm => {
                 let last = self.run(dovecot, left, right);

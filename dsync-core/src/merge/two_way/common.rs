@@ -226,15 +226,13 @@ fn last_common_uid(sides: [&MergeSide<'_>; 2], known_to_both: Option<Uid>) -> Op
                 }
                 common = Some(uid);
             }
-            [Present(index), Expunged(Some(guid))] | [Expunged(Some(guid)), Present(index)] => {
+            [Present(index), Expunged(Some(guid))] | [Expunged(Some(guid)), Present(index)] if guids_count(sides) => {
                 let owner = if matches!(knowledge[0], Present(_)) { 0 } else { 1 };
                 let present = sides[owner].messages.record(index);
-                if guids_count(sides) {
-                    if present.is_none_or(|record| record.guid.to_128() != guid) {
-                        break;
-                    }
-                    common = Some(uid);
+                if present.is_none_or(|record| record.guid.to_128() != guid) {
+                    break;
                 }
+                common = Some(uid);
             }
             [Present(_), Expunged(_)] if sides[1].expunged_were_common => common = Some(uid),
             [Expunged(_), Present(_)] if sides[0].expunged_were_common => common = Some(uid),

@@ -133,6 +133,8 @@ pub struct RemoteSession<'a> {
     remembered: BTreeMap<MailboxGuid, MailboxState>,
     /// The slave could not go on from there with one of them. The master looks at all of them in its next run.
     was_lost: bool,
+    /// Another run is needed for something other than a mailbox that was exchanged.
+    is_incomplete: bool,
     /// What both sides say of the mailboxes that the master has offered.
     outcomes: BTreeMap<MailboxGuid, Remembered>,
     /// The mailbox of which the other side has not said how it came out.
@@ -262,6 +264,7 @@ impl<'a> RemoteSession<'a> {
             offers: VecDeque::new(),
             remembered: BTreeMap::new(),
             was_lost: false,
+            is_incomplete: false,
             outcomes: BTreeMap::new(),
             unconfirmed: None,
             agreed_mailbox: None,
@@ -407,7 +410,7 @@ impl<'a> RemoteSession<'a> {
                 self.take_offer(self.understood(*info))?
             }
             (State::AwaitOffer, Heard::EndOfList) if self.unconfirmed.is_none() => {
-                let finish = Finish { require_full_resync: self.was_lost, ..Finish::default() };
+                let finish = Finish { require_full_resync: self.was_lost || self.is_incomplete, ..Finish::default() };
                 self.outbox.push_back(Said::Item(Item::Finish(finish)));
                 self.outbox.push_back(Said::Item(Item::Done));
                 State::Finished

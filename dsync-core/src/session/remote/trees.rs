@@ -195,6 +195,8 @@ impl RemoteSession<'_> {
             let text = "the other side deleted it, or has it under another name, but there are messages in it that it never \
                         had; it is another mailbox now, which the next run brings to the other side";
             self.reporter.problem(Some(name), text);
+            // A slave has no exit status that anybody looks at.
+            self.is_incomplete = true;
         }
         amend::apply(&mut self.own, &amendments);
         Ok(())
