@@ -28,6 +28,7 @@
 //! * [`settings`]: settings of the server that change how stores are read and written.
 //! * [`maildir`], [`mbox`], [`dbox`]: the stores of each format, for those who want more than [`open`] gives.
 //! * [`names`]: names that a layout cannot hold, mapped to others and back.
+//! * [`joined`]: several stores as one.
 //! * [`mod@dump`]: files of a store as text.
 //! * [`fs`]: the lock of a user, and what a failure of the file system is.
 //!
@@ -44,6 +45,7 @@ pub mod fs;
 mod incoming;
 #[doc(hidden)]
 pub mod index;
+pub mod joined;
 #[doc(hidden)]
 pub mod list;
 pub mod location;

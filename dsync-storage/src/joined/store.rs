@@ -1,0 +1,275 @@
+//! The store that others make together.
+
+use dsync_core::model::{
+    MailboxGuid, MailboxIdentity, MailboxName, MailboxNode, MailboxStatus, MailboxTree, NodeKind, TreeChange,
+    TreeHistory,
+};
+use dsync_core::store::{Capabilities, ErrorKind, MailStore, Mailbox, ReplacedName, StoreError};
+
+use super::Member;
+use super::moving::move_mailbox;
+use super::routes::{Part, Routes};
+
+/// Several stores that look like one.
+pub struct JoinedStore {
+    stores: Vec<Box<dyn MailStore>>,
+    routes: Routes,
+}
+
+impl JoinedStore {
+    /// All members together.
+    #[must_use]
+    pub fn new(members: Vec<Member>) -> Self {
+        let part = |member: &Member| Part {
+            prefix: member.prefix.as_ref().map(|prefix| prefix.parts().to_vec()).unwrap_or_default(),
+            has_inbox: member.has_inbox,
+            has_subscriptions: member.has_subscriptions,
+        };
+        let routes = Routes::new(members.iter().map(part).collect());
+        Self { stores: members.into_iter().map(|member| member.store).collect(), routes }
+    }
+
+    /// The store that has a name, and the name there.
+    fn at(&mut self, name: &MailboxName) -> Result<(&mut dyn MailStore, MailboxName), StoreError> {
+        let (at, inner) = self.routes.route(name).ok_or_else(|| nowhere(name))?;
+        let store = self.stores.get_mut(at).ok_or_else(|| nowhere(name))?;
+        Ok((&mut **store, inner))
+    }
+
+    fn two(&mut self, first: usize, second: usize) -> Option<[&mut Box<dyn MailStore>; 2]> {
+        self.stores.get_disjoint_mut([first, second]).ok()
+    }
+
+    /// Renames what one member has to names of another.
+    fn move_all(&mut self, from: &MailboxName, to: &MailboxName) -> Result<(), StoreError> {
+        let tree = self.tree()?;
+        let is_there = |name: &MailboxName, node: &MailboxNode| {
+            node.kind != NodeKind::Absent && (name == from || name.is_below(from))
+        };
+        let moved: Vec<_> = tree
+            .iter()
+            .filter(|(name, node)| is_there(name, node))
+            .filter_map(|(name, node)| Some((name.clone(), name.moved(from, to)?, node.is_mailbox())))
+            .collect();
+        if moved.is_empty() {
+            return Err(StoreError::new(ErrorKind::NotFound, format!("there is no mailbox {from}")));
+        }
+        if let Some((_, taken, _)) =
+            moved.iter().find(|(_, new, _)| tree.get(new).is_some_and(MailboxNode::is_mailbox))
+        {
+            return Err(StoreError::new(ErrorKind::Exists, format!("there is a mailbox {taken} already")));
+        }
+        for (old, new, is_mailbox) in &moved {
+            if !is_mailbox {
+                if self.capabilities().directories {
+                    self.create_directory(new)?;
+                }
+                continue;
+            }
+            let (source, source_name) = self.routes.route(old).ok_or_else(|| nowhere(old))?;
+            let (target, target_name) = self.routes.route(new).ok_or_else(|| nowhere(new))?;
+            let [source, target] = self.two(source, target).ok_or_else(|| nowhere(new))?;
+            move_mailbox((&mut **source, &source_name), (&mut **target, &target_name))?;
+        }
+        for (old, _, is_mailbox) in moved.iter().rev() {
+            if !is_mailbox {
+                self.delete_directory(old)?;
+            }
+        }
+        Ok(())
+    }
+}
+
+fn nowhere(name: &MailboxName) -> StoreError {
+    let text = format!(
+        "{name} is in none of the namespaces that take part; choose others with -n or -N, or exclude it with -x"
+    );
+    StoreError::new(ErrorKind::InvalidName, text)
+}
+
+impl MailStore for JoinedStore {
+    fn location(&self) -> String {
+        let shown = self.stores.iter().enumerate().map(|(at, store)| match self.routes.levels(at).last() {
+            Some(level) => format!("{level} in {}", store.location()),
+            None => store.location(),
+        });
+        shown.collect::<Vec<_>>().join(" with ")
+    }
+
+    fn id(&mut self) -> Result<String, StoreError> {
+        let mut ids = Vec::with_capacity(self.stores.len());
+        for (at, store) in self.stores.iter_mut().enumerate() {
+            let level = self.routes.levels(at).pop().map(|level| level.to_string()).unwrap_or_default();
+            ids.push(format!("{level} {}", store.id()?));
+        }
+        Ok(ids.join("\n"))
+    }
+
+    fn capabilities(&self) -> Capabilities {
+        let all = self.stores.iter().map(|store| store.capabilities());
+        let common = all.reduce(|one, other| Capabilities {
+            directories: one.directories && other.directories,
+            keeps: one.keeps.common(other.keeps),
+            line_ends: one.line_ends && other.line_ends,
+        });
+        common.unwrap_or(Capabilities {
+            directories: false,
+            keeps: dsync_core::model::KeptFields::LEAST,
+            line_ends: false,
+        })
+    }
+
+    fn expect(&mut self, wanted: &MailboxTree) {
+        let mut parts = vec![MailboxTree::new(); self.stores.len()];
+        for (name, node) in wanted {
+            if let Some((at, inner)) = self.routes.route(name)
+                && let Some(part) = parts.get_mut(at)
+            {
+                part.insert(inner, node.clone());
+            }
+        }
+        self.stores.iter_mut().zip(&parts).for_each(|(store, part)| store.expect(part));
+    }
+
+    fn replaced_names(&mut self) -> Vec<ReplacedName> {
+        let mut replaced = Vec::new();
+        for (at, store) in self.stores.iter_mut().enumerate() {
+            let shown = |name: &MailboxName| self.routes.shown(at, name).unwrap_or_else(|| name.clone());
+            let names = store.replaced_names().into_iter();
+            replaced.extend(
+                names.map(|name| ReplacedName { original: shown(&name.original), stored: shown(&name.stored) }),
+            );
+        }
+        replaced
+    }
+
+    fn tree(&mut self) -> Result<MailboxTree, StoreError> {
+        let directories = self.capabilities().directories;
+        let mut tree = MailboxTree::new();
+        let mut elsewhere = Vec::new();
+        for (at, store) in self.stores.iter_mut().enumerate() {
+            let mut is_empty = true;
+            for (inner, mut node) in store.tree()? {
+                if node.subscribed {
+                    elsewhere.extend(self.routes.subscribed_elsewhere(at, &inner));
+                }
+                node.subscribed &= self.routes.has_subscriptions(at);
+                let Some(name) = self.routes.shown(at, &inner) else { continue };
+                if node.kind != NodeKind::Absent || node.subscribed {
+                    is_empty &= node.kind == NodeKind::Absent;
+                    tree.insert(name, node);
+                }
+            }
+            if directories && !is_empty {
+                for level in self.routes.levels(at) {
+                    let absent = MailboxNode { kind: NodeKind::Absent, subscribed: false };
+                    let node = tree.entry(level).or_insert(absent);
+                    if node.kind == NodeKind::Absent {
+                        node.kind = NodeKind::Directory;
+                    }
+                }
+            }
+        }
+        for name in elsewhere {
+            let absent = MailboxNode { kind: NodeKind::Absent, subscribed: false };
+            tree.entry(name).or_insert(absent).subscribed = true;
+        }
+        Ok(tree)
+    }
+
+    fn tree_history(&mut self) -> Result<TreeHistory, StoreError> {
+        let mut joined = TreeHistory { prefix: String::new(), separators: Vec::new(), events: Vec::new() };
+        for (at, store) in self.stores.iter_mut().enumerate() {
+            let history = store.tree_history()?;
+            let new = history.separators.iter().filter(|separator| !joined.separators.contains(separator));
+            let new: Vec<_> = new.copied().collect();
+            joined.separators.extend(new);
+            // Names were hashed with the prefixes that clients see; below a level they have them here, too.
+            if self.routes.levels(at).is_empty() {
+                joined.prefix = history.prefix;
+            }
+            joined.events.extend(history.events);
+        }
+        // One that was moved to another member was deleted only where it was.
+        let there: Vec<_> = self.tree()?.values().filter_map(MailboxNode::guid).collect();
+        joined
+            .events
+            .retain(|event| !matches!(event.change, TreeChange::MailboxDeleted(guid) if there.contains(&guid)));
+        joined.events.sort_by_key(|event| event.time);
+        Ok(joined)
+    }
+
+    fn note_deleted(&mut self, guid: MailboxGuid) -> Result<(), StoreError> {
+        // Where does not matter, because they are read together.
+        self.stores.first_mut().map_or(Ok(()), |store| store.note_deleted(guid))
+    }
+
+    fn new_identity(&mut self) -> Result<MailboxIdentity, StoreError> {
+        let store = self.stores.first_mut();
+        store.map_or(Ok(MailboxIdentity::UNDECIDED), |store| store.new_identity())
+    }
+
+    fn open(&mut self, name: &MailboxName) -> Result<Box<dyn Mailbox>, StoreError> {
+        let (store, inner) = self.at(name)?;
+        store.open(&inner)
+    }
+
+    fn create(&mut self, name: &MailboxName, identity: MailboxIdentity) -> Result<Box<dyn Mailbox>, StoreError> {
+        let (store, inner) = self.at(name)?;
+        store.create(&inner, identity)
+    }
+
+    fn delete(&mut self, name: &MailboxName) -> Result<(), StoreError> {
+        let (store, inner) = self.at(name)?;
+        store.delete(&inner)
+    }
+
+    fn delete_unchanged(&mut self, name: &MailboxName, expected: &MailboxStatus) -> Result<(), StoreError> {
+        let (store, inner) = self.at(name)?;
+        store.delete_unchanged(&inner, expected)
+    }
+
+    fn rename(&mut self, from: &MailboxName, to: &MailboxName) -> Result<(), StoreError> {
+        let [(source, old), (target, new)] = [
+            self.routes.route(from).ok_or_else(|| nowhere(from))?,
+            self.routes.route(to).ok_or_else(|| nowhere(to))?,
+        ];
+        let levels: Vec<_> = (0..self.stores.len()).flat_map(|at| self.routes.levels(at)).collect();
+        if let Some(level) =
+            levels.iter().find(|level| [from, to].iter().any(|name| level == name || level.is_below(name)))
+        {
+            let text = format!("{from} cannot become {to}: the namespace {level} has its place by the configuration");
+            return Err(StoreError::new(ErrorKind::Impossible, text));
+        }
+        if source != target {
+            return self.move_all(from, to);
+        }
+        let store = self.stores.get_mut(source).ok_or_else(|| nowhere(from))?;
+        store.rename(&old, &new)
+    }
+
+    fn create_directory(&mut self, name: &MailboxName) -> Result<(), StoreError> {
+        if self.routes.is_level(name) {
+            return Ok(());
+        }
+        let (store, inner) = self.at(name)?;
+        store.create_directory(&inner)
+    }
+
+    fn delete_directory(&mut self, name: &MailboxName) -> Result<(), StoreError> {
+        if self.routes.is_level(name) {
+            return Ok(());
+        }
+        let (store, inner) = self.at(name)?;
+        store.delete_directory(&inner)
+    }
+
+    fn set_subscribed(&mut self, name: &MailboxName, subscribed: bool) -> Result<(), StoreError> {
+        let (at, inner) = self.routes.subscription(name).ok_or_else(|| nowhere(name))?;
+        let store = self.stores.get_mut(at).ok_or_else(|| nowhere(name))?;
+        store.set_subscribed(&inner, subscribed)
+    }
+}
+
+#[cfg(test)]
+mod tests;

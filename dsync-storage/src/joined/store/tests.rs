@@ -1,0 +1,100 @@
+use dsync_core::conformance;
+use dsync_core::memory::MemoryStore;
+use dsync_core::model::Uid;
+use dsync_core::report::Unobserved;
+use dsync_core::session::SyncOptions;
+use dsync_core::sync::{backup, mirror};
+use dsync_core::verify::{VerifyOptions, verify};
+
+use super::*;
+
+fn name(text: &str) -> MailboxName {
+    MailboxName::parse(text, '/').unwrap()
+}
+
+fn joined(main: &MemoryStore, public: &MemoryStore) -> JoinedStore {
+    let member = |store: &MemoryStore, prefix: Option<&str>| Member {
+        store: Box::new(store.clone()),
+        prefix: prefix.map(name),
+        has_inbox: prefix.is_none(),
+        has_subscriptions: prefix.is_none(),
+    };
+    JoinedStore::new(vec![member(main, None), member(public, Some("Public"))])
+}
+
+fn equal(one: &mut dyn MailStore, other: &mut dyn MailStore) -> bool {
+    verify(one, other, &VerifyOptions::default(), &mut Unobserved).unwrap().is_equal()
+}
+
+#[test]
+fn it_is_a_store_like_others() {
+    let mut seed = 0;
+    conformance::run(&mut || {
+        seed += 2;
+        Box::new(joined(&MemoryStore::with_seed(seed), &MemoryStore::with_seed(seed + 1)))
+    });
+}
+
+#[test]
+fn each_mailbox_comes_from_its_place_and_goes_there() {
+    for directories in [true, false] {
+        let of =
+            |seed| if directories { MemoryStore::with_seed(seed) } else { MemoryStore::without_directories(seed) };
+        let (mut main, mut public, mut other) = (of(1), of(2), of(3));
+        main.deliver(&name("INBOX"), b"one");
+        main.deliver(&name("Public/Hidden"), b"nobody sees this");
+        public.deliver(&name("News/Old"), b"two");
+        let mut both = joined(&main, &public);
+        both.set_subscribed(&name("Public/News/Old"), true).unwrap();
+        assert!(
+            main.tree().unwrap()[&name("Public/News/Old")].subscribed,
+            "the namespace above has the subscription"
+        );
+        let options = SyncOptions::default();
+        let run =
+            |both: &mut JoinedStore, other: &mut MemoryStore| mirror(both, other, &options, &mut Unobserved).unwrap();
+        assert_eq!(run(&mut both, &mut other).problems, []);
+        assert!(equal(&mut both, &mut other));
+        assert!(other.tree().unwrap()[&name("Public/News/Old")].subscribed);
+        assert!(!other.tree().unwrap().contains_key(&name("Public/Hidden")));
+        // What happens at the other side happens at the right place.
+        other.deliver(&name("Public/News/Old"), b"three");
+        other.deliver(&name("Public/Fresh"), b"four");
+        other.deliver(&name("Work"), b"five");
+        assert_eq!(run(&mut both, &mut other).problems, []);
+        assert!(equal(&mut both, &mut other));
+        assert!(public.open(&name("Fresh")).is_ok() && main.open(&name("Work")).is_ok());
+        assert!(main.open(&name("Public/Fresh")).is_err());
+        // And a mailbox that changes its place takes all along, in either direction.
+        other.rename(&name("Work"), &name("Public/Work")).unwrap();
+        public.rename(&name("Fresh"), &name("Stale")).unwrap();
+        assert_eq!(run(&mut both, &mut other).problems, []);
+        assert!(equal(&mut both, &mut other), "{:?} {:?}", both.tree(), other.tree());
+        assert!(main.open(&name("Work")).is_err());
+        let moved = public.open(&name("Work")).unwrap();
+        assert_eq!(moved.messages().uid_at(0), Some(Uid::FIRST));
+        let idle = run(&mut both, &mut other);
+        assert_eq!((idle.counts.mailboxes_changed, idle.counts.mailboxes_renamed), (0, 0));
+        other.delete(&name("Public/Work")).unwrap();
+        run(&mut both, &mut other);
+        assert!(public.open(&name("Work")).is_err());
+        assert!(equal(&mut both, &mut other));
+        // A backup back from the copy changes nothing.
+        let report = backup(&mut other, &mut both, &options, &mut Unobserved).unwrap();
+        assert_eq!((report.counts.mailboxes_changed, report.problems.len()), (0, 0));
+    }
+}
+
+#[test]
+fn names_of_no_member_are_refused() {
+    let inbox = Member {
+        store: Box::new(MemoryStore::new()),
+        prefix: Some(name("Mail")),
+        has_inbox: true,
+        has_subscriptions: true,
+    };
+    let mut store = JoinedStore::new(vec![inbox]);
+    assert_eq!(store.open(&name("Work")).err().map(|error| error.kind()), Some(ErrorKind::InvalidName));
+    assert_eq!(store.rename(&name("Mail/a"), &name("Mail")).unwrap_err().kind(), ErrorKind::InvalidName);
+    assert!(store.create_directory(&name("Mail")).is_ok());
+}
