@@ -22,7 +22,7 @@ use messages::MessageOptions;
 pub(crate) use running::RunningOptions;
 pub(crate) use selecting::{MailboxOptions, SpecialUses, special_uses};
 
-use crate::configuration::Namespace;
+use crate::configuration::{Namespace, WantedNamespaces};
 use crate::exit;
 use crate::progress::Verbosity;
 use crate::users::UserOptions;
@@ -298,14 +298,14 @@ impl Arguments {
         &self.users
     }
 
-    /// The prefixes of the namespaces that are asked for.
-    pub(crate) fn namespaces(&self) -> &[String] {
+    /// Which namespaces are asked for.
+    pub(crate) fn wanted_namespaces(&self) -> WantedNamespaces {
         match &self.command {
             Command::Mirror(Mirror { run, .. })
             | Command::Backup(run)
             | Command::Verify(run)
-            | Command::List(run) => &run.options.mailboxes.namespaces,
-            Command::Server(_) | Command::Purge | Command::Dump(_) => &[],
+            | Command::List(run) => run.options.mailboxes.wanted_namespaces(),
+            Command::Server(_) | Command::Purge | Command::Dump(_) => WantedNamespaces::Usual,
         }
     }
 

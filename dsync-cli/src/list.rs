@@ -22,7 +22,7 @@ pub(crate) fn list(
     interruption: &Interruption,
 ) -> Result<u8, Failure> {
     let selection = synchronise::sync_options(user, run)?.mailboxes;
-    let uses = arguments::special_uses(&user.namespace()?, user.settings().raw().all());
+    let uses = arguments::special_uses(&synchronise::namespace(user, run)?, user.settings().raw().all());
     let mut store = stores::open_to_list(arguments, user, run)?;
     let tree = selection.part_of(&store.tree()?, &|_, _| false);
     let json = run.options.running.json;

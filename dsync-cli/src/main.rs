@@ -20,6 +20,7 @@ mod output;
 mod progress;
 mod remote;
 mod second_location;
+mod side;
 mod stores;
 mod synchronise;
 mod transport;
@@ -136,16 +137,22 @@ fn serve(
     interruption: &Interruption,
 ) -> Result<u8, Failure> {
     let mut progress = progress::Progress::new(arguments.verbosity()).until(interruption);
-    let open = |wanted: &remote::Wanted<'_>| {
+    let mut side = None;
+    let open = |wanted: remote::Wanted<'_>| {
         let lock = synchronise::lock(user, wanted.lock)?;
-        Ok((stores::open_for_part(arguments, user, wanted.part, wanted.alternative, false)?, lock))
+        let user = user.clone().about_namespaces(wanted.namespaces);
+        let places = user.places()?;
+        let own = side::Side::of_places(places, remote::has_full_names(&user)?);
+        let store = stores::open_for_part(arguments, &user, &own, wanted.part, wanted.alternative, false)?;
+        side = Some(own);
+        Ok((store, lock))
     };
     // Without one there is nothing to open either, which the other side is to hear of.
     let location = user.first_location().map(|location| location.to_string()).unwrap_or_default();
     let served = remote::serve(open, &location, &running.keeping(), &mut progress)?;
-    let purged = match served.purge {
-        true => stores::purge_if_mdbox(arguments, user)?.map_or(exit::SUCCESS, |report| progress.purged(&report)),
-        false => exit::SUCCESS,
+    let purged = match side.filter(|_| served.purge) {
+        Some(side) => stores::purge_side(arguments, user, &side, |report| progress.purged(report))?,
+        None => exit::SUCCESS,
     };
     Ok(served.report.exit_status().max(purged))
 }

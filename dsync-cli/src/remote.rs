@@ -18,11 +18,12 @@ use dsync_storage::fs::sync_lock::SyncLock;
 use dsync_storage::names::AlternativeCharacter;
 
 use crate::arguments::Run;
-use crate::configuration::UserConfiguration;
+use crate::configuration::{UserConfiguration, WantedNamespaces};
 use crate::exit::Failure;
 use crate::interruption::Interruption;
 use crate::progress::Progress;
 use crate::second_location;
+use crate::side::Side;
 use crate::transport::{Input, Line, OtherSide, Output, Patience, record};
 
 /// How a conversation with another side is kept.
@@ -44,6 +45,16 @@ impl Keeping {
     }
 }
 
+/// Whether mailboxes are called between two hosts as clients see them, with the prefixes of their namespaces. If only the namespace
+/// of INBOX takes part, they need none.
+///
+/// # Errors
+/// If the namespaces contradict each other.
+pub(crate) fn has_full_names(user: &UserConfiguration) -> Result<bool, Failure> {
+    let namespaces = user.namespaces()?;
+    Ok(namespaces.len() > 1 || namespaces.iter().any(|namespace| !namespace.inbox))
+}
+
 /// The other side of a run, reached.
 pub(crate) struct Peer {
     line: Line,
@@ -52,6 +63,8 @@ pub(crate) struct Peer {
     keeping: Keeping,
     /// What the own store does.
     part: Part,
+    /// Where the own store is.
+    side: Side,
     /// Where it was reached: it may not say itself which store of its host it has.
     address: String,
 }
@@ -72,30 +85,49 @@ impl Peer {
         if running.dry_run {
             return Err(Failure::Usage("--dry-run cannot be used with another host yet".to_owned()));
         }
-        let namespace = user.namespace()?;
-        if !namespace.inbox {
-            let text = "-n: only the namespace that holds the INBOX can be synchronised with another host yet";
-            return Err(Failure::Usage(text.to_owned()));
+        let namespaces = user.namespaces()?;
+        if namespaces.len() > 1 && !user.chooses_namespaces() {
+            let prefixes: Vec<_> = namespaces.iter().map(|namespace| format!("-n {:?}", namespace.prefix)).collect();
+            return Err(Failure::Usage(format!(
+                "mail of this user is at several places, and the other host cannot know which are meant; choose them with {}, or all \
+                 with -N",
+                prefixes.join(" and ")
+            )));
         }
+        let full_names = has_full_names(user)?;
+        let side = Side::of_places(user.places()?, full_names);
         let handshake = master_handshake(part, options, &hostname())?;
-        let mut handshake = in_namespace(handshake, &namespace.prefix, namespace.separator.unwrap_or('/'));
-        if !run.options.mailboxes.namespaces.is_empty() {
-            handshake.namespace_prefixes = Some(vec![namespace.prefix.into_bytes()]);
+        let namespace = user.namespace()?;
+        let (prefix, separator) =
+            if full_names { ("", '/') } else { (&*namespace.prefix, namespace.separator.unwrap_or('/')) };
+        let mut handshake = in_namespace(handshake, prefix, separator);
+        match run.options.mailboxes.wanted_namespaces() {
+            WantedNamespaces::Usual => {}
+            WantedNamespaces::Prefixes(_) => {
+                let prefixes = namespaces.into_iter().map(|namespace| namespace.prefix.into_bytes());
+                handshake.namespace_prefixes = Some(prefixes.collect());
+            }
+            WantedNamespaces::Visible => handshake.visible_namespaces = true,
         }
-        let mut handshake = with_store(handshake, &user.first_location()?.to_string());
+        let mut handshake = with_store(handshake, &side.to_string());
         handshake.purge_remote = running.purge;
         let lock_timeout = running.lock.map(|time| u32::try_from(time.as_secs()).unwrap_or(u32::MAX));
         // The protocol knows no lock that is not waited for.
         handshake.lock_timeout = lock_timeout.map(|seconds| seconds.max(1));
         let keeping = running.keeping();
         let line = Line::reach(&destination, user, keeping.timeout)?;
-        Ok(Some(Self { line, handshake, keeping, part, address: format!("{destination:?}") }))
+        Ok(Some(Self { line, handshake, keeping, part, side, address: format!("{destination:?}") }))
     }
 
     /// Tells the other side what is to take the place of characters that a name cannot have there.
     pub(crate) fn with_alternative_character(mut self, character: AlternativeCharacter) -> Self {
         self.handshake.alternative_character = Some(character.get().to_string().into_bytes());
         self
+    }
+
+    /// Where the own store of the run is.
+    pub(crate) fn side(&self) -> &Side {
+        &self.side
     }
 
     /// What the own store does in the run.
@@ -111,7 +143,7 @@ impl Peer {
         progress: &mut Progress,
         interruption: &Interruption,
     ) -> Result<Report, Failure> {
-        let Self { line, handshake, keeping, part, address } = self;
+        let Self { line, handshake, keeping, part, address, .. } = self;
         let open = |input, output| keeping.open(input, output, &handshake);
         let is_asked = || interruption.is_asked();
         // A purge is done after all was said, and may take hours.
@@ -142,6 +174,8 @@ pub(crate) struct Wanted<'a> {
     pub(crate) part: Part,
     /// What takes the place of characters that names cannot have.
     pub(crate) alternative: Option<&'a str>,
+    /// Which namespaces are to take part.
+    pub(crate) namespaces: WantedNamespaces,
     /// How long to wait for the lock of the user, if this side has to take it: the one with the smaller host name does.
     pub(crate) lock: Option<Duration>,
 }
@@ -156,7 +190,7 @@ pub(crate) struct Served {
 /// Is the other side of a run that begins elsewhere, on stdin and stdout. `open` gives the store, and the lock if there is to be one.
 /// `location` is where the store is.
 pub(crate) fn serve(
-    open: impl FnOnce(&Wanted<'_>) -> Result<(Box<dyn MailStore>, Option<SyncLock>), Failure>,
+    open: impl FnOnce(Wanted<'_>) -> Result<(Box<dyn MailStore>, Option<SyncLock>), Failure>,
     location: &str,
     keeping: &Keeping,
     progress: &mut Progress,
@@ -165,15 +199,17 @@ pub(crate) fn serve(
     let input = File::from(io::stdin().as_fd().try_clone_to_owned().map_err(failure)?);
     let output = File::from(io::stdout().as_fd().try_clone_to_owned().map_err(failure)?);
     let own = with_store(slave_handshake(&hostname()), location);
-    let (mut connection, peer) = keeping.open(Box::new(input), Box::new(output), &own)?;
+    let (mut connection, mut peer) = keeping.open(Box::new(input), Box::new(output), &own)?;
+    let namespaces = namespaces_of(&mut peer.handshake);
     let handshake = &peer.handshake;
     let locks = own.hostname < handshake.hostname;
     let wanted = Wanted {
         part: Part::wanted_by(handshake)?,
+        namespaces,
         alternative: handshake.alternative_character.as_deref().and_then(|it| std::str::from_utf8(it).ok()),
         lock: handshake.lock_timeout.filter(|_| locks).map(|seconds| Duration::from_secs(seconds.into())),
     };
-    let (mut store, _lock) = match open(&wanted) {
+    let (mut store, _lock) = match open(wanted) {
         Ok(opened) => opened,
         Err(failure) => {
             connection.refuse();
@@ -181,7 +217,22 @@ pub(crate) fn serve(
         }
     };
     let report = converse(connection, RemoteSession::slave(&mut *store, &peer, progress))?;
-    Ok(Served { report, purge: handshake.purge_remote })
+    Ok(Served { report, purge: peer.handshake.purge_remote })
+}
+
+/// Which namespaces a master wants. The store that is opened holds just these, so the session need not care.
+fn namespaces_of(master: &mut Handshake) -> WantedNamespaces {
+    if std::mem::take(&mut master.visible_namespaces) {
+        return WantedNamespaces::Visible;
+    }
+    let prefixes = master.namespace_prefixes.take().unwrap_or_default();
+    match prefixes.is_empty() {
+        true => WantedNamespaces::Usual,
+        false => {
+            let text = |prefix: Vec<u8>| String::from_utf8_lossy(&prefix).into_owned();
+            WantedNamespaces::Prefixes(prefixes.into_iter().map(text).collect())
+        }
+    }
 }
 
 /// The name of this host. By it the two sides tell themselves apart in logs and in what they remember of each other.

@@ -10,9 +10,10 @@ use dsync_storage::settings::Settings;
 
 use crate::arguments::{Arguments, Run};
 use crate::configuration::{Configuration, Environment, UserConfiguration};
-use crate::exit::Failure;
+use crate::exit::{self, Failure};
 use crate::messages;
 use crate::second_location;
+use crate::side::{self, Side};
 use crate::transport::OtherSide;
 
 /// The two stores of a run.
@@ -28,7 +29,7 @@ pub(crate) fn open_source_and_destination(
     let settings = settings(arguments, user)?;
     let mut stores = (
         open_source(&source, run.options.running.allow_empty_source, &settings)?,
-        dsync_storage::open(&destination, &settings)?,
+        side::open(&destination, &settings)?,
     );
     refuse_to_lose_all_but_inbox(&source, run, &mut *stores.1)?;
     Ok(stores)
@@ -36,11 +37,8 @@ pub(crate) fn open_source_and_destination(
 
 /// Of a source that has nothing but the file of its INBOX it cannot be told whether the rest is not there yet, or not there any
 /// more.
-fn refuse_to_lose_all_but_inbox(
-    source: &Location,
-    run: &Run,
-    destination: &mut dyn MailStore,
-) -> Result<(), Failure> {
+fn refuse_to_lose_all_but_inbox(source: &Side, run: &Run, destination: &mut dyn MailStore) -> Result<(), Failure> {
+    let Some(source) = source.first() else { return Ok(()) };
     if source.root.is_dir() || run.options.running.allow_empty_source {
         return Ok(());
     }
@@ -60,33 +58,34 @@ fn refuse_to_lose_all_but_inbox(
 pub(crate) fn open_both(arguments: &Arguments, user: &UserConfiguration, run: &Run) -> Result<Pair, Failure> {
     let (first, second) = locations(user, run)?;
     let settings = settings(arguments, user)?;
-    Ok((dsync_storage::open(&first, &settings)?, dsync_storage::open(&second, &settings)?))
+    Ok((side::open(&first, &settings)?, side::open(&second, &settings)?))
 }
 
-/// Opens the first store for a run with a peer, in which it does `part`. `alternative` is what the peer wants to take the place of
+/// Opens the own side of a run with a peer, in which it does `part`. `alternative` is what the peer wants to take the place of
 /// characters that names cannot have.
 pub(crate) fn open_for_part(
     arguments: &Arguments,
     user: &UserConfiguration,
+    side: &Side,
     part: Part,
     alternative: Option<&str>,
     allow_empty: bool,
 ) -> Result<Box<dyn MailStore>, Failure> {
-    let location = user.first_location()?;
     let mut settings = settings(arguments, user)?;
     // One that no name can have is none of this side's concern.
     let alternative = alternative.and_then(|text| text.parse().ok());
     if let Some(character) = alternative.filter(|_| arguments.alternative_character().is_none()) {
         settings.alternative_character = character;
     }
-    match part.imports() {
-        true => Ok(dsync_storage::open(&location, &settings)?),
+    let missing = side.locations().find(|location| !location.root.is_dir());
+    match missing.filter(|_| !allow_empty) {
+        _ if part.imports() => Ok(side::open(side, &settings)?),
         // What the other side has that is not here cannot be looked at.
-        false if !allow_empty && !location.root.is_dir() => Err(Failure::Configuration(format!(
+        Some(location) => Err(Failure::Configuration(format!(
             "there is no {}; check whether the source is mounted, and make the directory if it is right",
             location.root.display()
         ))),
-        false => open_source(&location, allow_empty, &settings),
+        None => open_source(side, allow_empty, &settings),
     }
 }
 
@@ -107,8 +106,10 @@ pub(crate) fn open_dbox(arguments: &Arguments, user: &UserConfiguration) -> Resu
 /// Opens two stores to compare them: those of the command line, or the default one and that of the command line.
 pub(crate) fn open_to_compare(arguments: &Arguments, user: &UserConfiguration, run: &Run) -> Result<Pair, Failure> {
     let (first, second) = match &run.location[..] {
-        [first, second] => (local(user, run, "LOCATION1", first)?, local(user, run, "LOCATION2", second)?),
-        _ => (user.first_location()?, second_location(user, run)?),
+        [first, second] => {
+            (local(user, run, "LOCATION1", first)?.into(), local(user, run, "LOCATION2", second)?.into())
+        }
+        _ => (first_side(user)?, second_side(user, run)?),
     };
     let settings = settings(arguments, user)?;
     Ok((open_existing(&first, &settings)?, open_existing(&second, &settings)?))
@@ -121,12 +122,16 @@ pub(crate) fn open_to_list(
     run: &Run,
 ) -> Result<Box<dyn MailStore>, Failure> {
     let is_default = run.location.is_empty() && !run.options.running.default_destination;
-    let location = if is_default { user.first_location()? } else { second_location(user, run)? };
-    open_existing(&location, &settings(arguments, user)?)
+    let side = if is_default { first_side(user)? } else { second_side(user, run)? };
+    open_existing(&side, &settings(arguments, user)?)
 }
 
-/// Opens a store to look at it.
-fn open_existing(location: &Location, settings: &Settings) -> Result<Box<dyn MailStore>, Failure> {
+/// Opens one side to look at it.
+fn open_existing(side: &Side, settings: &Settings) -> Result<Box<dyn MailStore>, Failure> {
+    side.opened(settings, true, open_existing_at)
+}
+
+fn open_existing_at(location: &Location, settings: &Settings) -> Result<Box<dyn MailStore>, Failure> {
     if let Err(error) = location.root.metadata()
         && error.kind() == std::io::ErrorKind::PermissionDenied
     {
@@ -144,7 +149,7 @@ fn open_existing(location: &Location, settings: &Settings) -> Result<Box<dyn Mai
 /// The configuration, before it is known for whom.
 pub(crate) fn configuration(arguments: &Arguments, environment: &Environment) -> Result<Configuration, Failure> {
     let configuration = Configuration::read(arguments.configuration_file(), arguments.settings(), environment)?
-        .about_namespaces(arguments.namespaces());
+        .about_namespaces(arguments.wanted_namespaces());
     if !arguments.users().is_one_of_several() {
         warn(configuration.warnings());
     }
@@ -157,22 +162,31 @@ fn warn(warnings: &[String]) {
     }
 }
 
-fn locations(user: &UserConfiguration, run: &Run) -> Result<(Location, Location), Failure> {
-    let first = user.first_location()?;
-    let second = second_location(user, run)?;
-    if let Some(path) = first.overlap(&second) {
+/// The first side of a run on this machine.
+pub(crate) fn first_side(user: &UserConfiguration) -> Result<Side, Failure> {
+    Ok(Side::of_places(user.places()?, false))
+}
+
+fn second_side(user: &UserConfiguration, run: &Run) -> Result<Side, Failure> {
+    second_location(user, run).map(Side::from)
+}
+
+fn locations(user: &UserConfiguration, run: &Run) -> Result<(Side, Side), Failure> {
+    let (own, other) = (first_side(user)?, second_side(user, run)?);
+    if let Some((first, second, path)) = own.overlap(&other) {
         return Err(Failure::Configuration(format!(
             "the two stores overlap: {first} and {second} both use {}; a store cannot be synchronised with itself",
             path.display()
         )));
     }
-    if let Some(warning) = user.about_conversion(first.driver, second.driver) {
+    let conversions = own.drivers().flat_map(|from| other.drivers().map(move |to| (from, to)));
+    if let Some(warning) = conversions.into_iter().find_map(|(from, to)| user.about_conversion(from, to)) {
         messages::warning(warning);
     }
-    Ok((first, second))
+    Ok((own, other))
 }
 
-fn source_and_destination(user: &UserConfiguration, run: &Run) -> Result<(Location, Location), Failure> {
+fn source_and_destination(user: &UserConfiguration, run: &Run) -> Result<(Side, Side), Failure> {
     let (first, second) = locations(user, run)?;
     Ok(if run.options.reverse { (second, first) } else { (first, second) })
 }
@@ -212,12 +226,21 @@ pub(crate) fn purge_second(
     purge_at(arguments, user, second_location(user, run)?)
 }
 
-/// Purges the first location, if it is one that needs that. The run has said what of the settings is not heeded.
-pub(crate) fn purge_if_mdbox(
+/// Purges those places of a side that need that, and gives each report to `tell`. The run has said what of the settings is not
+/// heeded.
+pub(crate) fn purge_side(
     arguments: &Arguments,
     user: &UserConfiguration,
-) -> Result<Option<PurgeReport>, Failure> {
-    purge_at(arguments, user, user.first_location()?)
+    side: &Side,
+    mut tell: impl FnMut(&PurgeReport) -> u8,
+) -> Result<u8, Failure> {
+    let mut status = exit::SUCCESS;
+    for location in side.locations() {
+        if let Some(report) = purge_at(arguments, user, location.clone())? {
+            status = status.max(tell(&report));
+        }
+    }
+    Ok(status)
 }
 
 fn purge_at(
@@ -272,15 +295,24 @@ pub(crate) fn open_to_rehearse(
     Ok(stores)
 }
 
-fn rehearsal(location: &Location, settings: &Settings) -> Result<Rehearsal, StoreError> {
-    Ok(match location.exists() {
-        true => Rehearsal::of(dsync_storage::open_read_only(location, settings)?),
+fn rehearsal(side: &Side, settings: &Settings) -> Result<Rehearsal, StoreError> {
+    let store = side.opened(settings, true, |location, settings| match location.exists() {
+        true => dsync_storage::open_read_only(location, settings),
         // It comes into being only when something is written to it.
-        false => Rehearsal::of_missing(dsync_storage::open(location, settings)?),
-    })
+        false => dsync_storage::open(location, settings),
+    })?;
+    Ok(if side.exists() { Rehearsal::of(store) } else { Rehearsal::of_missing(store) })
 }
 
-fn open_source(location: &Location, allow_empty: bool, settings: &Settings) -> Result<Box<dyn MailStore>, Failure> {
+fn open_source(side: &Side, allow_empty: bool, settings: &Settings) -> Result<Box<dyn MailStore>, Failure> {
+    side.opened(settings, true, |location, settings| open_source_at(location, allow_empty, settings))
+}
+
+fn open_source_at(
+    location: &Location,
+    allow_empty: bool,
+    settings: &Settings,
+) -> Result<Box<dyn MailStore>, Failure> {
     if let Err(error) = location.root.metadata()
         && error.kind() == std::io::ErrorKind::PermissionDenied
     {
@@ -288,7 +320,7 @@ fn open_source(location: &Location, allow_empty: bool, settings: &Settings) -> R
         return Err(StoreError::with_source(ErrorKind::Permission, message, error).into());
     }
     if !location.exists() && allow_empty {
-        return Ok(Box::new(rehearsal(location, settings)?));
+        return Ok(Box::new(rehearsal(&location.clone().into(), settings)?));
     }
     if !location.exists() {
         return Err(Failure::Configuration(format!(

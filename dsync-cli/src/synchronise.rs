@@ -11,13 +11,14 @@ use dsync_core::sync;
 use dsync_storage::fs::sync_lock::SyncLock;
 
 use crate::arguments::{self, Arguments, Run};
-use crate::configuration::UserConfiguration;
+use crate::configuration::{Namespace, UserConfiguration};
 use crate::dry_run::{self, Rehearsed};
 use crate::exit::{self, Failure};
 use crate::interruption::Interruption;
 use crate::progress::{About, Progress};
-use crate::remote::Peer;
-use crate::{messages, stores};
+use crate::remote::{self, Peer};
+use crate::transport::OtherSide;
+use crate::{messages, second_location, stores};
 
 /// Makes two stores equal.
 type Synchronisation =
@@ -80,7 +81,7 @@ pub(crate) fn synchronise(
     let _lock = lock(user, run.options.running.lock)?;
     if let Some(peer) = peer {
         let allow_empty = run.options.running.allow_empty_source;
-        let mut store = stores::open_for_part(arguments, user, peer.part(), None, allow_empty)?;
+        let mut store = stores::open_for_part(arguments, user, peer.side(), peer.part(), None, allow_empty)?;
         let peer = peer.with_alternative_character(stores::alternative_character(arguments, user)?);
         let report = peer.synchronise(&mut *store, options, &mut progress, interruption)?;
         progress.summary(&report, About::ThisSide);
@@ -168,16 +169,20 @@ fn options(user: &UserConfiguration, run: &Run, way: &Way) -> Result<SyncOptions
     sync_options(user, run)
 }
 
+/// By which namespace the names of mailboxes are understood.
+pub(crate) fn namespace(user: &UserConfiguration, run: &Run) -> Result<Namespace, Failure> {
+    let namespace = user.namespace()?;
+    let is_remote = match run.location.is_empty() && !run.options.running.default_destination {
+        true => false,
+        false => matches!(second_location::other_side(user, run)?, OtherSide::Remote(_)),
+    };
+    Ok(if is_remote && remote::has_full_names(user)? { namespace.with_full_names() } else { namespace })
+}
+
 /// What a run or a comparison is asked to do, as far as the mailboxes that it is about say.
 pub(crate) fn sync_options(user: &UserConfiguration, run: &Run) -> Result<SyncOptions, Failure> {
-    let mailboxes = &run.options.mailboxes;
-    if mailboxes.all_namespaces {
-        let reason = "on one machine namespaces with a location of their own are the same on both sides, and with another host \
-                      only one can be synchronised in a run; give each with -n PREFIX in a run of its own";
-        return Err(Failure::Usage(format!("-N cannot be used: {reason}")));
-    }
     let settings = user.settings().raw();
-    let namespace = user.namespace()?;
+    let namespace = namespace(user, run)?;
     let uses = arguments::special_uses(&namespace, settings.all());
     let mut options = run.options.sync_options(&namespace, &uses, &mut |special| {
         messages::warning(format_args!("no mailbox is known to be {special}; no setting special_use says so"));

@@ -244,9 +244,6 @@ fn a_namespace_with_a_location_of_its_own_can_be_chosen() {
     assert_same(&public, &copies[1]);
     backup(&["-n", "Public/", "-m", "Public/Work/Projects"], &copies[2]).assert_done();
     assert!(copies[2].path().join(".Work.Projects").is_dir() && !copies[2].path().join("cur").exists());
-    let refused = backup(&["-n", "Public/", "-n", ""], &copies[0]);
-    assert_eq!(refused.code, Some(78), "{refused:?}");
-    refused.assert_refused("a run of its own");
     assert_eq!(backup(&["-n", "Public"], &copies[0]).code, Some(68));
 }
 

@@ -22,7 +22,6 @@ fn what_is_not_selected_stays_and_what_is_arrives() {
 
     dovecot.run_on(&["mirror", "-m", "INBOX", "-g", &guid], &first, &second).assert_refused("cannot be used with");
     dovecot.run_on(&["mirror", "-n", "Public/"], &first, &second).assert_refused("Public/");
-    dovecot.run_on(&["mirror", "-N"], &first, &second).assert_refused("-N");
     let nothing = dovecot.run_on(&["mirror", "--strict", "-m", "Nowhere"], &first, &second);
     assert_eq!(nothing.code, Some(68), "{nothing:?}");
     nothing.assert_refused("mailbox Nowhere");

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use clap::Args;
 use dsync_core::model::{MailboxGuid, MailboxName, MailboxSelection};
 
-use crate::configuration::Namespace;
+use crate::configuration::{Namespace, WantedNamespaces};
 
 /// Which mailboxes take part.
 #[derive(Clone, Debug, Default, Args)]
@@ -28,13 +28,13 @@ pub(crate) struct MailboxOptions {
     exclude: Vec<String>,
 
     /// The namespace with this prefix, which may have a location of its own, instead of that of INBOX; may be given several
-    /// times for namespaces that have no location of their own
+    /// times. Of several, the mailboxes are below their prefixes in LOCATION2
     #[arg(short = 'n', long = "namespace", value_name = "PREFIX")]
-    pub(crate) namespaces: Vec<String>,
+    namespaces: Vec<String>,
 
-    /// Also mailboxes of namespaces that have a location of their own (between two hosts only)
+    /// All namespaces that clients see, also those that have a location of their own, but not those of other users
     #[arg(short = 'N', long = "all-namespaces", conflicts_with = "namespaces")]
-    pub(crate) all_namespaces: bool,
+    all_namespaces: bool,
 
     /// A mailbox that holds most messages. Those that a store has in it already are copied from there
     #[arg(short = 'a', long = "all-mailbox", value_name = "MAILBOX", value_parser = parse_name)]
@@ -56,6 +56,15 @@ enum Chosen {
 pub(crate) type SpecialUses = BTreeMap<String, Vec<MailboxName>>;
 
 impl MailboxOptions {
+    /// Which namespaces are asked for.
+    pub(crate) fn wanted_namespaces(&self) -> WantedNamespaces {
+        match (self.all_namespaces, self.namespaces.is_empty()) {
+            (true, _) => WantedNamespaces::Visible,
+            (false, true) => WantedNamespaces::Usual,
+            (false, false) => WantedNamespaces::Prefixes(self.namespaces.clone()),
+        }
+    }
+
     /// Whether only names and subscriptions are to be synchronised.
     pub(crate) fn tree_only(&self) -> bool {
         self.mailbox.as_deref() == Some("") || self.guid == Some(Chosen::Nothing)

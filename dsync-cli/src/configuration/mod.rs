@@ -37,11 +37,11 @@ use std::path::Path;
 use std::sync::Arc;
 
 pub(crate) use error::ConfigurationError;
-pub(crate) use namespaces::Namespace;
+pub(crate) use namespaces::{Namespace, WantedNamespaces};
 pub(crate) use settings::{Dialect, Settings};
 pub(crate) use source::{Environment, Source};
 pub(crate) use user::UserFields;
-pub(crate) use user_configuration::UserConfiguration;
+pub(crate) use user_configuration::{MailPlace, UserConfiguration};
 
 /// The configuration of this process, before it is known whose mail it is about.
 #[derive(Clone, Debug)]
@@ -50,8 +50,8 @@ pub(crate) struct Configuration {
     /// Environment variables that settings may refer to.
     environment: Arc<BTreeMap<String, String>>,
     warnings: Vec<String>,
-    /// The prefixes of the namespaces that are asked for.
-    wanted: Arc<[String]>,
+    /// Which namespaces are asked for.
+    wanted: Arc<WantedNamespaces>,
 }
 
 /// Settings that matter without a server, whose configuration would name all that exist; besides those that are checked.
@@ -131,9 +131,9 @@ impl Configuration {
         Self { settings, environment: Arc::new(visible), warnings, wanted: Arc::default() }
     }
 
-    /// The same for a run about the namespaces with these prefixes.
-    pub(crate) fn about_namespaces(self, prefixes: &[String]) -> Self {
-        Self { wanted: prefixes.into(), ..self }
+    /// The same for a run about these namespaces.
+    pub(crate) fn about_namespaces(self, wanted: WantedNamespaces) -> Self {
+        Self { wanted: wanted.into(), ..self }
     }
 
     /// What is to be told about the configuration as a whole.

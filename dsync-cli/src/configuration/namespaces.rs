@@ -25,7 +25,11 @@ pub(crate) struct Namespace {
     /// Its mail is at a place of its own.
     has_location: bool,
     /// The file with its subscriptions is with its mail.
-    has_subscriptions: bool,
+    pub(crate) has_subscriptions: bool,
+    /// Clients see it.
+    visible: bool,
+    /// Names are said with the prefix, because there are others beside it.
+    full_names: bool,
 }
 
 /// By what a namespace says that its mail is at a place of its own, since 2.4.
@@ -43,7 +47,20 @@ impl Namespace {
             is_shared: false,
             has_location: false,
             has_subscriptions: true,
+            visible: true,
+            full_names: false,
         }
+    }
+
+    /// The same, whose mailboxes are called as clients see them.
+    pub(crate) fn with_full_names(self) -> Self {
+        Self { full_names: true, ..self }
+    }
+
+    /// The level below which all of its names are. `usual` separates the levels if nothing else is said.
+    pub(crate) fn level(&self, usual: char) -> Option<MailboxName> {
+        let parts = self.prefix.split(self.separator.unwrap_or(usual)).filter(|part| !part.is_empty());
+        MailboxName::new(parts)
     }
 
     /// What others call it.
@@ -61,16 +78,24 @@ impl Namespace {
 
     /// The mailbox that the section of a namespace describes under this name; `None` if it is in another namespace.
     pub(crate) fn mailbox(&self, id: &str, name: &str) -> Option<MailboxName> {
-        let is_other = self.id.as_deref().is_some_and(|own| own != id);
-        if is_other { None } else { MailboxName::parse(name, self.separator.unwrap_or('/')) }
+        if self.id.as_deref().is_some_and(|own| own != id) {
+            return None;
+        }
+        let separator = self.separator.unwrap_or('/');
+        match self.full_names && !name.eq_ignore_ascii_case("INBOX") {
+            true => MailboxName::parse(&format!("{}{name}", self.prefix), separator),
+            false => MailboxName::parse(name, separator),
+        }
     }
 
-    /// The name or pattern of a mailbox as clients write it, with levels separated by `/` and without the prefix.
+    /// The name or pattern of a mailbox as clients write it, with levels separated by `/` and without the prefix, unless names
+    /// are said with it.
     pub(crate) fn without_prefix(&self, name: &str) -> String {
         if name.eq_ignore_ascii_case("INBOX") {
             return name.to_owned();
         }
-        let name = name.strip_prefix(&self.prefix).unwrap_or(name);
+        let short = name.strip_prefix(&self.prefix).filter(|_| !self.full_names);
+        let name = short.unwrap_or(name);
         match self.separator {
             None | Some('/') => name.to_owned(),
             Some(separator) => name.replace(separator, "/"),
@@ -134,6 +159,8 @@ fn read_one(settings: &Expanded<'_>, id: &str) -> Result<Option<Namespace>, Conf
         is_alias: !text("alias_for")?.is_empty(),
         is_shared,
         has_subscriptions: text("subscriptions")?.is_empty() || flag("subscriptions")?,
+        visible: !flag("hidden")? || values::boolean(&text("list")?) != Some(false),
+        full_names: false,
         has_location: ["location"].iter().chain(&OWN_PLACE).any(|field| settings.raw().text(&name(field)).is_some()),
     }))
 }
@@ -162,39 +189,56 @@ fn check(namespaces: &[Namespace]) -> Result<(), ConfigurationError> {
     Ok(())
 }
 
-/// The namespace whose mail a run is about: of those with the prefixes that are `wanted`, or, if nothing is, that of INBOX.
+/// Which namespaces a run is about.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) enum WantedNamespaces {
+    /// Nothing is said: that of INBOX, and what has no place of its own.
+    #[default]
+    Usual,
+    /// Those with these prefixes.
+    Prefixes(Vec<String>),
+    /// All that clients see, but those of other users.
+    Visible,
+}
+
+/// The namespaces whose mail a run is about, one for each place. That of INBOX is the first if it is among them.
 ///
-/// Up to Dovecot 2.3 a server's own program takes all that have no place of their own, which are then all at one place, the
-/// default one. So they show the same mailboxes under different prefixes, and one of them is enough. One with a place of its own
-/// its program would compare with itself; here the second location takes the part of that place.
+/// Up to Dovecot 2.3 a server's own program takes by default all that have no place of their own, which are then all at one place,
+/// the default one. So they show the same mailboxes under different prefixes, and one of them is enough. One with a place of its own
+/// its program would compare with itself, if the other store is on this machine; here the second location holds what is at all places.
 pub(super) fn chosen<'a>(
     namespaces: &'a [Namespace],
-    wanted: &[String],
+    wanted: &WantedNamespaces,
     dialect: Dialect,
-) -> Result<&'a Namespace, ConfigurationError> {
-    let mut found = Vec::new();
-    for prefix in wanted {
-        let namespace = with_prefix(namespaces, prefix)?;
-        if !found.contains(&namespace) {
-            found.push(namespace);
+) -> Result<Vec<&'a Namespace>, ConfigurationError> {
+    let found = match wanted {
+        WantedNamespaces::Usual => usual(namespaces, dialect)?,
+        WantedNamespaces::Prefixes(prefixes) if prefixes.is_empty() => usual(namespaces, dialect)?,
+        WantedNamespaces::Prefixes(prefixes) => {
+            prefixes.iter().map(|prefix| with_prefix(namespaces, prefix)).collect::<Result<_, _>>()?
+        }
+        WantedNamespaces::Visible => {
+            namespaces.iter().filter(|it| it.visible && !it.is_alias && !it.is_shared).collect()
+        }
+    };
+    // Those without a place of their own are all the same mailboxes.
+    let mut places: Vec<&Namespace> = Vec::new();
+    let (inboxes, others): (Vec<_>, Vec<_>) = found.into_iter().partition(|it| it.inbox);
+    for namespace in inboxes.into_iter().chain(others) {
+        let is_known =
+            |known: &&Namespace| known.id == namespace.id || !(known.has_location || namespace.has_location);
+        if !places.iter().any(is_known) {
+            places.push(namespace);
         }
     }
-    match found.as_slice() {
-        [] => main(namespaces, dialect),
-        [one] if one.has_location => Ok(one),
-        many => match many.iter().find(|it| it.has_location) {
-            Some(apart) => {
-                let problem = "its mail is at a place of its own, apart from that of the other namespaces that are given with -n; \
-                               synchronise each place in a run of its own, with a LOCATION2 of its own";
-                Err(ConfigurationError::setting(format!("namespace/{}/location", apart.title()), problem))
-            }
-            // They are all the same mailboxes.
-            None => {
-                let inbox = namespaces.iter().find(|it| it.inbox && !it.has_location);
-                inbox.or(many.first().copied()).map_or_else(|| main(namespaces, dialect), Ok)
-            }
-        },
+    if let Some(at) = places.iter().position(|it| !it.has_location && !it.inbox)
+        && let Some(inbox) = namespaces.iter().find(|it| it.inbox && !it.has_location)
+    {
+        // It has the default place, and the usual names for it.
+        places.remove(at);
+        places.insert(0, inbox);
     }
+    Ok(places)
 }
 
 fn with_prefix<'a>(namespaces: &'a [Namespace], prefix: &str) -> Result<&'a Namespace, ConfigurationError> {
@@ -214,29 +258,26 @@ fn with_prefix<'a>(namespaces: &'a [Namespace], prefix: &str) -> Result<&'a Name
     Ok(namespace)
 }
 
-fn main(namespaces: &[Namespace], dialect: Dialect) -> Result<&Namespace, ConfigurationError> {
+fn usual(namespaces: &[Namespace], dialect: Dialect) -> Result<Vec<&Namespace>, ConfigurationError> {
     let main = namespaces.iter().find(|it| it.inbox);
     let main = main.ok_or_else(|| ConfigurationError::setting("namespace", "none has inbox=yes"))?;
     let elsewhere = namespaces.iter().find(|it| !it.has_location && !it.is_alias && !it.is_shared && !it.inbox);
-    match elsewhere {
-        Some(other) if main.has_location && dialect == Dialect::Before24 => {
-            let problem = format!(
-                "its mail is at a place of its own, while that of namespace {} is in mail_location; choose one place with -n {:?} \
-                 or -n {:?}, and synchronise the other one in another run",
-                other.title(),
-                main.prefix,
-                other.prefix
-            );
-            Err(ConfigurationError::setting(format!("namespace/{}/location", main.title()), problem))
-        }
-        _ => Ok(main),
-    }
+    let elsewhere = elsewhere.filter(|_| main.has_location && dialect == Dialect::Before24);
+    Ok([main].into_iter().chain(elsewhere).collect())
 }
 
 #[cfg(test)]
 mod tests {
     use super::super::tests::with_settings;
     use super::*;
+
+    fn main(namespaces: &[Namespace], dialect: Dialect) -> &Namespace {
+        chosen(namespaces, &WantedNamespaces::Usual, dialect).unwrap()[0]
+    }
+
+    fn prefixes(prefixes: &[&str]) -> WantedNamespaces {
+        WantedNamespaces::Prefixes(prefixes.iter().map(|prefix| (*prefix).to_owned()).collect())
+    }
 
     fn namespaces(lines: &[(&str, &str)]) -> Result<Vec<Namespace>, String> {
         with_settings(lines, read).map_err(|error| error.to_string())
@@ -246,7 +287,7 @@ mod tests {
     fn without_any_there_is_one() {
         let found = namespaces(&[]).unwrap();
         assert_eq!(found, [Namespace::only()]);
-        assert_eq!(main(&found, Dialect::Before24).unwrap().without_prefix("a/b.c"), "a/b.c");
+        assert_eq!(main(&found, Dialect::Before24).without_prefix("a/b.c"), "a/b.c");
     }
 
     #[test]
@@ -262,8 +303,15 @@ mod tests {
             ("namespace/off/inbox", "yes"),
         ])
         .unwrap();
-        let main = main(&found, Dialect::Before24).unwrap();
+        let main = main(&found, Dialect::Before24);
         assert!(main.warning().is_some());
+        let full = main.clone().with_full_names();
+        assert_eq!(full.mailbox("inbox", "a.b"), MailboxName::parse("INBOX/a/b", '/'));
+        assert_eq!(
+            (full.without_prefix("INBOX.a"), full.without_prefix("Public.a")),
+            ("INBOX/a".into(), "Public/a".into())
+        );
+        assert_eq!(main.level('/'), Some(MailboxName::inbox()));
         assert_eq!(main.mailbox("inbox", "a.b"), MailboxName::parse("a/b", '/'));
         assert_eq!(main.mailbox("compat", "a.b"), None);
         for (visible, stored) in
@@ -274,7 +322,7 @@ mod tests {
     }
 
     #[test]
-    fn a_prefix_chooses_one_place() {
+    fn there_is_one_namespace_for_each_place() {
         let found = namespaces(&[
             ("namespace", "inbox old public moved compat others"),
             ("namespace/inbox/inbox", "yes"),
@@ -282,6 +330,8 @@ mod tests {
             ("namespace/public/prefix", "Public/"),
             ("namespace/public/location", "maildir:/public"),
             ("namespace/moved/prefix", "Moved/"),
+            ("namespace/moved/hidden", "yes"),
+            ("namespace/moved/list", "no"),
             ("namespace/moved/location", "maildir:/moved"),
             ("namespace/compat/prefix", "Compat/"),
             ("namespace/compat/alias_for", "Old/"),
@@ -289,31 +339,31 @@ mod tests {
             ("namespace/others/type", "shared"),
         ])
         .unwrap();
-        let chosen = |prefixes: &[&str]| {
-            let prefixes: Vec<_> = prefixes.iter().map(|prefix| (*prefix).to_owned()).collect();
-            let chosen = super::chosen(&found, &prefixes, Dialect::Before24);
-            chosen.map(Namespace::title).map_err(|error| error.to_string())
+        let titles = |wanted: &WantedNamespaces| {
+            let chosen = chosen(&found, wanted, Dialect::Before24);
+            let titles = chosen.map(|all| all.into_iter().map(Namespace::title).collect::<Vec<_>>().join(" "));
+            titles.map_err(|error| error.to_string())
         };
-        for (prefixes, title) in [
+        for (wanted, expected) in [
             (&[][..], "inbox"),
             (&["Old/"], "inbox"),
             (&["", "Old/"], "inbox"),
             (&["Public/"], "public"),
             (&["Public/", "Public/"], "public"),
+            (&["Public/", "Moved/"], "public moved"),
+            (&["Moved/", ""], "inbox moved"),
+            (&["Moved/", "Old/"], "inbox moved"),
         ] {
-            assert_eq!(chosen(prefixes).as_deref(), Ok(title), "{prefixes:?}");
+            assert_eq!(titles(&prefixes(wanted)).as_deref(), Ok(expected), "{wanted:?}");
         }
-        for (prefixes, part) in [
-            (&["Public"][..], "\"Public/\""),
-            (&["Public/", "Moved/"], "namespace/public/location"),
-            (&["", "Moved/"], "run of its own"),
-            (&["Compat/"], "namespace/compat/alias_for"),
-            (&["Others/"], "-u"),
-        ] {
-            let error = chosen(prefixes).unwrap_err();
-            assert!(error.contains(part), "{prefixes:?}: {error}");
+        assert_eq!(titles(&WantedNamespaces::Visible).as_deref(), Ok("inbox public"));
+        for (wanted, part) in
+            [(&["Public"][..], "\"Public/\""), (&["Compat/"], "namespace/compat/alias_for"), (&["Others/"], "-u")]
+        {
+            let error = titles(&prefixes(wanted)).unwrap_err();
+            assert!(error.contains(part), "{wanted:?}: {error}");
         }
-        assert!(super::chosen(&[Namespace::only()], &[String::new()], Dialect::Before24).is_ok());
+        assert!(chosen(&[Namespace::only()], &prefixes(&[""]), Dialect::Before24).is_ok());
     }
 
     #[test]
@@ -337,9 +387,12 @@ mod tests {
         ]);
         let apart = apart.unwrap();
         assert_eq!(apart[0].warning(), None);
-        assert_eq!(main(&apart, Dialect::Since24).unwrap().title(), "a");
-        assert!(main(&apart, Dialect::Before24).unwrap_err().to_string().contains("-n \"b/\""));
-        assert_eq!(chosen(&apart, &["b/".to_owned()], Dialect::Before24).unwrap().title(), "b");
-        assert_eq!(chosen(&apart, &[String::new()], Dialect::Before24).unwrap().title(), "a");
+        let titles = |wanted: &WantedNamespaces, dialect| -> Vec<String> {
+            chosen(&apart, wanted, dialect).unwrap().into_iter().map(|it| it.title().to_owned()).collect()
+        };
+        assert_eq!(titles(&WantedNamespaces::Usual, Dialect::Since24), ["a"]);
+        assert_eq!(titles(&WantedNamespaces::Usual, Dialect::Before24), ["a", "b"]);
+        assert_eq!(titles(&prefixes(&["b/"]), Dialect::Before24), ["b"]);
+        assert_eq!(titles(&prefixes(&[""]), Dialect::Before24), ["a"]);
     }
 }

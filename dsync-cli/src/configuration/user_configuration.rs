@@ -9,7 +9,7 @@ use dsync_storage::settings::Settings as StorageSettings;
 
 use super::error::ConfigurationError;
 use super::expanded::Expanded;
-use super::namespaces::Namespace;
+use super::namespaces::{Namespace, WantedNamespaces};
 use super::settings::{Dialect, Settings};
 use super::user::UserFields;
 use super::{locations, namespaces, storage};
@@ -22,8 +22,15 @@ pub(crate) struct UserConfiguration {
     pub(super) user: UserFields,
     pub(super) home: Option<String>,
     pub(super) warnings: Vec<String>,
-    /// The prefixes of the namespaces that are asked for; empty: that of INBOX.
-    pub(super) wanted: Arc<[String]>,
+    /// Which namespaces are asked for.
+    pub(super) wanted: Arc<WantedNamespaces>,
+}
+
+/// Where a part of the mail of a user is.
+#[derive(Clone, Debug)]
+pub(crate) struct MailPlace {
+    pub(crate) namespace: Namespace,
+    pub(crate) location: Location,
 }
 
 impl UserConfiguration {
@@ -42,12 +49,50 @@ impl UserConfiguration {
         Expanded::new(&self.settings, &self.user, self.home.as_deref(), &self.environment)
     }
 
-    /// The namespace whose mail is synchronised.
+    /// The same for other namespaces: a peer may say which.
+    pub(crate) fn about_namespaces(self, wanted: WantedNamespaces) -> Self {
+        Self { wanted: wanted.into(), ..self }
+    }
+
+    /// The namespaces whose mail is synchronised, one for each place. That of INBOX is the first if it is among them.
     ///
     /// # Errors
-    /// If the namespaces contradict each other, their mail is at several places, or there is none with a prefix that is asked for.
+    /// If the namespaces contradict each other, or there is none with a prefix that is asked for.
+    pub(crate) fn namespaces(&self) -> Result<Vec<Namespace>, ConfigurationError> {
+        let all = namespaces::read(&self.settings())?;
+        let chosen = namespaces::chosen(&all, &self.wanted, self.settings.dialect())?;
+        Ok(chosen.into_iter().cloned().collect())
+    }
+
+    /// The first of them, by which names are understood.
+    ///
+    /// # Errors
+    /// As [`namespaces`](Self::namespaces).
     pub(crate) fn namespace(&self) -> Result<Namespace, ConfigurationError> {
-        namespaces::chosen(&namespaces::read(&self.settings())?, &self.wanted, self.settings.dialect()).cloned()
+        let first = self.namespaces()?.into_iter().next();
+        first.ok_or_else(|| ConfigurationError::setting("namespace", "none takes part that clients see"))
+    }
+
+    /// Whether somebody has said which namespaces are meant.
+    pub(crate) fn chooses_namespaces(&self) -> bool {
+        *self.wanted != WantedNamespaces::Usual
+    }
+
+    /// Where the mail of the user is that is synchronised: at least one place. If that is not configured, it is looked for, with the
+    /// rights of this process.
+    ///
+    /// # Errors
+    /// If something is nowhere, or at a place that cannot be used.
+    pub(crate) fn places(&self) -> Result<Vec<MailPlace>, ConfigurationError> {
+        let mut places: Vec<MailPlace> = Vec::new();
+        for namespace in self.namespaces()? {
+            let location = locations::of_namespace(&self.settings(), &namespace, &self.user.name)?;
+            // Two that are at the same place show the same mailboxes.
+            if !places.iter().any(|known| known.location == location) {
+                places.push(MailPlace { namespace, location });
+            }
+        }
+        Ok(places)
     }
 
     /// The settings of both stores, and what is to be told about settings that are not heeded.
@@ -58,7 +103,9 @@ impl UserConfiguration {
         let (mut settings, not_heeded) = storage::read(&self.settings())?;
         let namespace = self.namespace()?;
         let mut warnings = [&*self.warnings, &*not_heeded].concat();
-        warnings.extend(namespace.warning());
+        if self.namespaces()?.len() == 1 {
+            warnings.extend(namespace.warning());
+        }
         settings.separator = namespace.separator;
         settings.name_prefix = namespace.prefix;
         Ok((settings, warnings))

@@ -148,6 +148,11 @@ impl Store {
         values.next().map_or_else(|| self.root(), PathBuf::from)
     }
 
+    /// Whether Dovecot's configuration for it has a line that begins so.
+    pub fn has_setting(&self, beginning: &str) -> bool {
+        self.setup.settings.iter().any(|setting| setting.starts_with(beginning))
+    }
+
     pub fn driver(&self) -> Driver {
         self.setup.driver
     }

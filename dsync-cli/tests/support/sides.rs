@@ -6,7 +6,7 @@ use super::{Dovecot, Driver, Run, Snapshot, Store, assert_equal};
 /// What Dovecot's program does not take over exactly: it counts on beyond the modification sequences that it is told, drops the
 /// POP3 order of messages without a POP3 UIDL, gives a message that is in a mailbox twice the same saved date and POP3 UIDL twice,
 /// and saves anew what gets another UID. (A Maildir would not have recent messages either.)
-const INEXACT: [&str; 5] = ["highestmodseq", "modseq", "pop3.order", "pop3.uidl", SAVED];
+pub const INEXACT: [&str; 5] = ["highestmodseq", "modseq", "pop3.order", "pop3.uidl", SAVED];
 
 /// # Panics
 /// If clients see anything but that at the two sides that is not the same.

@@ -219,8 +219,15 @@ impl Snapshot {
     }
 
     fn add_messages(&mut self, store: &Store) {
-        let table = store.doveadm(&["-f", "tab", "fetch", MESSAGE_FIELDS, "mailbox", "*", "all"]);
-        for row in rows(&table) {
+        // Without its prefix a mask is about no other namespace than the usual one.
+        let masks = if store.has_setting("namespace public") { &["*", "Public/*"][..] } else { &["*"] };
+        for mask in masks {
+            self.add_messages_of(&store.doveadm(&["-f", "tab", "fetch", MESSAGE_FIELDS, "mailbox", mask, "all"]));
+        }
+    }
+
+    fn add_messages_of(&mut self, table: &str) {
+        for row in rows(table) {
             let subject = Subject::Message(row["mailbox"].clone(), row["uid"].parse().unwrap());
             for (field, value) in row.iter().filter(|(field, _)| !["mailbox", "uid"].contains(*field)) {
                 if *field == "flags" {

@@ -6,15 +6,18 @@
 //!
 //! * [`JoinedStore`]: the store; [`Member`]: what it is made of.
 //! * `routes`: which name is whose; decides without looking at any store.
+//! * [`ParentSubscriptions`]: those of a namespace that has none itself.
 //! * `moving`: a mailbox that is renamed from one member to another is copied.
 
 mod moving;
+mod parent_subscriptions;
 mod routes;
 mod store;
 
 use dsync_core::model::MailboxName;
 use dsync_core::store::MailStore;
 
+pub use parent_subscriptions::ParentSubscriptions;
 pub use store::JoinedStore;
 
 /// A store, and which part of the names is its own.
@@ -25,7 +28,6 @@ pub struct Member {
     pub prefix: Option<MailboxName>,
     /// `INBOX` is here. At most one member may say so.
     pub has_inbox: bool,
-    /// The subscriptions to its mailboxes are here. If not, they are with the member whose prefix is the next shorter one, if there
-    /// is any (`subscriptions=no` of a namespace).
-    pub has_subscriptions: bool,
+    /// Where the subscriptions to its mailboxes are, if they are not here: in the file of the member with this number.
+    pub subscriptions: Option<(usize, ParentSubscriptions)>,
 }

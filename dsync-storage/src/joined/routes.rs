@@ -8,7 +8,6 @@ pub(super) struct Part {
     /// Levels above all of its names.
     pub(super) prefix: Vec<String>,
     pub(super) has_inbox: bool,
-    pub(super) has_subscriptions: bool,
 }
 
 /// All members.
@@ -19,15 +18,7 @@ pub(super) struct Routes {
 
 impl Routes {
     pub(super) fn new(parts: Vec<Part>) -> Self {
-        let mut routes = Self { parts };
-        // Subscriptions that could be with nobody else are with the mail.
-        let alone: Vec<_> = (0..routes.parts.len()).filter(|at| routes.parent(*at).is_none()).collect();
-        for at in alone {
-            if let Some(part) = routes.parts.get_mut(at) {
-                part.has_subscriptions = true;
-            }
-        }
-        routes
+        Self { parts }
     }
 
     /// The member that has a name, and the name there.
@@ -65,37 +56,6 @@ impl Routes {
         MailboxName::new(part.prefix.iter().chain(inner.parts()).cloned())
     }
 
-    /// Whether its subscriptions are with a member.
-    pub(super) fn has_subscriptions(&self, at: usize) -> bool {
-        self.parts.get(at).is_some_and(|part| part.has_subscriptions)
-    }
-
-    /// The member with the subscriptions of one that has none itself.
-    fn parent(&self, at: usize) -> Option<usize> {
-        let own = &self.parts.get(at)?.prefix;
-        let above = self.parts.iter().enumerate().filter(|(other, part)| {
-            *other != at && part.has_subscriptions && part.prefix.len() < own.len() && own.starts_with(&part.prefix)
-        });
-        above.max_by_key(|(_, part)| part.prefix.len()).map(|(other, _)| other)
-    }
-
-    /// Where the subscription to a name is, and what the name is there.
-    pub(super) fn subscription(&self, name: &MailboxName) -> Option<(usize, MailboxName)> {
-        let (at, inner) = self.route(name)?;
-        if self.has_subscriptions(at) {
-            return Some((at, inner));
-        }
-        let parent = self.parent(at)?;
-        Some((parent, self.below(self.parts.get(parent)?, name)?))
-    }
-
-    /// The name that a subscription of a member is to, if that belongs to another member.
-    pub(super) fn subscribed_elsewhere(&self, at: usize, inner: &MailboxName) -> Option<MailboxName> {
-        let name = self.full(at, inner)?;
-        let is_here = self.subscription(&name)? == (at, inner.clone());
-        (is_here && self.route(&name)?.0 != at).then_some(name)
-    }
-
     /// Whether a name is above all names of a member, and so always there.
     pub(super) fn is_level(&self, name: &MailboxName) -> bool {
         self.parts.iter().any(|part| part.prefix.starts_with(name.parts()))
@@ -116,18 +76,17 @@ mod tests {
         MailboxName::parse(text, '/').unwrap()
     }
 
-    fn routes(parts: &[(&str, bool, bool)]) -> Routes {
-        let part = |(prefix, has_inbox, has_subscriptions): &(&str, bool, bool)| Part {
+    fn routes(parts: &[(&str, bool)]) -> Routes {
+        let part = |(prefix, has_inbox): &(&str, bool)| Part {
             prefix: prefix.split('/').filter(|it| !it.is_empty()).map(str::to_owned).collect(),
             has_inbox: *has_inbox,
-            has_subscriptions: *has_subscriptions,
         };
         Routes::new(parts.iter().map(part).collect())
     }
 
     #[test]
     fn the_longest_prefix_counts() {
-        let routes = routes(&[("", true, true), ("Public", false, false), ("Public/Old", false, true)]);
+        let routes = routes(&[("", true), ("Public", false), ("Public/Old", false)]);
         for (text, at, inner) in [
             ("INBOX", 0, "INBOX"),
             ("INBOX/x", 0, "INBOX/x"),
@@ -142,10 +101,6 @@ mod tests {
             assert_eq!(routes.shown(at, &name(inner)), Some(name(text)), "{text}");
         }
         assert_eq!(routes.shown(0, &name("Public/News")), None, "the namespace hides it");
-        assert_eq!(routes.subscription(&name("Public/News")), Some((0, name("Public/News"))));
-        assert_eq!(routes.subscribed_elsewhere(0, &name("Public/News")), Some(name("Public/News")));
-        assert_eq!(routes.subscribed_elsewhere(0, &name("Public/Old/x")), None);
-        assert_eq!(routes.subscription(&name("Public/Old/x")), Some((2, name("x"))));
         assert!(routes.is_level(&name("Public")) && routes.is_level(&name("Public/Old")));
         assert!(!routes.is_level(&name("Public/News")));
         assert_eq!(routes.levels(2), [name("Public"), name("Public/Old")]);
@@ -153,12 +108,11 @@ mod tests {
 
     #[test]
     fn the_namespace_of_inbox_may_have_a_prefix() {
-        let routes = routes(&[("INBOX", true, true), ("Public", false, false)]);
+        let routes = routes(&[("INBOX", true), ("Public", false)]);
         assert_eq!(routes.route(&name("INBOX")), Some((0, name("INBOX"))));
         assert_eq!(routes.route(&name("INBOX/Work")), Some((0, name("Work"))));
         assert_eq!(routes.route(&name("INBOX/INBOX")), None);
         assert_eq!(routes.route(&name("Work")), None);
         assert_eq!(routes.shown(0, &name("INBOX")), Some(name("INBOX")));
-        assert!(routes.has_subscriptions(1), "nobody else could have them");
     }
 }

@@ -6,14 +6,16 @@ use dsync_core::model::{
 };
 use dsync_core::store::{Capabilities, ErrorKind, MailStore, Mailbox, ReplacedName, StoreError};
 
-use super::Member;
 use super::moving::move_mailbox;
 use super::routes::{Part, Routes};
+use super::{Member, ParentSubscriptions};
 
 /// Several stores that look like one.
 pub struct JoinedStore {
     stores: Vec<Box<dyn MailStore>>,
     routes: Routes,
+    /// For each, where its subscriptions are if they are elsewhere.
+    subscriptions: Vec<Option<(usize, ParentSubscriptions)>>,
 }
 
 impl JoinedStore {
@@ -23,10 +25,10 @@ impl JoinedStore {
         let part = |member: &Member| Part {
             prefix: member.prefix.as_ref().map(|prefix| prefix.parts().to_vec()).unwrap_or_default(),
             has_inbox: member.has_inbox,
-            has_subscriptions: member.has_subscriptions,
         };
         let routes = Routes::new(members.iter().map(part).collect());
-        Self { stores: members.into_iter().map(|member| member.store).collect(), routes }
+        let (stores, subscriptions) = members.into_iter().map(|member| (member.store, member.subscriptions)).unzip();
+        Self { stores, routes, subscriptions }
     }
 
     /// The store that has a name, and the name there.
@@ -146,14 +148,20 @@ impl MailStore for JoinedStore {
     fn tree(&mut self) -> Result<MailboxTree, StoreError> {
         let directories = self.capabilities().directories;
         let mut tree = MailboxTree::new();
-        let mut elsewhere = Vec::new();
         for (at, store) in self.stores.iter_mut().enumerate() {
             let mut is_empty = true;
-            for (inner, mut node) in store.tree()? {
-                if node.subscribed {
-                    elsewhere.extend(self.routes.subscribed_elsewhere(at, &inner));
-                }
-                node.subscribed &= self.routes.has_subscriptions(at);
+            let mut nodes = store.tree()?;
+            let elsewhere = self.subscriptions.get(at).and_then(Option::as_ref);
+            let guests: Vec<_> = self.subscriptions.iter().flatten().filter(|(host, _)| *host == at).collect();
+            for (inner, node) in &mut nodes {
+                let is_others = guests.iter().any(|(_, subscriptions)| subscriptions.has(inner));
+                node.subscribed &= elsewhere.is_none() && !is_others;
+            }
+            for inner in elsewhere.map(|(_, subscriptions)| subscriptions.read()).transpose()?.into_iter().flatten() {
+                let absent = MailboxNode { kind: NodeKind::Absent, subscribed: true };
+                nodes.entry(inner).or_insert(absent).subscribed = true;
+            }
+            for (inner, node) in nodes {
                 let Some(name) = self.routes.shown(at, &inner) else { continue };
                 if node.kind != NodeKind::Absent || node.subscribed {
                     is_empty &= node.kind == NodeKind::Absent;
@@ -169,10 +177,6 @@ impl MailStore for JoinedStore {
                     }
                 }
             }
-        }
-        for name in elsewhere {
-            let absent = MailboxNode { kind: NodeKind::Absent, subscribed: false };
-            tree.entry(name).or_insert(absent).subscribed = true;
         }
         Ok(tree)
     }
@@ -265,7 +269,10 @@ impl MailStore for JoinedStore {
     }
 
     fn set_subscribed(&mut self, name: &MailboxName, subscribed: bool) -> Result<(), StoreError> {
-        let (at, inner) = self.routes.subscription(name).ok_or_else(|| nowhere(name))?;
+        let (at, inner) = self.routes.route(name).ok_or_else(|| nowhere(name))?;
+        if let Some((_, elsewhere)) = self.subscriptions.get(at).and_then(Option::as_ref) {
+            return elsewhere.set(&inner, subscribed);
+        }
         let store = self.stores.get_mut(at).ok_or_else(|| nowhere(name))?;
         store.set_subscribed(&inner, subscribed)
     }
