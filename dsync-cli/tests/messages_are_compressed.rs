@@ -3,6 +3,7 @@
 mod support;
 
 use std::fs;
+use std::thread;
 
 use support::dovecot::files_below;
 use support::{Dovecot, Driver, Fingerprint, Snapshot, Store, assert_equal, build, mail};
@@ -30,39 +31,45 @@ fn occurrences(store: &Store, bytes: &[u8]) -> usize {
 
 #[test]
 fn a_server_reads_what_was_compressed() {
-    for (method, magic, driver) in WAYS {
-        let dovecot = Dovecot::new();
-        let source = dovecot.store_of("source", Driver::Maildir.setting("mail_plugins = zlib"));
-        let destination = compressing(&dovecot, "destination", driver, method);
-        build::small(&source);
-        let mut imap = source.imap();
-        imap.append("INBOX", "", mail::plain(&"a long line\r\n".repeat(40_000)).as_slice());
-        imap.logout();
-        let save = format!("plugin/zlib_save={method}");
-        let run = |command: &str| {
-            let options = ["-o", "mail_plugins=zlib", "-o", &save, "-o", "plugin/zlib_save_level=3", command];
-            dovecot.run_on(&options, &source, &destination).assert_done();
-        };
-        run("backup");
-        let compressed = occurrences(&destination, magic);
-        assert!(compressed > 20, "{method}: only {compressed} messages are compressed");
-        assert_eq!(occurrences(&destination, b"a long line\na long line"), 0, "{method}");
-        assert_equal(&Snapshot::of(&source), &Snapshot::of(&destination));
-        // Nothing is left to do.
-        let before = Fingerprint::of(destination.path());
-        run("backup");
-        before.assert_unchanged(destination.path());
-        // In both directions, among what the server itself compressed.
-        for store in [&source, &destination] {
-            let mut imap = store.imap();
-            imap.append("Work", "(\\Flagged)", &mail::message(77).bytes);
-            imap.logout();
+    thread::scope(|scope| {
+        for (method, magic, driver) in WAYS {
+            scope.spawn(move || comes_out_again(method, magic, driver));
         }
-        run("mirror");
-        assert_equal(&Snapshot::of(&source), &Snapshot::of(&destination));
-        source.assert_no_complaints();
-        destination.assert_no_complaints();
+    });
+}
+
+fn comes_out_again(method: &str, magic: &[u8], driver: Driver) {
+    let dovecot = Dovecot::new();
+    let source = dovecot.store_of("source", Driver::Maildir.setting("mail_plugins = zlib"));
+    let destination = compressing(&dovecot, "destination", driver, method);
+    build::small(&source);
+    let mut imap = source.imap();
+    imap.append("INBOX", "", mail::plain(&"a long line\r\n".repeat(40_000)).as_slice());
+    imap.logout();
+    let save = format!("plugin/zlib_save={method}");
+    let run = |command: &str| {
+        let options = ["-o", "mail_plugins=zlib", "-o", &save, "-o", "plugin/zlib_save_level=3", command];
+        dovecot.run_on(&options, &source, &destination).assert_done();
+    };
+    run("backup");
+    let compressed = occurrences(&destination, magic);
+    assert!(compressed > 20, "{method}: only {compressed} messages are compressed");
+    assert_eq!(occurrences(&destination, b"a long line\na long line"), 0, "{method}");
+    assert_equal(&Snapshot::of(&source), &Snapshot::of(&destination));
+    // Nothing is left to do.
+    let before = Fingerprint::of(destination.path());
+    run("backup");
+    before.assert_unchanged(destination.path());
+    // In both directions, among what the server itself compressed.
+    for store in [&source, &destination] {
+        let mut imap = store.imap();
+        imap.append("Work", "(\\Flagged)", &mail::message(77).bytes);
+        imap.logout();
     }
+    run("mirror");
+    assert_equal(&Snapshot::of(&source), &Snapshot::of(&destination));
+    source.assert_no_complaints();
+    destination.assert_no_complaints();
 }
 
 #[test]

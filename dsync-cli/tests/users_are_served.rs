@@ -248,6 +248,34 @@ fn nothing_is_left_of_the_rights_of_root() {
     assert_status(&server.dsync(&["-u", "out", "backup", "sdbox:/x"]), 77, &["valid_chroot_dirs"]);
 }
 
+/// In a spool only one group may make files, and the lock of an mbox is one.
+#[test]
+fn a_spool_is_locked_with_the_group_that_is_put_aside() {
+    let mail = Group::from_name("mail").unwrap().expect("there is a group mail").gid;
+    let location = "mail_location = mbox:~/mail:INBOX={dir}/spool/%n\nmbox_write_locks = dotlock fcntl\n";
+    let server = Server::start(&format!("{location}mail_privileged_group = mail"), "anna:61001");
+    server.make_home("anna", 61_001, 0);
+    let spool = server.path("spool");
+    fs::create_dir(&spool).unwrap();
+    fs::write(spool.join("anna"), "From a@example.org Thu Jan  1 00:00:00 2026\nSubject: spooled\n\ntext\n").unwrap();
+    give(&spool.join("anna"), 61_001);
+    std::os::unix::fs::chown(&spool, Some(0), Some(mail.as_raw())).unwrap();
+    fs::set_permissions(&spool, fs::Permissions::from_mode(0o775)).unwrap();
+    let refused = server.dsync(&["-u", "anna", "-o", "mail_privileged_group=", "mirror", "maildir:~/copy"]);
+    assert_status(&refused, 2, &["spool/anna.lock", "correct the permissions"]);
+    let held = spool.join("anna.lock");
+    fs::write(&held, format!("{}:{}", std::process::id(), nix::unistd::gethostname().unwrap().display())).unwrap();
+    let child = server.command(&["-u", "anna", "mirror", "maildir:~/copy"]).spawn().unwrap();
+    let (own, groups) = ("61001 61001 61001 61001", format!("61001 61001 {mail} 61001"));
+    wait_for_rights(child.id(), [own, &groups, "61001"]);
+    fs::remove_file(&held).unwrap();
+    finish(child).assert_done();
+    assert_eq!(server.subjects("anna", "maildir:~/copy"), ["spooled"]);
+    // Nothing is left behind, and nothing but the lock was made with the rights of the group.
+    assert_eq!(fs::read_dir(&spool).unwrap().count(), 1);
+    assert_owned(&server.path("home/anna"), 61_001);
+}
+
 #[test]
 fn the_other_side_is_started_with_the_rights_of_the_caller() {
     let server = server();

@@ -79,6 +79,9 @@ pub struct MboxLocks {
     /// Which dotlocks of unknown owners count no more: if neither they nor the mbox changed for this long
     /// (`mbox_dotlock_change_timeout`).
     pub stale_after: Duration,
+    /// A dotlock that this process may not make is made, and removed, with the rights of its saved group ID
+    /// (`mail_privileged_group`).
+    pub with_saved_group: bool,
 }
 
 /// When a dotlock is made.
@@ -101,6 +104,7 @@ impl Default for MboxLocks {
             flock: false,
             wait: Duration::from_secs(300),
             stale_after: Duration::from_secs(120),
+            with_saved_group: false,
         }
     }
 }

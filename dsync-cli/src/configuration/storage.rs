@@ -38,6 +38,8 @@ pub(super) fn read(settings: &Expanded<'_>) -> Result<(Settings, Vec<String>), C
     if let Some(stale_after) = settings.parsed("mbox_dotlock_change_timeout", values::time, NO_TIME)? {
         storage.mbox_locks.stale_after = stale_after;
     }
+    // Whose group that is was put aside when the rights of the user were taken on.
+    storage.mbox_locks.with_saved_group = settings.get("mail_privileged_group")?.is_some();
     if let Some(text) = settings.get("mbox_md5")? {
         storage.mbox_digest =
             text.parse().map_err(|error| ConfigurationError::setting("mbox_md5", format!("{error}")))?;

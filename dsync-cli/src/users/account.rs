@@ -191,6 +191,7 @@ fn rights_settings(configuration: &UserConfiguration) -> Result<RightsSettings, 
         valid_uids: rights::valid_uids(settings.raw()),
         valid_gids: rights::valid_gids(settings.raw()),
         access_groups,
+        privileged_group: settings.parsed("mail_privileged_group", gid_of, NO_GROUP)?.map(Gid::from_raw),
         chroot: settings.get("mail_chroot")?,
         chroot_directories: directories.split(':').filter(|it| !it.is_empty()).map(str::to_owned).collect(),
     })

@@ -5,7 +5,7 @@
 use std::path::{Path, PathBuf};
 
 use nix::errno::Errno;
-use nix::unistd::{Gid, Uid, chdir, chroot, getresgid, getresuid, setgid, setgroups, setuid};
+use nix::unistd::{Gid, Uid, chdir, chroot, getresgid, getresuid, setgid, setgroups, setresgid, setuid};
 use thiserror::Error;
 
 use super::rights::Rights;
@@ -37,6 +37,9 @@ pub(crate) fn take_on(rights: &Rights) -> Result<(), PrivilegeError> {
     if let Some(gid) = rights.gid {
         setgid(gid).map_err(failed(format!("changing the group to {gid}")))?;
     }
+    if let (Some(gid), Some(saved)) = (rights.gid, rights.saved_group) {
+        setresgid(gid, gid, saved).map_err(failed(format!("putting the group {saved} aside")))?;
+    }
     if let Some(groups) = &rights.groups {
         setgroups(groups).map_err(failed(format!("changing the supplementary groups to {groups:?}")))?;
     }
@@ -46,20 +49,21 @@ pub(crate) fn take_on(rights: &Rights) -> Result<(), PrivilegeError> {
     }
     if let Some(uid) = rights.uid {
         setuid(uid).map_err(failed(format!("changing the user to {uid}")))?;
-        verify(uid, rights.gid)?;
+        verify(uid, rights.gid, rights.saved_group.or(rights.gid))?;
     }
     Ok(())
 }
 
 /// Makes sure that nothing of what was given up can come back.
-fn verify(uid: Uid, gid: Option<Gid>) -> Result<(), PrivilegeError> {
+fn verify(uid: Uid, gid: Option<Gid>, saved: Option<Gid>) -> Result<(), PrivilegeError> {
     let failed = |error| PrivilegeError::System { what: "looking at the rights of the process".to_owned(), error };
     let users = getresuid().map_err(failed)?;
     if [users.real, users.effective, users.saved] != [uid; 3] {
         return Err(PrivilegeError::NotGone("it is still another user"));
     }
     let groups = getresgid().map_err(failed)?;
-    if gid.is_some_and(|gid| [groups.real, groups.effective, groups.saved] != [gid; 3]) {
+    let expected = gid.zip(saved).map(|(gid, saved)| [gid, gid, saved]);
+    if expected.is_some_and(|expected| [groups.real, groups.effective, groups.saved] != expected) {
         return Err(PrivilegeError::NotGone("it still has another group"));
     }
     if uid.is_root() {
@@ -68,7 +72,8 @@ fn verify(uid: Uid, gid: Option<Gid>) -> Result<(), PrivilegeError> {
     if setuid(Uid::from_raw(0)).is_ok() {
         return Err(PrivilegeError::NotGone("it can become root again"));
     }
-    if gid.is_some_and(|gid| gid.as_raw() != 0) && setgid(Gid::from_raw(0)).is_ok() {
+    let is_root_group = |gid: Option<Gid>| gid.is_none_or(|gid| gid.as_raw() == 0);
+    if !is_root_group(gid) && !is_root_group(saved) && setgid(Gid::from_raw(0)).is_ok() {
         return Err(PrivilegeError::NotGone("it can take the group of root again"));
     }
     Ok(())

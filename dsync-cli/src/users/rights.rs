@@ -24,6 +24,8 @@ pub(crate) struct RightsSettings {
     pub(crate) valid_gids: (u32, u32),
     /// `mail_access_groups`.
     pub(crate) access_groups: Vec<Gid>,
+    /// `mail_privileged_group`.
+    pub(crate) privileged_group: Option<Gid>,
     /// `mail_chroot`.
     pub(crate) chroot: Option<String>,
     /// `valid_chroot_dirs`.
@@ -41,6 +43,8 @@ pub(crate) struct Caller {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Rights {
     pub(crate) gid: Option<Gid>,
+    /// To be put aside as the saved group, for dotlocks.
+    pub(crate) saved_group: Option<Gid>,
     /// Instead of all supplementary groups that there are.
     pub(crate) groups: Option<Vec<Gid>>,
     pub(crate) chroot: Option<PathBuf>,
@@ -123,7 +127,8 @@ pub(crate) fn decide(
     groups.extend(&settings.access_groups);
     let mut seen = std::collections::BTreeSet::new();
     groups.retain(|group| seen.insert(group.as_raw()));
-    Ok(Rights { gid: Some(gid), groups: Some(groups), chroot, uid: Some(uid) })
+    let saved_group = settings.privileged_group.filter(|group| *group != gid);
+    Ok(Rights { gid: Some(gid), saved_group, groups: Some(groups), chroot, uid: Some(uid) })
 }
 
 /// One who is not root can be served only as who they are.
@@ -216,6 +221,7 @@ mod tests {
             valid_uids: (500, 0),
             valid_gids: (1, 0),
             access_groups: Vec::new(),
+            privileged_group: None,
             chroot: None,
             chroot_directories: Vec::new(),
         }
@@ -240,6 +246,7 @@ mod tests {
     fn becomes(uid: u32, gid: u32, groups: &[u32]) -> Result<Rights, RightsError> {
         let groups = groups.iter().copied().map(Gid::from_raw).collect();
         Ok(Rights {
+            saved_group: None,
             uid: Some(Uid::from_raw(uid)),
             gid: Some(Gid::from_raw(gid)),
             groups: Some(groups),
@@ -267,6 +274,13 @@ mod tests {
         let user = UserRecord { system_groups_user: Some("system".to_owned()), ..record(Some(5000), Some(5001)) };
         let access = RightsSettings { access_groups: vec![Gid::from_raw(12), Gid::from_raw(8)], ..settings() };
         assert_eq!(decided(&user, &access, ROOT), becomes(5000, 5001, &[5001, 8, 70_000, 12]), "not group 0");
+        let spool = RightsSettings { privileged_group: Some(Gid::from_raw(8)), ..access.clone() };
+        let decided_group = |settings: &RightsSettings, gid| {
+            let caller = Caller { uid: Uid::from_raw(0), gid: Gid::from_raw(0) };
+            decided(&record(Some(5000), Some(gid)), settings, caller).unwrap().saved_group
+        };
+        assert_eq!(decided_group(&spool, 5001), Some(Gid::from_raw(8)));
+        assert_eq!(decided_group(&spool, 8), None, "it is not needed");
         let narrow = RightsSettings { valid_gids: (1000, 60_000), ..access };
         assert_eq!(decided(&user, &narrow, ROOT), becomes(5000, 5001, &[5001, 12, 8]));
     }

@@ -17,7 +17,7 @@ use nix::sys::signal::kill;
 use nix::unistd::Pid;
 
 use super::permissions::Permissions;
-use super::{FsError, mutation, read, unique};
+use super::{FsError, mutation, read, saved_group, unique};
 
 /// How long the locks of one kind are respected and waited for.
 #[derive(Clone, Copy, Debug)]
@@ -26,13 +26,22 @@ pub struct DotlockRules {
     pub stale_after: Duration,
     /// How long to wait before giving up.
     pub wait: Duration,
+    /// It may be made with the rights of the group that the process has put aside.
+    pub with_saved_group: bool,
 }
 
 impl DotlockRules {
     /// `dovecot-uidlist.lock`.
-    pub const UIDLIST: Self = Self { stale_after: Duration::from_secs(120), wait: Duration::from_secs(122) };
+    pub const UIDLIST: Self =
+        Self { stale_after: Duration::from_secs(120), wait: Duration::from_secs(122), with_saved_group: false };
     /// `subscriptions.lock`.
-    pub const SUBSCRIPTIONS: Self = Self { stale_after: Duration::from_secs(30), wait: Duration::from_secs(120) };
+    pub const SUBSCRIPTIONS: Self =
+        Self { stale_after: Duration::from_secs(30), wait: Duration::from_secs(120), with_saved_group: false };
+
+    /// Does what makes or removes a lock.
+    fn carry_out<T>(self, path: &Path, work: impl Fn() -> Result<T, FsError>) -> Result<T, FsError> {
+        if self.with_saved_group { saved_group::or_with_it(path, work) } else { work() }
+    }
 }
 
 /// A lock that is held; released when dropped.
@@ -41,6 +50,7 @@ pub struct Dotlock {
     path: PathBuf,
     inode: u64,
     device: u64,
+    rules: DotlockRules,
 }
 
 /// Device and inode of the lock files that this process holds. A lock with the number of this process that is not
@@ -87,11 +97,11 @@ impl Dotlock {
         rules: DotlockRules,
         permissions: &Permissions,
     ) -> Result<Option<Self>, FsError> {
-        let file = match take_free(path, permissions) {
+        let file = match rules.carry_out(path, || take_free(path, permissions)) {
             Ok(file) => file,
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
                 if is_stale(path, protected, rules) {
-                    mutation::remove_file(path)?;
+                    rules.carry_out(path, || mutation::remove_file(path))?;
                 }
                 return Ok(None);
             }
@@ -100,10 +110,10 @@ impl Dotlock {
         match file.metadata() {
             Ok(metadata) => {
                 held().insert((metadata.dev(), metadata.ino()));
-                Ok(Some(Self { path: path.to_owned(), inode: metadata.ino(), device: metadata.dev() }))
+                Ok(Some(Self { path: path.to_owned(), inode: metadata.ino(), device: metadata.dev(), rules }))
             }
             Err(error) => {
-                let _ = mutation::remove_file(path);
+                let _ = rules.carry_out(path, || mutation::remove_file(path));
                 Err(FsError::new("lock", path, error))
             }
         }
@@ -117,7 +127,7 @@ impl Drop for Dotlock {
         if let Ok(metadata) = fs::symlink_metadata(&self.path)
             && (metadata.ino(), metadata.dev()) == (self.inode, self.device)
         {
-            let _ = mutation::remove_file(&self.path);
+            let _ = self.rules.carry_out(&self.path, || mutation::remove_file(&self.path));
         }
     }
 }
@@ -158,8 +168,11 @@ fn owner_here(content: &[u8]) -> Option<Pid> {
 mod tests {
     use super::*;
 
-    const QUICK: DotlockRules =
-        DotlockRules { stale_after: Duration::from_secs(60), wait: Duration::from_millis(100) };
+    const QUICK: DotlockRules = DotlockRules {
+        stale_after: Duration::from_secs(60),
+        wait: Duration::from_millis(100),
+        with_saved_group: false,
+    };
 
     fn take(dir: &Path, rules: DotlockRules) -> Result<Dotlock, FsError> {
         Dotlock::take(&dir.join("x.lock"), &dir.join("x"), rules, &Permissions::PRIVATE)

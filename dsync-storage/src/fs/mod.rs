@@ -5,6 +5,7 @@
 //! * [`replace`]: a file gets new contents all at once.
 //! * [`permissions`]: what new files look like, taken from where they are made.
 //! * [`dotlock`] and [`lock`]: keeping others out.
+//! * `saved_group`: the rights of a group, for the moment in which a dotlock is made or removed.
 //! * [`sync_lock`]: keeping other synchronisations of the same user out.
 //! * `fault`: what tests do to changes.
 //! * [`unique`]: names that nobody else makes; [`clock`]: the time.
@@ -26,6 +27,7 @@ pub mod permissions;
 pub mod read;
 #[doc(hidden)]
 pub mod replace;
+mod saved_group;
 pub mod sync_lock;
 #[doc(hidden)]
 pub mod unique;

@@ -98,7 +98,8 @@ fn take_dotlock(path: &Path, locks: MboxLocks, permissions: &Permissions) -> Res
     if wanted == DotlockUse::Never {
         return Ok(Taken::Unneeded);
     }
-    let rules = DotlockRules { stale_after: locks.stale_after, wait: locks.wait };
+    let (stale_after, wait, with_saved_group) = (locks.stale_after, locks.wait, locks.with_saved_group);
+    let rules = DotlockRules { stale_after, wait, with_saved_group };
     match Dotlock::try_take(&dotlock_path(path), path, rules, permissions) {
         Ok(Some(lock)) => Ok(Taken::Lock(lock)),
         Ok(None) => Ok(Taken::Busy),
