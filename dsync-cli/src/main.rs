@@ -12,6 +12,8 @@ mod configuration;
 mod dry_run;
 mod dump;
 mod exit;
+#[cfg(feature = "fault-injection")]
+mod faults;
 mod interruption;
 mod list;
 mod manual;
@@ -38,6 +40,8 @@ use users::{Account, Selection};
 
 fn main() -> ExitCode {
     std::panic::set_hook(Box::new(|panic| messages::error(internal_error(panic))));
+    #[cfg(feature = "fault-injection")]
+    let _faults = faults::begin();
     // What unwinding passes on its way gives up its locks.
     std::panic::catch_unwind(run_as_asked).unwrap_or(ExitCode::from(exit::INTERNAL))
 }

@@ -7,6 +7,7 @@ use std::fs::File;
 use std::io::{self, Seek};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use nix::errno::Errno;
@@ -76,6 +77,10 @@ pub enum Plan {
     /// So many are carried out, then one fails with this error, after half of its bytes if it writes any. All others are
     /// carried out.
     FailAfter(usize, Errno),
+    /// So many are carried out, then the process finds a mistake in itself.
+    PanicAfter(usize),
+    /// All are carried out, but before any file is made a shell runs this command: somebody else is at work all the time.
+    Disturb(&'static str),
 }
 
 struct State {
@@ -170,15 +175,22 @@ fn record(changes: impl FnOnce() -> Vec<Change>) {
 
 /// Whether the step is to be taken.
 fn allow(step: Step<'_>) -> io::Result<()> {
-    let mut state = state();
-    let Some(state) = state.as_mut() else { return Ok(()) };
-    let number = state.count;
-    state.count = number.saturating_add(1);
-    match state.plan {
+    let (plan, number) = {
+        let mut state = state();
+        let Some(state) = state.as_mut() else { return Ok(()) };
+        let number = state.count;
+        state.count = number.saturating_add(1);
+        (state.plan, number)
+    };
+    match plan {
         Plan::StopAfter(most) if number >= most => Err(io::Error::other("the world has been stopped by a test")),
         Plan::FailAfter(most, errno) if number == most => {
             fail_half_way(step)?;
             Err(errno.into())
+        }
+        Plan::PanicAfter(most) if number == most => panic!("a test wants it"),
+        Plan::Disturb(command) if matches!(step, Step::Create(_)) => {
+            Command::new("/bin/sh").args(["-c", command]).status().map(drop)
         }
         _ => Ok(()),
     }
