@@ -60,8 +60,8 @@ struct Line {
     command: CommandName,
 
     /// The other store: driver:path, for example maildir:/backup/user/Maildir; a host, HOST or USER@HOST, that is reached by
-    /// the command in the setting dsync_remote_cmd, with ssh if there is none; or a command line of your own, for example ssh
-    /// login@host doveadm dsync-server
+    /// the command in the setting dsync_remote_cmd, with ssh if there is none; remote:LOGIN@HOST, which says as whom; a doveadm
+    /// service, tcp:HOST:PORT or tcps:HOST:PORT; or a command line of your own, for example ssh login@host doveadm dsync-server
     #[arg(trailing_var_arg = true, value_name = "LOCATION2", help_heading = "Arguments")]
     location: Vec<String>,
 }
@@ -98,7 +98,10 @@ Exit status:
   0  everything was done, both sides are equal
   1  verify has found differences
   2  done, but for some things that are named on stderr; running again usually settles them
-  others: it failed; what was done before is kept, and running again goes on from there";
+  others: it failed; what was done before is kept, and running again goes on from there:
+          64 the command line is wrong, 65 what is stored does not allow it, 66 no file of names, 67 no such user,
+          68 no such mailbox or namespace, 70 a mistake in dsync, 73 no room, 75 it may work another time,
+          77 no permission, 78 the configuration cannot be used, or a source is missing";
 
 #[derive(Debug, Args)]
 struct Common {
@@ -122,7 +125,7 @@ struct Common {
     #[arg(short = 'D', long = "debug")]
     debug: bool,
 
-    /// Say nothing but why it failed
+    /// Say nothing on stderr but why something failed
     #[arg(short = 'q', long = "quiet", conflicts_with_all = ["verbose", "debug"])]
     quiet: bool,
 }

@@ -2,6 +2,7 @@
 
 use dsync_core::session::SessionError;
 use dsync_core::store::{ErrorKind, StoreError};
+use dsync_core::wire::WireError;
 use dsync_storage::fs::FsError;
 use thiserror::Error;
 
@@ -57,7 +58,7 @@ pub(crate) enum Failure {
     #[error("{0}; another synchronisation of this user may be at work: wait for it, or give a longer time with -l")]
     Locked(FsError),
     /// What was asked for cannot be printed.
-    #[error("writing to stdout failed: {0}")]
+    #[error("writing to stdout failed: {0}; what was to be printed is not complete")]
     Output(std::io::Error),
     /// A store cannot be opened.
     #[error("{0}")]
@@ -66,8 +67,24 @@ pub(crate) enum Failure {
     #[error("{0}")]
     OtherSide(String),
     /// The run itself failed.
-    #[error("{0}")]
+    #[error("{0}{advice}", advice = advice(.0))]
     Session(#[from] SessionError),
+}
+
+/// What to do about it, where the error cannot know that.
+fn advice(error: &SessionError) -> &'static str {
+    match error {
+        SessionError::Connection { .. } => "; what was committed before stays, and another run goes on from there",
+        SessionError::Silent(_) => "; look whether it is still at work, or wait longer with -T SECONDS",
+        SessionError::Wire(WireError::NotDsync(_)) => "",
+        SessionError::Wire(WireError::Version(_)) => "; install a Dovecot since 2.2 there, or this program",
+        SessionError::Wire(_) | SessionError::InvalidData(_) | SessionError::UnexpectedMessage { .. } => {
+            "; run again, and if it happens again, look into the log of the other side, and let -r FILE write down what is said"
+        }
+        SessionError::Unsupported(_) => "; leave that out at the other side, or update this program",
+        SessionError::Stalled => "; please report it",
+        _ => "",
+    }
 }
 
 impl Failure {
@@ -130,6 +147,21 @@ mod tests {
             let error = StoreError::from(FsError::new("write", "/mail".as_ref(), kind.into()));
             let location = "maildir:/mail".to_owned();
             assert_eq!(Failure::Session(SessionError::Store { location, error }).exit_status(), status, "{kind:?}");
+        }
+    }
+
+    #[test]
+    fn who_hears_of_a_failure_hears_what_to_do() {
+        for (error, advice) in [
+            (SessionError::Silent(600), "-T SECONDS"),
+            (SessionError::Wire(WireError::Version("1".to_owned())), "install"),
+            (SessionError::Wire(WireError::NotDsync("login:".to_owned())), "Check the command"),
+            (SessionError::Wire(WireError::TooLong(9)), "-r FILE"),
+            (SessionError::InvalidData("a row".to_owned()), "run again"),
+            (SessionError::Stalled, "report"),
+        ] {
+            let text = Failure::Session(error).to_string();
+            assert!(text.contains(advice), "{text}");
         }
     }
 

@@ -46,7 +46,7 @@ pub(crate) fn list(
     match (wanted, interruption.is_asked()) {
         (_, true) => Ok(exit::TEMPORARY),
         (Some(wanted), false) if !tree.values().any(MailboxNode::is_mailbox) => {
-            Err(Failure::NotFound(format!("there is no {wanted}")))
+            Err(Failure::NotFound(format!("there is no {wanted}; check the name, or leave --strict out")))
         }
         _ if listing.complete => Ok(exit::SUCCESS),
         _ => Ok(exit::INCOMPLETE),

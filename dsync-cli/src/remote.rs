@@ -83,7 +83,7 @@ impl Peer {
         let OtherSide::Remote(destination) = second_location::other_side(user, run)? else { return Ok(None) };
         let running = &run.options.running;
         if running.dry_run {
-            return Err(Failure::Usage("--dry-run cannot be used with another host yet".to_owned()));
+            return Err(Failure::Usage("--dry-run cannot be used with another host yet; run it without, or with a copy of the other store on this machine".to_owned()));
         }
         let namespaces = user.namespaces()?;
         if namespaces.len() > 1 && !user.chooses_namespaces() {
@@ -195,7 +195,11 @@ pub(crate) fn serve(
     keeping: &Keeping,
     progress: &mut Progress,
 ) -> Result<Served, Failure> {
-    let failure = |error: io::Error| Failure::OtherSide(format!("stdin and stdout cannot be used: {error}"));
+    let failure = |error: io::Error| {
+        Failure::OtherSide(format!(
+            "stdin and stdout cannot be used: {error}; they have to be connected to the side that begins the run"
+        ))
+    };
     let input = File::from(io::stdin().as_fd().try_clone_to_owned().map_err(failure)?);
     let output = File::from(io::stdout().as_fd().try_clone_to_owned().map_err(failure)?);
     let own = with_store(slave_handshake(&hostname()), location);

@@ -20,7 +20,9 @@ pub(crate) fn other_side(user: &UserConfiguration, run: &Run) -> Result<OtherSid
     for name in REPLICA {
         replica = replica.or(settings.get(name)?);
     }
-    let replica = replica.ok_or_else(|| Failure::NotFound("-d: the setting mail_replica is empty".to_owned()))?;
+    let replica = replica.ok_or_else(|| {
+        Failure::NotFound("-d: the setting mail_replica of this user is empty; set it, or give LOCATION2".to_owned())
+    })?;
     OtherSide::of(&[replica])
 }
 
@@ -42,7 +44,7 @@ fn expanded(side: OtherSide, user: &UserConfiguration) -> Result<OtherSide, Fail
             if let Some(value) = values.into_iter().flatten().find(|value| is_template && !is_harmless(value)) {
                 return Err(Failure::Usage(format!(
                     "--expand-location: {value:?} cannot be put into a command: there is something in it that may be an option, or \
-                     mean something to a shell"
+                     mean something to a shell; run dsync for this user with a command line of their own"
                 )));
             }
             OtherSide::Remote(Destination::Command(words.iter().map(expand).collect::<Result<_, _>>()?))

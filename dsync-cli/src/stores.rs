@@ -98,7 +98,9 @@ pub(crate) fn open_dbox(arguments: &Arguments, user: &UserConfiguration) -> Resu
         )));
     }
     if !location.root.is_dir() {
-        return Err(Failure::Configuration(format!("{location} does not exist; check the path")));
+        return Err(Failure::Configuration(format!(
+            "{location} does not exist; check the path and whether it is mounted"
+        )));
     }
     Ok(DboxStore::open(&location, settings(arguments, user)?)?)
 }
@@ -175,7 +177,7 @@ fn locations(user: &UserConfiguration, run: &Run) -> Result<(Side, Side), Failur
     let (own, other) = (first_side(user)?, second_side(user, run)?);
     if let Some((first, second, path)) = own.overlap(&other) {
         return Err(Failure::Configuration(format!(
-            "the two stores overlap: {first} and {second} both use {}; a store cannot be synchronised with itself",
+            "the two stores overlap: {first} and {second} both use {}; a store cannot be synchronised with itself: give another LOCATION2",
             path.display()
         )));
     }
@@ -267,9 +269,10 @@ fn local(user: &UserConfiguration, run: &Run, name: &str, word: &str) -> Result<
 fn on_this_machine(user: &UserConfiguration, run: &Run, name: &str, side: OtherSide) -> Result<Location, Failure> {
     match side {
         OtherSide::Local(word) => user.second_location(&word).map_err(|error| Failure::Usage(error.to_string())),
-        OtherSide::Remote(_) => {
-            Err(Failure::Usage(format!("{name}: {:?} is no mail location on this machine", run.location.join(" "))))
-        }
+        OtherSide::Remote(_) => Err(Failure::Usage(format!(
+            "{name}: {:?} is no mail location on this machine; write driver:path, for example maildir:~/Maildir",
+            run.location.join(" ")
+        ))),
     }
 }
 

@@ -119,7 +119,9 @@ fn print_state(run: &Run, report: &Report) -> Result<(), Failure> {
 /// The exit status of a run that came to its end, if what was asked for was there or need not be.
 fn status_of(run: &Run, report: &Report) -> Result<u8, Failure> {
     match run.options.mailboxes.wanted().filter(|_| run.options.mailboxes.strict && report.found_nothing()) {
-        Some(wanted) => Err(Failure::NotFound(format!("there is no {wanted} on either side"))),
+        Some(wanted) => Err(Failure::NotFound(format!(
+            "there is no {wanted} on either side; check the name, or leave --strict out"
+        ))),
         None => Ok(report.exit_status()),
     }
 }
@@ -152,7 +154,7 @@ pub(crate) fn lock(user: &UserConfiguration, timeout: Option<Duration>) -> Resul
     let Some(timeout) = timeout else { return Ok(None) };
     let Some(home) = user.home() else {
         return Err(Failure::Configuration(
-            "-l: the home directory, where the lock has its place, is not known".to_owned(),
+            "-l: the home directory, where the lock has its place, is not known; set HOME or mail_home, or leave -l out".to_owned(),
         ));
     };
     SyncLock::take(home, timeout).map(Some).map_err(Failure::Locked)

@@ -49,7 +49,9 @@ pub(crate) fn verify(
     answer.end(&outcome).and_then(|()| answer.output.finish()).map_err(Failure::Output)?;
     let is_missing = outcome.is_equal() && outcome.mailboxes == 0;
     match run.options.mailboxes.wanted().filter(|_| run.options.mailboxes.strict && is_missing) {
-        Some(wanted) => Err(Failure::NotFound(format!("there is no {wanted} on either side"))),
+        Some(wanted) => Err(Failure::NotFound(format!(
+            "there is no {wanted} on either side; check the name, or leave --strict out"
+        ))),
         None => Ok(outcome.exit_status()),
     }
 }

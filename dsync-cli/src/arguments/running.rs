@@ -22,7 +22,7 @@ pub(crate) struct RunningOptions {
     #[arg(short = 'l', long = "lock-timeout", value_name = "SECONDS", value_parser = parse_seconds)]
     pub(crate) lock: Option<Duration>,
 
-    /// How many seconds nothing may be heard of another host; 0 is for ever
+    /// How many seconds nothing may be heard of another host before the run ends; 0 is for ever
     #[arg(short = 'T', long = "timeout", value_name = "SECONDS", value_parser = parse_seconds, default_value = "600")]
     timeout: Duration,
 

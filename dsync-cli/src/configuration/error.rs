@@ -13,13 +13,13 @@ use super::variables::VariableError;
 #[derive(Debug, Error)]
 pub(crate) enum ConfigurationError {
     /// The program that reads the configuration of the server could not be run to its end.
-    #[error("{program} should read the configuration, but {error}", program = .program.display())]
+    #[error("{program} should read the configuration, but {error}; try {program} -n by hand", program = .program.display())]
     Doveconf { program: PathBuf, error: CommandError },
     /// It refused the configuration.
     #[error("{program} cannot read the configuration: {said}", program = .program.display())]
     Refused { program: PathBuf, said: String },
     /// What it says is not understood.
-    #[error("what {program} says about the configuration is not understood: {said:?}", program = .program.display())]
+    #[error("what {program} says about the configuration is not understood: {said:?}; please report it", program = .program.display())]
     NotUnderstood { program: PathBuf, said: String },
     /// There is no such program, and what is read instead cannot be read.
     #[error("{0}")]
@@ -28,7 +28,7 @@ pub(crate) enum ConfigurationError {
     #[error("{name}: {problem}")]
     Setting { name: String, problem: String },
     /// A setting cannot be expanded.
-    #[error("{name}: {text:?} cannot be expanded: {error}")]
+    #[error("{name}: {text:?} cannot be expanded: {error}; correct it, or override it with -o")]
     Variable { name: String, text: String, error: VariableError },
     /// A setting is no location.
     #[error("{name}: {error}")]
@@ -44,7 +44,8 @@ pub(crate) enum ConfigurationError {
     NothingFound { home: String },
     /// There is no mail store, and no place to look for one.
     #[error(
-        "mail_location is not set, and no home directory is known to look for a mail store; use -o mail_location=..."
+        "mail_location is not set, and no home directory is known to look for a mail store; set HOME or mail_home, or use -o \
+         mail_location=..."
     )]
     NoHome,
     /// Nobody knows whose mail it is.

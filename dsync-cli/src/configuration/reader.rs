@@ -24,7 +24,7 @@ const LONGEST_VALUE: usize = 64 << 10;
 #[derive(Debug, Error)]
 pub(crate) enum ReadError {
     /// It cannot be opened.
-    #[error("{path} cannot be read: {error}", path = .path.display())]
+    #[error("{path} cannot be read: {error}; check the path and its permissions", path = .path.display())]
     Open { path: PathBuf, error: std::io::Error },
     /// A line is not understood.
     #[error("{path}, line {line}: {problem}", path = .path.display())]

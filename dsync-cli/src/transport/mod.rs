@@ -118,7 +118,12 @@ impl Line {
         };
         let mut line = Self::start(&command, advice)?;
         if host.announces_user {
-            let failed = |error| Failure::OtherSide(format!("{} takes nothing: {error}", shown(&command)));
+            let failed = |error| {
+                Failure::OtherSide(format!(
+                    "{} ended before it took anything: {error}; what it said, if anything, stands above",
+                    shown(&command)
+                ))
+            };
             line.output.write_all(format!("{served}\n").as_bytes()).map_err(failed)?;
         }
         Ok(line)

@@ -82,7 +82,9 @@ impl OtherSide {
 
 fn service(word: &str, address: &str, is_encrypted: bool) -> Result<OtherSide, Failure> {
     if is_encrypted && !cfg!(feature = "tls") {
-        return Err(Failure::Usage(format!("{word:?}: tcps: cannot be used, this program was built without TLS")));
+        return Err(Failure::Usage(format!(
+            "{word:?}: tcps: cannot be used, this program was built without TLS; use one that was built with the feature tls, or reach the host by ssh"
+        )));
     }
     let address = Address::parse(address, is_encrypted).ok_or_else(|| {
         Failure::Usage(format!("{word:?}: write tcp:HOST, tcp:HOST:PORT, or for an IPv6 address tcp:[ADDRESS]:PORT"))
@@ -94,7 +96,11 @@ impl Host {
     /// `host` or `user@host`. A host has no `@` in its name, but users often have.
     fn with_user(word: &str) -> Result<OtherSide, Failure> {
         let (user, host) = match word.rsplit_once('@') {
-            Some(("", _)) => return Err(Failure::Usage(format!("{word:?}: the user in front of the @ is missing"))),
+            Some(("", _)) => {
+                return Err(Failure::Usage(format!(
+                    "{word:?}: the user in front of the @ is missing; write USER@HOST or HOST"
+                )));
+            }
             Some((user, host)) => (RemoteUser::Named(user.to_owned()), host),
             None => (RemoteUser::ServedIfNamed, word),
         };
@@ -104,7 +110,11 @@ impl Host {
     /// `host` or `login@host`, behind `remote:` or `remoteprefix:`.
     fn with_login(word: &str, announces_user: bool) -> Result<OtherSide, Failure> {
         let (login, host) = match word.rsplit_once('@') {
-            Some(("", _)) => return Err(Failure::Usage(format!("{word:?}: the login in front of the @ is missing"))),
+            Some(("", _)) => {
+                return Err(Failure::Usage(format!(
+                    "{word:?}: the login in front of the @ is missing; write remote:LOGIN@HOST or remote:HOST"
+                )));
+            }
             Some((login, host)) => (Some(login.to_owned()), host),
             None => (None, word),
         };

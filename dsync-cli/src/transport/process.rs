@@ -46,7 +46,10 @@ impl PeerProcess {
         let (program, arguments) =
             words.split_first().ok_or_else(|| Failure::Usage("the command is empty".to_owned()))?;
         let failure = |error: io::Error| {
-            Failure::OtherSide(format!("{program:?} cannot be started: {error} (the command is: {})", shown(words)))
+            Failure::OtherSide(format!(
+                "{program:?} cannot be started: {error}; check that it is installed and in PATH (the command is: {})",
+                shown(words)
+            ))
         };
         let mut command = Command::new(program);
         command.args(arguments).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());

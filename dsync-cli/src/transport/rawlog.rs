@@ -29,8 +29,12 @@ const LONGEST: usize = 8192;
 /// If the file cannot be opened.
 pub(crate) fn record(path: &Path, input: Input, output: Output) -> Result<(Input, Output), Failure> {
     let file = OpenOptions::new().append(true).create(true).mode(0o600).open(path);
-    let file =
-        file.map_err(|error| Failure::Configuration(format!("-r {}: cannot be opened: {error}", path.display())))?;
+    let file = file.map_err(|error| {
+        Failure::Configuration(format!(
+            "-r {}: cannot be opened: {error}; give the path of a file that this user may write",
+            path.display()
+        ))
+    })?;
     let shared = Arc::new(Mutex::new(Writer { file, has_failed: false }));
     let log = |mark| Log { mark, unfinished: Vec::new(), writer: Arc::clone(&shared) };
     Ok((Box::new(Recorded { stream: input, log: log('I') }), Box::new(Recorded { stream: output, log: log('O') })))

@@ -103,7 +103,7 @@ fn check(filling: &Filling<'_>) -> Result<(), Failure> {
     for (what, value) in [("user", filling.user), ("login", filling.login), ("host", filling.host)] {
         if value.starts_with('-') {
             return Err(Failure::Usage(format!(
-                "{value:?} cannot be a {what} here: it would be taken for an option"
+                "{value:?} cannot be a {what} here: it would be taken for an option; write the whole command line instead"
             )));
         }
         if let Some(character) = harmful_character(value) {

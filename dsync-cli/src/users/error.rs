@@ -85,13 +85,13 @@ pub(crate) enum UserError {
         error: RightsError,
     },
     /// A setting that the user database gives to the user cannot be used.
-    #[error("the user database says something about the user that cannot be used: {0}")]
+    #[error("the user database says something about the user that cannot be used: {0}; correct it there")]
     Setting(String),
     /// The process could not become the user.
     #[error("{0}")]
     Privileges(#[from] PrivilegeError),
     /// The system does not let us wait for other processes.
-    #[error("waiting for the processes of users: {0}")]
+    #[error("waiting for the processes of users failed: {0}; run dsync again")]
     Waiting(Errno),
 }
 

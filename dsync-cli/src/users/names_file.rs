@@ -15,7 +15,7 @@ const LARGEST: u64 = 1 << 30;
 #[derive(Debug, Error)]
 pub(crate) enum NamesError {
     /// The system does not let us read it.
-    #[error("{0}")]
+    #[error("it cannot be read: {0}; check the path after -F and its permissions")]
     Read(#[from] std::io::Error),
     /// A line is no name.
     #[error("line {line}: {problem}")]

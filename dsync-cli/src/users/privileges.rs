@@ -14,7 +14,7 @@ use super::rights::Rights;
 #[derive(Debug, Error)]
 pub(crate) enum PrivilegeError {
     /// The system refused something.
-    #[error("{what}: {error}")]
+    #[error("{what} failed: {error}; run dsync as root, or as the user who owns the mail")]
     System {
         /// What was being done.
         what: String,

@@ -55,13 +55,15 @@ pub(crate) struct Rights {
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 pub(crate) enum RightsError {
     /// Nobody says what uid the user has.
-    #[error("there is no uid, neither from the user database nor by mail_uid, and mail is not accessed as root")]
+    #[error(
+        "there is no uid, neither from the user database nor by mail_uid, and mail is not accessed as root; set one of them"
+    )]
     NoUid,
     /// Nobody says what gid the user has.
-    #[error("there is no gid, neither from the user database nor by mail_gid")]
+    #[error("there is no gid, neither from the user database nor by mail_gid; set one of them")]
     NoGid,
     /// It would be root.
-    #[error("mail_uid is root, and mail of users is not accessed as root")]
+    #[error("mail_uid is root, and mail of users is not accessed as root; set it to another user")]
     Root,
     /// The administrator does not want such users.
     #[error(
@@ -84,10 +86,10 @@ pub(crate) enum RightsError {
         ours: u32,
     },
     /// Only root can change the root directory.
-    #[error("the root directory would have to be changed to {0}, which only root can do")]
+    #[error("the root directory would have to be changed to {0}, which only root can do; run dsync as root")]
     ChrootNotRoot(PathBuf),
     /// The user database says more than it may.
-    #[error("{0} is not in any of the directories in valid_chroot_dirs")]
+    #[error("{0} is not in any of the directories in valid_chroot_dirs; add one there, or correct the user database")]
     ChrootNotValid(PathBuf),
 }
 

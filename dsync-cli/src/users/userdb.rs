@@ -33,10 +33,10 @@ pub(crate) struct Userdb {
 #[derive(Debug, Error)]
 pub(crate) enum UserdbError {
     /// There is nothing to ask.
-    #[error("the configuration has no userdb that could be read instead")]
+    #[error("the configuration has no userdb that could be read instead; start Dovecot, or add one")]
     None,
     /// We cannot ask it.
-    #[error("the userdb {0:?} can only be asked by the auth process of a running Dovecot")]
+    #[error("the userdb {0:?} can only be asked by the auth process of a running Dovecot; start it")]
     Driver(String),
     /// It does not say whether there is such a user.
     #[error(
@@ -53,7 +53,7 @@ pub(crate) enum UserdbError {
         problem: String,
     },
     /// The file cannot be read.
-    #[error("the userdb {}: {error}", path.display())]
+    #[error("the userdb {} cannot be read: {error}; check the path and its permissions", path.display())]
     File {
         /// Which one.
         path: PathBuf,
@@ -67,7 +67,7 @@ pub(crate) enum UserdbError {
     #[error("the users of userdb {0:?} cannot be listed; give their names with -F")]
     CannotList(String),
     /// The system cannot say who there is.
-    #[error("getent passwd, which lists the users of the system, failed: {0}")]
+    #[error("getent passwd, which lists the users of the system, failed: {0}; give their names with -F")]
     Getent(String),
 }
 

@@ -54,7 +54,7 @@ pub enum DumpError {
         reason: String,
     },
     /// The text cannot be written.
-    #[error("writing failed: {0}")]
+    #[error("writing what is shown failed: {0}")]
     Output(#[source] io::Error),
 }
 

@@ -72,7 +72,7 @@ impl Layout {
 
 /// A name that a layout cannot hold.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
-#[error("a mailbox cannot be called {name:?} here: {reason}")]
+#[error("a mailbox cannot be called {name:?} here: {reason}; rename it at the other side, or exclude it")]
 pub struct InvalidName {
     /// The name.
     pub name: String,

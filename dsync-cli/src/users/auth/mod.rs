@@ -61,10 +61,10 @@ pub(crate) enum AuthError {
     #[error("no answer within {0:?}; the server may be overloaded, or its user database out of reach")]
     TimedOut(Duration),
     /// A line without an end.
-    #[error("the server sent a line of more than {0} bytes")]
+    #[error("the server sent a line of more than {0} bytes; check that this is the socket of its auth process")]
     LineTooLong(usize),
     /// Too much of everything.
-    #[error("the server lists more users than can be")]
+    #[error("the server lists more users than can be; give their names with -F")]
     TooManyUsers,
     /// This is a socket for logins.
     #[error("this is a socket for logins, it does not answer questions about users; use that of auth-userdb")]
@@ -73,7 +73,9 @@ pub(crate) enum AuthError {
     #[error("the server does not speak version 1 of the auth protocol, it says {0:?}")]
     Version(String),
     /// The answer makes no sense.
-    #[error("the server says {0:?}, which is no answer to the question")]
+    #[error(
+        "the server says {0:?}, which is no answer to the question; check that this is the socket of its auth process"
+    )]
     Unexpected(String),
     /// The server could not find out, or is not willing to say.
     #[error("the server could not look the user up{}; its log may say why", reason.as_ref().map(|it| format!(" ({it})")).unwrap_or_default())]
