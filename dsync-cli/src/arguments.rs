@@ -253,6 +253,9 @@ impl Arguments {
             _ if options.running.json && !options.running.dry_run => {
                 return refuse("--json is of verify, list and --dry-run");
             }
+            CommandName::Server | CommandName::Purge if !options.running.second_settings.is_empty() => {
+                return refuse("-p is about LOCATION2, and there is none");
+            }
             CommandName::Purge if !location.is_empty() => return refuse("purge takes no location"),
             CommandName::Purge => Command::Purge,
             // Dovecot's programs append it to a command that has it already.

@@ -22,6 +22,7 @@ mod output;
 mod progress;
 mod remote;
 mod second_location;
+mod second_settings;
 mod side;
 mod stores;
 mod synchronise;

@@ -82,6 +82,11 @@ impl Peer {
     ) -> Result<Option<Self>, Failure> {
         let OtherSide::Remote(destination) = second_location::other_side(user, run)? else { return Ok(None) };
         let running = &run.options.running;
+        if !running.second_settings.is_empty() {
+            return Err(Failure::Usage(
+                "-p is about a second store on this machine; another host has settings of its own".to_owned(),
+            ));
+        }
         if running.dry_run {
             return Err(Failure::Usage("--dry-run cannot be used with another host yet; run it without, or with a copy of the other store on this machine".to_owned()));
         }

@@ -17,6 +17,8 @@ pub(crate) struct Side {
     parts: Vec<Part>,
     /// Names are those that clients see, with the prefixes of all namespaces.
     full_names: bool,
+    /// Instead of those of both sides.
+    settings: Option<Settings>,
 }
 
 #[derive(Clone, Debug)]
@@ -37,7 +39,12 @@ impl Side {
         let others = parts.iter().skip(1).filter_map(|part| part.namespace.as_ref());
         // Names of both would be the same.
         let is_ambiguous = others.into_iter().any(|namespace| namespace.prefix.is_empty());
-        Self { full_names: full_names || is_ambiguous, parts }
+        Self { full_names: full_names || is_ambiguous, parts, settings: None }
+    }
+
+    /// The same with settings of its own.
+    pub(crate) fn with_settings(self, settings: Settings) -> Self {
+        Self { settings: Some(settings), ..self }
     }
 
     /// All locations.
@@ -75,7 +82,11 @@ impl Side {
     ) -> Result<Box<dyn MailStore>, E> {
         let mut members = Vec::with_capacity(self.parts.len());
         for (place, part) in self.parts.iter().enumerate() {
-            let mut settings = settings.clone();
+            let mut settings = match &self.settings {
+                // The command line says what takes the place of characters, for both.
+                Some(own) => Settings { alternative_character: settings.alternative_character, ..own.clone() },
+                None => settings.clone(),
+            };
             if let Some(namespace) = &part.namespace {
                 settings.name_prefix.clone_from(&namespace.prefix);
                 settings.separator = namespace.separator;
@@ -126,7 +137,7 @@ impl Side {
 
 impl From<Location> for Side {
     fn from(location: Location) -> Self {
-        Self { parts: vec![Part { location, namespace: None }], full_names: false }
+        Self { parts: vec![Part { location, namespace: None }], full_names: false, settings: None }
     }
 }
 

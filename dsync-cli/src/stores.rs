@@ -13,6 +13,7 @@ use crate::configuration::{Configuration, Environment, UserConfiguration};
 use crate::exit::{self, Failure};
 use crate::messages;
 use crate::second_location;
+use crate::second_settings;
 use crate::side::{self, Side};
 use crate::transport::OtherSide;
 
@@ -108,9 +109,10 @@ pub(crate) fn open_dbox(arguments: &Arguments, user: &UserConfiguration) -> Resu
 /// Opens two stores to compare them: those of the command line, or the default one and that of the command line.
 pub(crate) fn open_to_compare(arguments: &Arguments, user: &UserConfiguration, run: &Run) -> Result<Pair, Failure> {
     let (first, second) = match &run.location[..] {
-        [first, second] => {
-            (local(user, run, "LOCATION1", first)?.into(), local(user, run, "LOCATION2", second)?.into())
-        }
+        [first, second] => (
+            local(user, run, "LOCATION1", first)?.into(),
+            second_side_at(user, run, local(user, run, SECOND, second)?)?,
+        ),
         _ => (first_side(user)?, second_side(user, run)?),
     };
     let settings = settings(arguments, user)?;
@@ -170,7 +172,20 @@ pub(crate) fn first_side(user: &UserConfiguration) -> Result<Side, Failure> {
 }
 
 fn second_side(user: &UserConfiguration, run: &Run) -> Result<Side, Failure> {
-    second_location(user, run).map(Side::from)
+    second_side_at(user, run, second_location(user, run)?)
+}
+
+/// The second side, with the settings that only it has.
+fn second_side_at(user: &UserConfiguration, run: &Run, location: Location) -> Result<Side, Failure> {
+    let side = Side::from(location);
+    let given = &run.options.running.second_settings;
+    if given.is_empty() {
+        return Ok(side);
+    }
+    let (settings, warnings) = second_settings::configuration(user, given).storage()?;
+    let known = user.storage()?.1;
+    warn(&warnings.into_iter().filter(|warning| !known.contains(warning)).collect::<Vec<_>>());
+    Ok(side.with_settings(settings))
 }
 
 fn locations(user: &UserConfiguration, run: &Run) -> Result<(Side, Side), Failure> {
@@ -225,7 +240,8 @@ pub(crate) fn purge_second(
     user: &UserConfiguration,
     run: &Run,
 ) -> Result<Option<PurgeReport>, Failure> {
-    purge_at(arguments, user, second_location(user, run)?)
+    let given = &run.options.running.second_settings;
+    purge_at(arguments, &second_settings::configuration(user, given), second_location(user, run)?)
 }
 
 /// Purges those places of a side that need that, and gives each report to `tell`. The run has said what of the settings is not
@@ -257,8 +273,11 @@ fn purge_at(
     Ok(Some(DboxStore::open(&location, settings)?.purge()?))
 }
 
+/// The name of the second location in messages and in the help.
+const SECOND: &str = "LOCATION2";
+
 fn second_location(user: &UserConfiguration, run: &Run) -> Result<Location, Failure> {
-    on_this_machine(user, run, "LOCATION2", second_location::other_side(user, run)?)
+    on_this_machine(user, run, SECOND, second_location::other_side(user, run)?)
 }
 
 /// A location of the command line, by the name that the help has for it.
@@ -268,7 +287,13 @@ fn local(user: &UserConfiguration, run: &Run, name: &str, word: &str) -> Result<
 
 fn on_this_machine(user: &UserConfiguration, run: &Run, name: &str, side: OtherSide) -> Result<Location, Failure> {
     match side {
-        OtherSide::Local(word) => user.second_location(&word).map_err(|error| Failure::Usage(error.to_string())),
+        OtherSide::Local(word) => {
+            let word = match name {
+                SECOND => second_settings::with_parameters(&word, &run.options.running.second_settings),
+                _ => word,
+            };
+            user.second_location(&word).map_err(|error| Failure::Usage(error.to_string()))
+        }
         OtherSide::Remote(_) => Err(Failure::Usage(format!(
             "{name}: {:?} is no mail location on this machine; write driver:path, for example maildir:~/Maildir",
             run.location.join(" ")

@@ -176,7 +176,8 @@ pub(crate) fn namespace(user: &UserConfiguration, run: &Run) -> Result<Namespace
     let namespace = user.namespace()?;
     let is_remote = match run.location.is_empty() && !run.options.running.default_destination {
         true => false,
-        false => matches!(second_location::other_side(user, run)?, OtherSide::Remote(_)),
+        // What is wrong with it is said where it is needed.
+        false => matches!(second_location::other_side(user, run), Ok(OtherSide::Remote(_))),
     };
     Ok(if is_remote && remote::has_full_names(user)? { namespace.with_full_names() } else { namespace })
 }

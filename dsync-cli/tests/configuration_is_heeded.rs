@@ -248,6 +248,35 @@ fn a_namespace_with_a_location_of_its_own_can_be_chosen() {
 }
 
 #[test]
+fn the_second_store_may_have_settings_of_its_own() {
+    let dovecot = Dovecot::new();
+    let (source, copy) =
+        (dovecot.store("source"), dovecot.store_of("copy", Driver::Mdbox.with(":INDEX={dir}/index")));
+    build::small(&source);
+    copy.adopt();
+    let (own, index) =
+        (format!("mail_location={}", source.location()), copy.path().join("index").display().to_string());
+    let options = ["-o", &own, "-p", "mdbox_rotate_size=1k", "-p", &format!("mail_index_path={index}")];
+    let location = format!("mdbox:{}", copy.root().display());
+    let dsync = |command: &[&str]| run(&dovecot, &[], &[&options, command].concat());
+    dsync(&["backup", &location]).assert_done();
+    assert_same(&source, &copy);
+    let files = fs::read_dir(copy.root().join("storage")).unwrap();
+    let files = files.filter(|file| file.as_ref().unwrap().file_name().to_string_lossy().starts_with("m."));
+    assert!(files.count() > 5, "all messages are in one file");
+    assert_eq!(dsync(&["verify", &location]).code, Some(0));
+    for (command, code) in
+        [(&["mirror", "-p", "mdbox_rotate_size=many", &location][..], 78), (&["mirror", "host"], 64)]
+    {
+        let refused = dsync(command);
+        assert_eq!(refused.code, Some(code), "{refused:?}");
+    }
+    let behind = dsync(&["mirror", &location, "-f"]);
+    assert_eq!(behind.code, Some(64), "{behind:?}");
+    behind.assert_refused("options stand before it");
+}
+
+#[test]
 fn what_clients_did_to_names_with_a_prefix_is_recognised() {
     thread::scope(|scope| {
         for driver in [Driver::Maildir, Driver::Mdbox, Driver::Mbox] {

@@ -34,6 +34,10 @@ pub(crate) struct RunningOptions {
     #[arg(short = 'P', long = "purge-remote")]
     pub(crate) purge: bool,
 
+    /// Override a setting for LOCATION2 alone, if it is on this machine; may be given several times
+    #[arg(short = 'p', long = "second-setting", value_name = "SETTING=VALUE", value_parser = super::parse_setting)]
+    pub(crate) second_settings: Vec<(String, String)>,
+
     /// Take LOCATION2 from the setting mail_replica of the user
     #[arg(short = 'd', long = "default-destination")]
     pub(crate) default_destination: bool,

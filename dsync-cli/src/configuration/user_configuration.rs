@@ -54,6 +54,19 @@ impl UserConfiguration {
         Self { wanted: wanted.into(), ..self }
     }
 
+    /// The same with settings that override others.
+    pub(crate) fn overridden<'a>(mut self, settings: impl Iterator<Item = &'a (String, String)>) -> Self {
+        for (name, value) in settings {
+            if !super::is_known(&self.settings, name.trim_end_matches('+')) {
+                self.warnings.push(format!(
+                    "-p {name}={value}: there is no setting {name} that is heeded here; is it misspelt?"
+                ));
+            }
+            self.settings.override_with(name, value);
+        }
+        self
+    }
+
     /// The namespaces whose mail is synchronised, one for each place. That of INBOX is the first if it is among them.
     ///
     /// # Errors

@@ -47,6 +47,20 @@ pub(crate) enum RemoteUser {
 }
 
 impl OtherSide {
+    fn command(words: &[String]) -> Result<Self, Failure> {
+        let driver =
+            words.first().and_then(|word| word.split_once(':')).map(|(driver, _)| driver.to_ascii_lowercase());
+        let is_location =
+            driver.is_some_and(|driver| ["maildir", "mbox", "mdbox", "sdbox", "auto"].contains(&driver.as_str()));
+        match is_location {
+            false => Ok(Self::Remote(Destination::Command(words.to_vec()))),
+            true => Err(Failure::Usage(format!(
+                "there is something behind the mail location: {:?}; options stand before it",
+                words.get(1..).unwrap_or_default().join(" ")
+            ))),
+        }
+    }
+
     /// Understands the words after the command and its options, as the original does: several words are a command line, one
     /// word of letters and digits up to a colon is a mail location, or one of the forms that begin in the same way, one with a space
     /// or a slash is a command line, everything else is a host.
@@ -54,7 +68,7 @@ impl OtherSide {
     /// # Errors
     /// If it is none of these, or a mail location whose driver was forgotten.
     pub(crate) fn of(words: &[String]) -> Result<Self, Failure> {
-        let [word] = words else { return Ok(Self::Remote(Destination::Command(words.to_vec()))) };
+        let [word] = words else { return Self::command(words) };
         let end = word.find(|character: char| !character.is_ascii_alphanumeric());
         if let Some((scheme, rest)) = end.and_then(|end| word.split_at_checked(end))
             && let Some(rest) = rest.strip_prefix(':')
