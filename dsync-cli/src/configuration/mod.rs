@@ -55,7 +55,7 @@ pub(crate) struct Configuration {
 }
 
 /// Settings that matter without a server, whose configuration would name all that exist; besides those that are checked.
-const KNOWN: [&str; 33] = [
+const KNOWN: [&str; 37] = [
     "mail_location",
     "mail_driver",
     "mail_path",
@@ -80,6 +80,10 @@ const KNOWN: [&str; 33] = [
     "mail_attachment_dir",
     "mail_attachment_fs",
     "mail_ext_attachment_path",
+    "mail_compress_write_method",
+    "compress_gz_level",
+    "compress_bz2_block_size_100k",
+    "compress_zstd_level",
     "mbox_write_locks",
     "mbox_lock_timeout",
     "mbox_dotlock_change_timeout",

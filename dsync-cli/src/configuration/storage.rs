@@ -146,6 +146,8 @@ fn compression(settings: &Expanded<'_>) -> Result<Option<Compression>, Configura
     let method: CompressionMethod = text.parse().map_err(|error| invalid(name, error))?;
     let level_name = match settings.raw().dialect() {
         Dialect::Before24 => "plugin/zlib_save_level".to_owned(),
+        // What its levels are about.
+        Dialect::Since24 if method == CompressionMethod::Bzip2 => "compress_bz2_block_size_100k".to_owned(),
         Dialect::Since24 => format!("compress_{method}_level"),
     };
     let level = settings.get(&level_name)?;
@@ -215,7 +217,7 @@ pub(super) fn about_conversion(settings: &Expanded<'_>, from: Driver, to: Driver
 mod tests {
     use dsync_storage::settings::{DotlockUse, MboxLocks};
 
-    use super::super::tests::configured;
+    use super::super::tests::{configured, configured_since24};
     use super::*;
 
     fn storage(lines: &[(&str, &str)]) -> Result<(Settings, Vec<String>), String> {
@@ -246,6 +248,11 @@ mod tests {
         assert_eq!(settings.alternative_character.get(), 'a');
         assert!(warnings.is_empty());
         assert_eq!(settings.compression, Some(Compression::new(CompressionMethod::Bzip2, Some("9")).unwrap()));
+        for (method, level) in [("gz", "compress_gz_level"), ("bz2", "compress_bz2_block_size_100k")] {
+            let lines = [("mail_plugins/mail_compress", "yes"), ("mail_compress_write_method", method), (level, "2")];
+            let compression = configured_since24(&lines).and_then(|user| user.storage()).unwrap().0.compression;
+            assert_eq!(compression, Some(Compression::new(method.parse().unwrap(), Some("2")).unwrap()));
+        }
         // Without the plugin no server reads such messages.
         assert_eq!(storage(&[("plugin/zlib_save", "gz")]).unwrap().0.compression, None);
         assert_eq!(storage(&[]).unwrap(), (Settings::default(), Vec::new()));
