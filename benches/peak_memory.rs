@@ -4,7 +4,7 @@
 //!
 //! Every step is a process of its own, so that its peak is its own. Both sides of a run are in one process. Memory that
 //! the allocator has not given back to the system counts, so with fewer messages the figures are a little higher. An open
-//! mailbox keeps 56 bytes of each message, an mbox 32 more, a Maildir 10 more and the name of the file.
+//! mailbox keeps 41 bytes of each message, and an mdbox another 22 of its map; an mbox and a Maildir keep more.
 #![allow(clippy::print_stdout, reason = "the figures are what was asked for")]
 
 use std::error::Error;

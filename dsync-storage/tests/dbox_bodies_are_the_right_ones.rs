@@ -49,7 +49,7 @@ fn a_file_that_a_server_has_repaired_is_opened_again() {
     let path = root.join("storage/m.1");
     let bytes = fs::read(&path).unwrap();
     let mut index = LockedIndex::lock(&IndexFiles::of_map(&root.join("storage")), &Permissions::PRIVATE).unwrap();
-    let entries = Map::of_view(index.view()).unwrap().entries;
+    let entries: Vec<_> = Map::of_view(index.view()).unwrap().entries().collect();
     let place = |entry: usize| entries[entry].place;
     let (start, size) = (place(0).offset as usize, place(0).size as usize);
     assert_eq!([place(1).size, place(2).size], [place(0).size; 2]);

@@ -65,7 +65,7 @@ fn a_message_is_shared_no_more_often_than_servers_allow() {
     locked.append_last_records(&many.records()).unwrap();
     drop(locked);
     add(&mut *mailbox, 2..7);
-    let map = Map::of_view(&read_index(&map).unwrap().unwrap().view).unwrap();
-    let references: Vec<_> = map.entries.iter().map(|entry| entry.references).collect();
+    let view = read_index(&map).unwrap().unwrap().view;
+    let references: Vec<_> = Map::of_view(&view).unwrap().entries().map(|entry| entry.references).collect();
     assert_eq!(references, [32_767, 1, 1, 1]);
 }

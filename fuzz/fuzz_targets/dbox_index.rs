@@ -11,7 +11,7 @@ fuzz_target!(|bytes: &[u8]| {
     let Ok(index) = MainIndex::decode(bytes) else { return };
     let view = IndexView::of_snapshot(index, 1);
     if let Ok(map) = Map::of_view(&view) {
-        for entry in &map.entries {
+        for entry in map.entries() {
             assert_eq!(map.get(entry.map_uid), Some(entry));
         }
     }

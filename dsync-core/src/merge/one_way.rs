@@ -67,7 +67,9 @@ pub fn one_way(
         }
     }
     let mut elsewhere = present.by_guid(source.messages, &missing);
-    plan.fetch = Fetch::with_capacity(missing.len());
+    if !missing.is_empty() {
+        plan.fetch = Fetch::from_list(source.messages, missing.len(), fresh);
+    }
     for place in missing {
         let (Some(there), Some(record)) = (source.messages.key_of(place.index), source.messages.at(place.index))
         else {
@@ -79,7 +81,7 @@ pub fn one_way(
             Some(index) => plan.changes.renumber.extend(present.take(index).map(|key| (key, target))),
             None if left_out.unselected.contains(&there) => plan.unselected = plan.unselected.saturating_add(1),
             None => {
-                if plan.fetch.push(there, &target).is_err() {
+                if plan.fetch.pick(place.index, place.uid).is_err() {
                     plan.unplaced.push(there);
                 }
             }

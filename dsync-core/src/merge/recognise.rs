@@ -34,7 +34,7 @@ pub fn recognise(
 ) -> (MessageList, MessageList) {
     let same = matches(source, destination, proven);
     let there = destination.view.messages;
-    let mut here = MessageList::with_capacity(there.len());
+    let mut here = MessageList::default();
     let mut taken: HashSet<MessageGuid> = HashSet::new();
     for (place, mut record) in there.records().enumerate() {
         if !destination.keeps.guids {
@@ -47,7 +47,7 @@ pub fn recognise(
         // What was in order stays so.
         let _ = here.push(&record);
     }
-    let mut list = MessageList::with_capacity(source.view.messages.len());
+    let mut list = MessageList::default();
     for (place, mut record) in source.view.messages.records().enumerate() {
         match same.get(&place).and_then(|place| here.at(*place)) {
             Some(here) => {

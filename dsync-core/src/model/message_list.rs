@@ -1,19 +1,45 @@
 //! The list of all messages of a mailbox.
 //!
-//! There may be millions in memory, on both sides of a run, so the list keeps no [`MessageRecord`]s but rows of 48 bytes,
+//! There may be millions in memory, on both sides of a run, so the list keeps no [`MessageRecord`]s but rows of 34 bytes,
 //! and beside them what few messages have or many share. A record is put together when it is asked for.
 
-use std::collections::HashMap;
+mod keywords;
+mod row;
+mod rows;
+
+use std::sync::Arc;
 
 use sha1::{Digest, Sha1};
 
-use super::{Flags, KeptFields, Keywords, MessageGuid, MessageKey, MessageRecord, ModSeq, Pop3Uidl, Timestamp, Uid};
+use super::{KeptFields, MessageGuid, MessageKey, MessageRecord, ModSeq, Pop3Uidl, Timestamp, Uid};
+use keywords::KeywordColumn;
+use row::{Numbers, Row, RowGuid, WideRows};
+use rows::Rows;
 
 /// The messages of a mailbox: those with a UID in ascending order of it, each UID once, then those without in the
 /// order in which they will get theirs.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+///
+/// Clones share their memory until one of them is changed.
+#[derive(Clone, Debug, Default)]
 pub struct MessageList {
-    rows: Vec<Row>,
+    columns: Arc<Columns>,
+}
+
+impl PartialEq for MessageList {
+    fn eq(&self, other: &Self) -> bool {
+        // Mostly lists are equal in every byte if they are equal at all.
+        Arc::ptr_eq(&self.columns, &other.columns)
+            || self.columns == other.columns
+            || self.len() == other.len() && self.records().eq(other.records())
+    }
+}
+
+impl Eq for MessageList {}
+
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+struct Columns {
+    rows: Rows,
+    wide: WideRows,
     /// How many of the rows have a UID.
     assigned: usize,
     /// The texts of the GUIDs that are not 32 hexadecimal digits, one after the other.
@@ -21,37 +47,6 @@ pub struct MessageList {
     keywords: KeywordColumn,
     /// POP3 data by ascending row, of the messages that have some.
     pop3: Vec<(usize, Option<Pop3Uidl>, Option<u32>)>,
-}
-
-/// What every message has.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Row {
-    guid: Guid,
-    flags: Flags,
-    has_modseq: bool,
-    has_saved: bool,
-    uid: Option<Uid>,
-    modseq: ModSeq,
-    received: Timestamp,
-    saved: Timestamp,
-}
-
-/// A GUID. Arrays of bytes, because numbers would need more room for their alignment.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Guid {
-    Short([u8; 16]),
-    /// Where its text begins in the texts, and how long it is.
-    Long([u8; 8], [u8; 8]),
-}
-
-/// The keywords of the rows.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-struct KeywordColumn {
-    /// Each set once, but for the empty one.
-    sets: Vec<Keywords>,
-    places: HashMap<Keywords, u32>,
-    /// The set of each row, counted from 1; 0 for the empty one. Ends with the last row that has keywords.
-    numbers: Vec<u32>,
 }
 
 /// A message does not fit behind the last one of a list: its UID is not greater, or follows a message without one.
@@ -63,17 +58,11 @@ impl MessageList {
     /// A list of `records`; `None` if UIDs do not ascend or a message without one precedes one with.
     #[must_use]
     pub fn new(records: Vec<MessageRecord>) -> Option<Self> {
-        let mut list = Self::with_capacity(records.len());
+        let mut list = Self::default();
         for record in records {
             list.push(&record).ok()?;
         }
         Some(list)
-    }
-
-    /// An empty list with room for so many messages.
-    #[must_use]
-    pub fn with_capacity(messages: usize) -> Self {
-        Self { rows: Vec::with_capacity(messages), ..Self::default() }
     }
 
     /// Adds a message at the end.
@@ -81,7 +70,7 @@ impl MessageList {
     /// # Errors
     /// If that is not its place.
     pub fn push(&mut self, record: &MessageRecord) -> Result<(), OutOfOrder> {
-        let last = self.rows.last().map(|row| row.uid);
+        let last = self.columns.rows.last().map(|row| row.uid);
         let fits = match (last, record.uid) {
             (Some(last), Some(uid)) => last.is_some_and(|last| last < uid),
             (None, _) | (_, None) => true,
@@ -89,46 +78,55 @@ impl MessageList {
         if !fits {
             return Err(OutOfOrder);
         }
-        let guid = record.guid.short().map_or_else(|| self.add_guid(&record.guid.text()), Guid::Short);
-        let index = self.rows.len();
-        self.keywords.set(index, &record.keywords);
-        if record.pop3_uidl.is_some() || record.pop3_order.is_some() {
-            self.pop3.push((index, record.pop3_uidl.clone(), record.pop3_order));
-        }
-        self.rows.push(Row {
-            guid,
-            flags: record.flags,
-            has_modseq: record.modseq.is_some(),
-            has_saved: record.saved.is_some(),
-            uid: record.uid,
-            modseq: record.modseq.unwrap_or_default(),
-            received: record.received,
-            saved: record.saved.unwrap_or_default(),
-        });
-        if record.uid.is_some() {
-            self.assigned = self.rows.len();
-        }
+        Arc::make_mut(&mut self.columns).push(record);
         Ok(())
     }
 
-    fn add_guid(&mut self, text: &[u8]) -> Guid {
-        let start = self.guids.len() as u64;
-        self.guids.extend_from_slice(text);
-        Guid::Long(start.to_le_bytes(), (text.len() as u64).to_le_bytes())
+    /// Puts what a message is now in its place. Its UID and GUID stay what they are.
+    ///
+    /// # Errors
+    /// If there is none, or another one.
+    pub fn replace(&mut self, index: usize, record: &MessageRecord) -> Result<(), OutOfOrder> {
+        let row = self.columns.rows.get(index).ok_or(OutOfOrder)?;
+        if { row.uid } != record.uid || self.guid(&row) != record.guid {
+            return Err(OutOfOrder);
+        }
+        Arc::make_mut(&mut self.columns).replace(index, row.guid, record);
+        Ok(())
     }
 
-    /// Gives back memory that was reserved for more messages than have come.
-    pub fn shrink_to_fit(&mut self) {
-        self.rows.shrink_to_fit();
-        self.guids.shrink_to_fit();
-        self.keywords.numbers.shrink_to_fit();
-        self.pop3.shrink_to_fit();
+    /// The same messages, but for their UIDs, which are these; they have to ascend. Those without a modseq get this one. Nothing
+    /// is copied if nobody shares the list.
+    pub(crate) fn with_uids(mut self, uids: impl Iterator<Item = Uid>, modseq: ModSeq) -> Self {
+        let columns = Arc::make_mut(&mut self.columns);
+        let Columns { rows, wide, assigned, .. } = columns;
+        let mut uids = uids;
+        rows.for_each_mut(|place, row| {
+            if let Some(uid) = uids.next() {
+                row.decide(place, uid, modseq, wide);
+                *assigned = place.saturating_add(1).max(*assigned);
+            }
+        });
+        self
+    }
+
+    /// The same messages; those of which nobody knows when they were saved, were then. Nothing is copied if nobody shares the
+    /// list.
+    #[must_use]
+    pub fn saved_by_default(mut self, saved: Timestamp) -> Self {
+        if self.columns.rows.iter().all(|row| row.has_saved()) {
+            return self;
+        }
+        let columns = Arc::make_mut(&mut self.columns);
+        let wide = &mut columns.wide;
+        columns.rows.for_each_mut(|place, row| row.save_by_default(place, saved, wide));
+        self
     }
 
     /// All messages.
     #[must_use]
     pub fn records(&self) -> Records<'_> {
-        Records { list: self, places: 0..self.rows.len() }
+        Records { list: self, places: 0..self.columns.rows.len() }
     }
 
     /// All of them, each with the key by which its store finds it.
@@ -139,17 +137,18 @@ impl MessageList {
     /// The message at a place of the list.
     #[must_use]
     pub fn at(&self, index: usize) -> Option<MessageRecord> {
-        let row = self.rows.get(index)?;
-        let pop3 = self.pop3.binary_search_by_key(&index, |(row, _, _)| *row).ok();
-        let pop3 = pop3.and_then(|place| self.pop3.get(place));
+        let row = self.columns.rows.get(index)?;
+        let Numbers { modseq, received, saved } = row.numbers(index, &self.columns.wide);
+        let pop3 = self.columns.pop3.binary_search_by_key(&index, |(row, _, _)| *row).ok();
+        let pop3 = pop3.and_then(|place| self.columns.pop3.get(place));
         Some(MessageRecord {
             uid: row.uid,
-            guid: self.guid(row),
-            flags: row.flags,
-            keywords: self.keywords.at(index),
-            modseq: row.has_modseq.then_some(row.modseq),
-            received: row.received,
-            saved: row.has_saved.then_some(row.saved),
+            guid: self.guid(&row),
+            flags: row.flags(),
+            keywords: self.columns.keywords.at(index),
+            modseq,
+            received,
+            saved,
             pop3_uidl: pop3.and_then(|(_, uidl, _)| uidl.clone()),
             pop3_order: pop3.and_then(|(_, _, order)| *order),
         })
@@ -157,11 +156,11 @@ impl MessageList {
 
     fn guid(&self, row: &Row) -> MessageGuid {
         match row.guid {
-            Guid::Short(bytes) => MessageGuid::of_short(bytes),
-            Guid::Long(start, length) => {
+            RowGuid::Short(bytes) => MessageGuid::of_short(bytes),
+            RowGuid::Long(start, length) => {
                 let number = |bytes| usize::try_from(u64::from_le_bytes(bytes)).unwrap_or(usize::MAX);
                 let (start, length) = (number(start), number(length));
-                MessageGuid::of_long(self.guids.get(start..start.saturating_add(length)).unwrap_or_default())
+                MessageGuid::of_long(self.columns.guids.get(start..start.saturating_add(length)).unwrap_or_default())
             }
         }
     }
@@ -169,25 +168,27 @@ impl MessageList {
     /// The GUID of the message at a place of the list.
     #[must_use]
     pub fn guid_at(&self, index: usize) -> Option<MessageGuid> {
-        self.rows.get(index).map(|row| self.guid(row))
+        self.columns.rows.get(index).map(|row| self.guid(&row))
     }
 
     /// The UID of the message at a place of the list, if it has one.
     #[must_use]
     pub fn uid_at(&self, index: usize) -> Option<Uid> {
-        self.rows.get(index)?.uid
+        self.columns.rows.get(index)?.uid
     }
 
     /// The key of the message at a place of the list.
     #[must_use]
     pub fn key_of(&self, index: usize) -> Option<MessageKey> {
-        self.rows.get(index).map(|row| self.key_at(index, row.uid))
+        self.columns.rows.get(index).map(|row| self.key_at(index, row.uid))
     }
 
     fn key_at(&self, index: usize, uid: Option<Uid>) -> MessageKey {
         match uid {
             Some(uid) => MessageKey::Uid(uid),
-            None => MessageKey::Unassigned(u32::try_from(index.saturating_sub(self.assigned)).unwrap_or(u32::MAX)),
+            None => {
+                MessageKey::Unassigned(u32::try_from(index.saturating_sub(self.columns.assigned)).unwrap_or(u32::MAX))
+            }
         }
     }
 
@@ -195,29 +196,31 @@ impl MessageList {
     #[must_use]
     pub fn index_of(&self, key: MessageKey) -> Option<usize> {
         match key {
-            MessageKey::Uid(uid) => self.rows[..self.assigned].binary_search_by_key(&Some(uid), |row| row.uid).ok(),
-            MessageKey::Unassigned(place) => {
-                self.assigned.checked_add(usize::try_from(place).ok()?).filter(|index| *index < self.rows.len())
-            }
+            MessageKey::Uid(uid) => self.columns.rows.position(uid, self.columns.assigned),
+            MessageKey::Unassigned(place) => self
+                .columns
+                .assigned
+                .checked_add(usize::try_from(place).ok()?)
+                .filter(|index| *index < self.columns.rows.len()),
         }
     }
 
     /// How many messages there are.
     #[must_use]
     pub fn len(&self) -> usize {
-        self.rows.len()
+        self.columns.rows.len()
     }
 
     /// Whether there is none.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.rows.is_empty()
+        self.len() == 0
     }
 
     /// How many messages have a UID. They come first.
     #[must_use]
     pub fn assigned(&self) -> usize {
-        self.assigned
+        self.columns.assigned
     }
 
     /// The message with this UID.
@@ -270,30 +273,40 @@ impl MessageList {
     }
 }
 
-impl KeywordColumn {
-    /// Sets those of a row that comes after all others with keywords.
-    fn set(&mut self, index: usize, keywords: &Keywords) {
-        if keywords.is_empty() {
-            return;
+impl Columns {
+    fn push(&mut self, record: &MessageRecord) {
+        let guid = record.guid.short().map_or_else(|| self.add_guid(&record.guid.text()), RowGuid::Short);
+        let index = self.rows.len();
+        self.keywords.set(index, &record.keywords);
+        if record.pop3_uidl.is_some() || record.pop3_order.is_some() {
+            self.pop3.push((index, record.pop3_uidl.clone(), record.pop3_order));
         }
-        let number = match self.places.get(keywords) {
-            Some(number) => *number,
-            None => {
-                self.sets.push(keywords.clone());
-                // There are no more sets than messages, and a mailbox has less than 2^32 of those.
-                let number = u32::try_from(self.sets.len()).unwrap_or(u32::MAX);
-                self.places.insert(keywords.clone(), number);
-                number
-            }
-        };
-        self.numbers.resize(index, 0);
-        self.numbers.push(number);
+        let row = Row::new(index, guid, record, &mut self.wide);
+        self.rows.push(row);
+        if record.uid.is_some() {
+            self.assigned = self.rows.len();
+        }
     }
 
-    fn at(&self, index: usize) -> Keywords {
-        let number = self.numbers.get(index).and_then(|number| number.checked_sub(1));
-        let set = number.and_then(|number| self.sets.get(usize::try_from(number).ok()?));
-        set.cloned().unwrap_or_default()
+    fn replace(&mut self, index: usize, guid: RowGuid, record: &MessageRecord) {
+        self.wide.remove(&index);
+        let row = Row::new(index, guid, record, &mut self.wide);
+        self.rows.set(index, row);
+        self.keywords.replace(index, &record.keywords);
+        let pop3 = (index, record.pop3_uidl.clone(), record.pop3_order);
+        let has_pop3 = record.pop3_uidl.is_some() || record.pop3_order.is_some();
+        match (self.pop3.binary_search_by_key(&index, |(row, _, _)| *row), has_pop3) {
+            (Ok(place), true) => self.pop3[place] = pop3,
+            (Ok(place), false) => drop(self.pop3.remove(place)),
+            (Err(place), true) => self.pop3.insert(place, pop3),
+            (Err(_), false) => {}
+        }
+    }
+
+    fn add_guid(&mut self, text: &[u8]) -> RowGuid {
+        let start = self.guids.len() as u64;
+        self.guids.extend_from_slice(text);
+        RowGuid::Long(start.to_le_bytes(), (text.len() as u64).to_le_bytes())
     }
 }
 
@@ -343,74 +356,4 @@ fn hash_text(hash: &mut Sha1, text: &[u8]) {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::model::Keyword;
-
-    fn record(uid: Option<u32>, guid: &str) -> MessageRecord {
-        MessageRecord {
-            uid: uid.and_then(Uid::new),
-            guid: MessageGuid::new(guid.as_bytes()).unwrap(),
-            flags: Flags::NONE,
-            keywords: Keywords::none(),
-            modseq: Some(ModSeq(1)),
-            received: Timestamp(0),
-            saved: None,
-            pop3_uidl: None,
-            pop3_order: None,
-        }
-    }
-
-    #[test]
-    fn a_message_takes_little_memory() {
-        assert_eq!(size_of::<Row>(), 48);
-    }
-
-    #[test]
-    fn uids_must_ascend_and_come_first() {
-        assert!(MessageList::new(vec![record(Some(2), "a"), record(Some(2), "b")]).is_none());
-        assert!(MessageList::new(vec![record(None, "a"), record(Some(2), "b")]).is_none());
-        let list = MessageList::new(vec![record(Some(2), "a"), record(Some(9), "b"), record(None, "c")]).unwrap();
-        assert_eq!((list.len(), list.assigned()), (3, 2));
-        assert_eq!(list.get(Uid::new(9).unwrap()).unwrap().guid.text()[..], b"b"[..]);
-        assert_eq!(list.get(Uid::new(3).unwrap()), None);
-    }
-
-    #[test]
-    fn records_come_out_as_they_went_in() {
-        let keywords = |names: &[&str]| names.iter().filter_map(|name| Keyword::new(name)).collect::<Keywords>();
-        let hexadecimal = "00112233445566778899aabbccddeeff";
-        let mut records = vec![record(Some(2), "a.long,name"), record(Some(3), hexadecimal), record(Some(7), "b")];
-        records.extend([record(Some(9), "c"), record(None, &hexadecimal.to_uppercase()), record(None, "d")]);
-        records[1].keywords = keywords(&["x", "y"]);
-        records[3].keywords = keywords(&["x", "y"]);
-        records[4].keywords = keywords(&["z"]);
-        records[0].modseq = None;
-        records[0].saved = Some(Timestamp(-5));
-        records[2].pop3_uidl = Some("uidl".into());
-        records[4].pop3_order = Some(3);
-        records[5].flags = Flags::ALL;
-        let list = MessageList::new(records.clone()).unwrap();
-        assert!(list.records().eq(records.clone()));
-        assert!(list.records().rev().eq(records.iter().rev().cloned()));
-        assert_eq!(list.keywords.sets.len(), 2);
-        for (index, (key, record)) in list.keyed().enumerate() {
-            assert_eq!((list.index_of(key), list.key_of(index)), (Some(index), Some(key)));
-            assert_eq!(list.guid_at(index), Some(record.guid));
-        }
-        assert_eq!(list.index_of(MessageKey::Unassigned(2)), None);
-    }
-
-    #[test]
-    fn the_digest_sees_every_field_and_refuses_the_undecided() {
-        let base = MessageList::new(vec![record(Some(2), "a")]).unwrap();
-        let mut seen = record(Some(2), "a");
-        seen.flags = Flags::SEEN;
-        let mut uidl = record(Some(2), "a");
-        uidl.pop3_uidl = Some("x".into());
-        for other in [record(Some(3), "a"), record(Some(2), "b"), seen, uidl] {
-            assert_ne!(base.digest(), MessageList::new(vec![other]).unwrap().digest());
-        }
-        assert_eq!(MessageList::new(vec![record(None, "a")]).unwrap().digest(), None);
-    }
-}
+mod tests;

@@ -85,7 +85,7 @@ impl Contents {
         placed.extend(left.into_values());
         // Those without a UID stay behind the others, in their order.
         placed.sort_by_key(|(record, _)| (record.uid.is_none(), record.uid));
-        let mut messages = MessageList::with_capacity(placed.len());
+        let mut messages = MessageList::default();
         for (record, _) in &placed {
             messages.push(record).map_err(|error| StoreError::new(ErrorKind::Impossible, error.to_string()))?;
         }

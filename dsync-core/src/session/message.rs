@@ -3,10 +3,10 @@
 use std::collections::BTreeMap;
 
 use super::SyncOptions;
-use crate::merge::two_way::{Origins, SideMessage};
+use crate::merge::two_way::{Origins, SideMessages};
 use crate::model::{
-    KeptFields, MailboxGuid, MailboxName, MailboxNode, MailboxStatus, MessageKey, MessageRecord, SyncPoint,
-    TreeEvent, Uid,
+    KeptFields, MailboxGuid, MailboxName, MailboxNode, MailboxStatus, MessageKey, MessageList, SyncPoint, TreeEvent,
+    Uid,
 };
 use crate::report::Problem;
 use crate::store::{Capabilities, Mailbox, MessageBody};
@@ -33,11 +33,9 @@ pub enum Difference {
     },
 }
 
-/// A message as the source of a backup lists it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ListedMessage {
-    /// What it is.
-    pub record: MessageRecord,
+/// What the source of a backup says about a message beside the list.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ListedNote {
     /// What is in it.
     pub content: ListedContent,
     /// Whether it is to be copied if the destination does not have it.
@@ -148,9 +146,9 @@ pub enum Message {
     Summary(MailboxSummary),
     /// The other side of a two-way run cannot have the mailbox, or does not want it.
     Refused,
-    /// Messages of the mailbox with what clients did to them, by ascending UID.
-    Changes(Vec<SideMessage>),
-    /// All of them were listed.
+    /// The messages of the mailbox with what clients did to them.
+    Changes(SideMessages<'static>),
+    /// What else happened in it.
     ChangesEnd {
         /// Messages that are gone, with the 128-bit form of their GUID if that is known.
         expunged: BTreeMap<Uid, Option<[u8; 16]>>,
@@ -163,8 +161,11 @@ pub enum Message {
     Outcome(Outcome),
     /// The destination's answer to an offer.
     Answer(Difference),
-    /// Messages of the offered mailbox, in the order of [`MessageList`](crate::model::MessageList).
-    Records(Vec<ListedMessage>),
+    /// The messages of the offered mailbox.
+    Records(MessageList),
+    /// What is to be said about the next messages, in the order of the list. Of those behind the last one there is nothing:
+    /// nobody asked what is in them, and they are selected.
+    Notes(Vec<ListedNote>),
     /// All messages were listed.
     RecordsEnd,
     /// The destination wants the bodies of these messages, in this order. Always sent, also if empty.
@@ -197,6 +198,7 @@ impl Message {
             Self::Offer { .. } => "offer",
             Self::Answer(_) => "answer",
             Self::Records(_) => "records",
+            Self::Notes(_) => "notes",
             Self::RecordsEnd => "records end",
             Self::Request(_) => "request",
             Self::Body(_) => "body",

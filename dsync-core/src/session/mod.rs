@@ -7,7 +7,7 @@
 //!     Node… TreeEnd            ────────▶         plans and changes its tree
 //!     Offer                    ────────▶         opens the mailbox, compares counters and digest
 //!                              ◀────────         Same, or Different:
-//!     Records… RecordsEnd      ────────▶         plans
+//!     Records Notes… RecordsEnd ───────▶         plans
 //!                              ◀────────         Request
 //!     Body…                    ────────▶         saves each, then commits
 //!                              ◀────────         Done (or Retry: the mailbox is offered once more)
@@ -25,12 +25,14 @@
 //!     Amendments               ◀───────▶         Amendments           both merge the trees and change their own
 //!     Offer                    ────────▶
 //!                              ◀────────         Summary (or Refused); if both are the same, that is all
-//!     Changes… ChangesEnd      ◀───────▶         Changes… ChangesEnd  both merge and plan
+//!     Changes ChangesEnd       ◀───────▶         Changes ChangesEnd   both merge and plan
 //!     Request Body…            ◀───────▶         Request Body…        both commit
 //!     Outcome                  ◀───────▶         Outcome              both remember, or it is offered once more
 //!     Finish                   ────────▶
 //!                              ◀────────         Finish
 //! ```
+//!
+//! A list of messages is handed over as a whole: both sides share its memory.
 //!
 //! A session does no I/O but through its store. Whoever drives it passes messages on: [`Session::next`] gives one,
 //! produced only when it is asked for (so a body is opened when it can be taken), [`Session::receive`] takes one.
@@ -61,7 +63,7 @@ use crate::model::{MailboxStatus, SyncPoint};
 pub(crate) use content::content;
 pub use destination::DestinationSession;
 pub use error::SessionError;
-pub use message::{Amendments, Difference, Greeting, ListedContent, ListedMessage, MailboxSummary, Message, Outcome};
+pub use message::{Amendments, Difference, Greeting, ListedContent, ListedNote, MailboxSummary, Message, Outcome};
 pub use mirror::MirrorSession;
 pub use options::SyncOptions;
 

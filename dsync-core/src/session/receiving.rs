@@ -8,7 +8,9 @@ use super::reporting::Reporter;
 use crate::merge::{Fetch, MailboxPlan};
 use crate::model::{MailboxName, MessageKey, MessageRecord, OutOfOrder};
 use crate::report::Event;
-use crate::store::{ErrorKind, MailStore, Mailbox, MailboxChanges, MessageBody, NewMessages, SavedBody, StoreError};
+use crate::store::{
+    ErrorKind, MailStore, Mailbox, MailboxChanges, MessageBody, NewMessages, SavedBodies, SavedBody, StoreError,
+};
 
 /// The messages that a plan needs from the other side.
 #[derive(Default)]
@@ -17,7 +19,7 @@ pub(super) struct Receiving {
     /// How many of them were answered for.
     answered: usize,
     /// The bytes of those that have not failed.
-    saved: Vec<SavedBody>,
+    saved: SavedBodies,
     /// Those that the own store had, by their places in `fetch`, as long as not everything before them is answered for.
     early: BTreeMap<usize, SavedBody>,
     /// Messages whose bytes could not be had.
@@ -67,8 +69,8 @@ impl Receiving {
 
     /// What to ask the other side for, in this order.
     pub(super) fn request(&self) -> Vec<MessageKey> {
-        let open = self.fetch.keys().iter().enumerate().skip(self.answered);
-        open.filter(|(place, _)| !self.early.contains_key(place)).map(|(_, key)| *key).collect()
+        let open = (self.answered..self.fetch.len()).filter(|place| !self.early.contains_key(place));
+        open.filter_map(|place| self.fetch.key(place)).collect()
     }
 
     /// Whether nothing is awaited any more.
@@ -149,8 +151,8 @@ impl Receiving {
         if self.failed.is_empty() {
             return NewMessages::new(self.saved, self.fetch.into_records());
         }
-        let came = self.fetch.keys().iter().copied().filter(|key| !self.failed.contains(key));
-        let saved: HashMap<MessageKey, SavedBody> = came.zip(self.saved).collect();
+        let came = self.fetch.keys().filter(|key| !self.failed.contains(key));
+        let saved: HashMap<MessageKey, SavedBody> = came.zip(self.saved.iter()).collect();
         let mut new = NewMessages::default();
         for (key, record) in left.iter() {
             if let Some(body) = saved.get(&key) {

@@ -5,15 +5,15 @@ use std::collections::VecDeque;
 use super::content::content;
 use super::opening;
 use super::{
-    Difference, Greeting, ListedContent, ListedMessage, MailboxSummary, Message, Session, SessionError, SyncOptions,
+    Difference, Greeting, ListedContent, ListedNote, MailboxSummary, Message, Session, SessionError, SyncOptions,
     selecting,
 };
 use crate::model::{KeptFields, MailboxName, MailboxNode, MailboxTree, MessageKey, MessageSelection, NodeKind, Uid};
 use crate::report::Problem;
 use crate::store::{MailStore, Mailbox, StoreError};
 
-/// How many records go into one message: enough to be cheap, few enough to be small.
-const RECORDS_PER_MESSAGE: usize = 1000;
+/// How many notes go into one message: enough to be cheap, few enough to be small.
+const NOTES_PER_MESSAGE: usize = 1000;
 
 /// Sends a store to a [`DestinationSession`](super::DestinationSession).
 pub struct SourceSession<'a> {
@@ -43,17 +43,32 @@ enum State {
 
 /// How far the messages of a mailbox were listed.
 struct Listing {
-    sent: usize,
+    is_list_sent: bool,
+    /// How many messages were noted.
+    noted: usize,
     /// From which UID on it has to be said what is in a message.
     contents_from: Option<Uid>,
 }
 
 impl Listing {
-    /// The next messages.
-    fn next(&mut self, mailbox: &mut dyn Mailbox, selection: &MessageSelection) -> Vec<ListedMessage> {
-        let end = mailbox.messages().len().min(self.sent.saturating_add(RECORDS_PER_MESSAGE));
-        let mut list = Vec::with_capacity(end.saturating_sub(self.sent));
-        for place in self.sent..end {
+    /// The next message to the destination.
+    fn next(&mut self, mailbox: &mut dyn Mailbox, selection: &MessageSelection) -> Message {
+        if !self.is_list_sent {
+            self.is_list_sent = true;
+            return Message::Records(mailbox.messages().clone());
+        }
+        let notes = match self.contents_from.is_none() && *selection == MessageSelection::default() {
+            true => Vec::new(),
+            false => self.notes(mailbox, selection),
+        };
+        if notes.is_empty() { Message::RecordsEnd } else { Message::Notes(notes) }
+    }
+
+    /// The next notes.
+    fn notes(&mut self, mailbox: &mut dyn Mailbox, selection: &MessageSelection) -> Vec<ListedNote> {
+        let end = mailbox.messages().len().min(self.noted.saturating_add(NOTES_PER_MESSAGE));
+        let mut notes = Vec::with_capacity(end.saturating_sub(self.noted));
+        for place in self.noted..end {
             let messages = mailbox.messages();
             let (Some(key), Some(record)) = (messages.key_of(place), messages.at(place)) else { continue };
             let is_asked = self.contents_from.is_some_and(|from| record.uid.is_none_or(|uid| uid >= from));
@@ -62,10 +77,10 @@ impl Listing {
                 false => ListedContent::Unasked,
             };
             let selected = selecting::is_selected(mailbox, (key, &record), selection, true);
-            list.push(ListedMessage { record, content, selected });
+            notes.push(ListedNote { content, selected });
         }
-        self.sent = end;
-        list
+        self.noted = end;
+        notes
     }
 }
 
@@ -166,7 +181,7 @@ impl Session for SourceSession<'_> {
                 match difference {
                     Difference::Same => State::SendOffer,
                     Difference::Different { contents_from } => {
-                        State::SendRecords(open, Listing { sent: 0, contents_from })
+                        State::SendRecords(open, Listing { is_list_sent: false, noted: 0, contents_from })
                     }
                 }
             }
@@ -206,12 +221,12 @@ impl Session for SourceSession<'_> {
                 (state, Some(message))
             }
             State::SendRecords(mut open, mut listing) => {
-                let chunk = listing.next(&mut *open.mailbox, &self.options.messages);
-                if chunk.is_empty() {
-                    (State::AwaitRequest(open), Some(Message::RecordsEnd))
-                } else {
-                    (State::SendRecords(open, listing), Some(Message::Records(chunk)))
-                }
+                let message = listing.next(&mut *open.mailbox, &self.options.messages);
+                let state = match message {
+                    Message::RecordsEnd => State::AwaitRequest(open),
+                    _ => State::SendRecords(open, listing),
+                };
+                (state, Some(message))
             }
             State::SendBodies(mut open, mut keys) => match keys.pop_front() {
                 Some(key) => {

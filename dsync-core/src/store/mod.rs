@@ -8,7 +8,7 @@ mod new_messages;
 
 pub use body::{BodySource, FileRange, MessageBody};
 pub use error::{ErrorKind, StoreError};
-pub use new_messages::NewMessages;
+pub use new_messages::{NewMessages, SavedBodies};
 
 use crate::model::{
     HistoryRange, KeptFields, MailboxGuid, MailboxHistory, MailboxIdentity, MailboxName, MailboxStatus, MailboxTree,

@@ -3,10 +3,48 @@
 use super::SavedBody;
 use crate::model::{MessageList, MessageRecord, OutOfOrder};
 
+/// The bytes of many messages. Stores mostly count them, and there may be millions, so runs of numbers are kept.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct SavedBodies {
+    /// The first number of each run, and how many there are.
+    runs: Vec<(usize, usize)>,
+    count: usize,
+}
+
+impl SavedBodies {
+    /// Adds one at the end.
+    pub fn push(&mut self, SavedBody(number): SavedBody) {
+        self.count = self.count.saturating_add(1);
+        match self.runs.last_mut() {
+            Some((first, length)) if first.checked_add(*length) == Some(number) => *length = length.saturating_add(1),
+            _ => self.runs.push((number, 1)),
+        }
+    }
+
+    /// All of them, in the order in which they were added.
+    pub fn iter(&self) -> impl Iterator<Item = SavedBody> {
+        let numbers =
+            self.runs.iter().flat_map(|(first, length)| (0..*length).map(|next| first.saturating_add(next)));
+        numbers.map(SavedBody)
+    }
+
+    /// How many there are.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.count
+    }
+
+    /// Whether there is none.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.count == 0
+    }
+}
+
 /// New messages by ascending UID, each with its bytes.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct NewMessages {
-    bodies: Vec<SavedBody>,
+    bodies: SavedBodies,
     records: MessageList,
 }
 
@@ -15,7 +53,7 @@ impl NewMessages {
     ///
     /// # Errors
     /// If there are not as many of both, or a message has no UID.
-    pub fn new(bodies: Vec<SavedBody>, records: MessageList) -> Result<Self, OutOfOrder> {
+    pub fn new(bodies: SavedBodies, records: MessageList) -> Result<Self, OutOfOrder> {
         let fits = bodies.len() == records.len() && records.assigned() == records.len();
         if fits { Ok(Self { bodies, records }) } else { Err(OutOfOrder) }
     }
@@ -35,12 +73,12 @@ impl NewMessages {
 
     /// All of them.
     pub fn iter(&self) -> impl Iterator<Item = (SavedBody, MessageRecord)> {
-        self.bodies.iter().copied().zip(self.records.records())
+        self.bodies.iter().zip(self.records.records())
     }
 
     /// The bytes of each, and what each is.
     #[must_use]
-    pub fn into_parts(self) -> (Vec<SavedBody>, MessageList) {
+    pub fn into_parts(self) -> (SavedBodies, MessageList) {
         (self.bodies, self.records)
     }
 
@@ -66,5 +104,19 @@ impl TryFrom<Vec<(SavedBody, MessageRecord)>> for NewMessages {
         let mut sorted = Self::default();
         messages.iter().try_for_each(|(body, record)| sorted.push(*body, record))?;
         Ok(sorted)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn bodies_come_out_in_the_order_in_which_they_went_in() {
+        let numbers = [0, 1, 2, 7, 6, 5, 6, usize::MAX, 0];
+        let mut bodies = SavedBodies::default();
+        numbers.iter().for_each(|number| bodies.push(SavedBody(*number)));
+        assert!(bodies.iter().eq(numbers.map(SavedBody)));
+        assert_eq!((bodies.len(), bodies.runs.len()), (9, 6));
     }
 }

@@ -26,7 +26,7 @@ use crate::fs::permissions::Permissions;
 use crate::fs::replace::Durability;
 use crate::index::files::IndexMark;
 use crate::index::mailbox::{save_dates, target_message};
-use crate::index::target::IndexTarget;
+use crate::index::target::{IndexTarget, TargetMessages};
 use crate::index::writer::{self, LockedIndex};
 use crate::list::build::Build;
 use crate::list::changes as list_changes;
@@ -150,23 +150,26 @@ impl Target<'_> {
             }
             None => Vec::new(),
         };
-        let number = |saved: usize| numbers.get(saved).copied().ok_or_else(not_saved);
-        let mut added = Vec::new();
+        let number = |saved: u32| numbers.get(saved as usize).copied().ok_or_else(not_saved);
         let mut stored = Vec::with_capacity(work.plan.messages.len());
         for source in &work.plan.sources {
             stored.push(match *source {
                 Source::Kept(_, kept) => kept,
-                Source::Saved(saved) => {
-                    added.push(number(saved)?);
-                    Stored { map_uid: number(saved)?, ..Stored::default() }
-                }
+                Source::Saved(saved) => Stored { map_uid: number(saved)?, ..Stored::default() },
             });
         }
         drop(numbers);
-        let first = map.as_ref().map_or(work.plan.header.first, |map| map.map().uid_validity);
+        let first = map.as_ref().map_or(work.plan.header.first, |map| map.map().uid_validity());
         let header = DboxHeader { first, ..work.plan.header };
-        let released: Vec<u32> = work.plan.released.iter().map(|(_, map_uid)| *map_uid).collect();
-        let mut count = || map.as_mut().map_or(Ok(()), |map| map.count(&added, &released));
+        let mut count = || {
+            let added =
+                work.plan.sources.iter().zip(&stored).filter(|(source, _)| matches!(source, Source::Saved(_)));
+            let released = work.plan.released.iter().map(|(_, map_uid)| *map_uid);
+            match &mut map {
+                Some(map) => map.count(added.map(|(_, stored)| stored.map_uid), released),
+                None => Ok(()),
+            }
+        };
         // What is hidden does not count yet.
         if build.is_none() {
             count()?;
@@ -254,25 +257,30 @@ impl Target<'_> {
         let highest_lost = lost.iter().map(|lost| lost.message.modseq).max().unwrap_or(0);
         let highest_modseq = changes.highest_modseq.max(ModSeq(highest_lost)).max(ModSeq::FIRST);
         let beyond_lost = lost.last().map_or(0, |lost| lost.message.uid.saturating_add(1));
-        let mut messages = Vec::with_capacity(work.plan.messages.len().saturating_add(lost.len()));
-        let mut records = MdboxColumns::with_capacity(messages.capacity());
+        let count = work.plan.messages.len().saturating_add(lost.len());
+        let mut messages = TargetMessages::with_capacity(count);
+        let is_multi = self.shared.storage.is_some();
+        let mut records = MdboxColumns::with_capacity(if is_multi { count } else { 0 });
+        let mut add = |message, record| {
+            messages.push(message);
+            if is_multi {
+                records.push(record);
+            }
+        };
         let mut lost = lost.iter().peekable();
         for (record, stored) in work.plan.messages.records().zip(stored) {
             let Some(mut message) = target_message(&record, highest_modseq) else { continue };
             while let Some(lost) = lost.next_if(|lost| lost.message.uid < message.uid) {
-                messages.push(lost.message.clone());
-                records.push(lost.record);
+                add(lost.message.clone(), lost.record);
             }
             message.flags |= if stored.in_alt { IN_ALT } else { 0 };
-            messages.push(message);
-            records.push(mdbox_record(&record, *stored));
+            add(message, mdbox_record(&record, *stored));
         }
         for lost in lost {
-            messages.push(lost.message.clone());
-            records.push(lost.record);
+            add(lost.message.clone(), lost.record);
         }
         let mut extensions = header.extensions(self.shared.header_name());
-        if self.shared.storage.is_some() {
+        if is_multi {
             extensions.extend(records.into_extensions());
         }
         IndexTarget {
@@ -306,7 +314,7 @@ fn mdbox_record(record: &MessageRecord, stored: Stored) -> MdboxRecord {
 
 /// The numbers of a mailbox mean something only in the map that they are of.
 fn refuse_if_another(map: &LockedMap<'_>, before: &Snapshot) -> Result<(), StoreError> {
-    if ![0, map.map().uid_validity].contains(&before.header.first) {
+    if ![0, map.map().uid_validity()].contains(&before.header.first) {
         let text = "the map of the storage was made anew meanwhile; run again";
         return Err(StoreError::new(ErrorKind::Changed, text));
     }

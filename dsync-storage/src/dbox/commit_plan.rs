@@ -13,8 +13,8 @@ use super::snapshot::{Lost, Snapshot, Stored};
 pub(super) enum Source {
     /// The message that has this UID now, stored like this.
     Kept(Uid, Stored),
-    /// The message that was saved under this number.
-    Saved(usize),
+    /// The message that was saved under this number. There are less than 2^32 in a mailbox.
+    Saved(u32),
 }
 
 /// What has to be done.
@@ -53,8 +53,16 @@ pub(super) fn plan(
 ) -> Result<CommitPlan, StoreError> {
     let mut plan = CommitPlan { lost: before.lost.clone(), ..CommitPlan::default() };
     plan.released.extend(&before.doomed);
-    plan.place_messages(before, changes, now)?;
-    changes.add = NewMessages::default();
+    if before.messages.is_empty() {
+        plan.release(before, changes)?;
+        plan.place_first(std::mem::take(&mut changes.add), now);
+    } else if changes.remove.is_empty() && changes.renumber.is_empty() && changes.add.is_empty() {
+        plan.release(before, changes)?;
+        plan.update(before, changes, now)?;
+    } else {
+        plan.place_messages(before, changes, now)?;
+        changes.add = NewMessages::default();
+    }
     plan.give_way(before)?;
     plan.header = header(before, &plan.messages, &plan.lost, identity);
     plan.find_rewrites(before);
@@ -73,6 +81,34 @@ impl CommitPlan {
         self.messages.records().zip(self.sources.iter().copied())
     }
 
+    /// Takes what comes into a mailbox that has nothing, without copying the list.
+    fn place_first(&mut self, add: NewMessages, now: Timestamp) {
+        let (bodies, messages) = add.into_parts();
+        self.sources.reserve_exact(messages.len());
+        self.sources.extend(bodies.iter().map(saved));
+        self.messages = messages.saved_by_default(now);
+    }
+
+    /// Updates messages that all stay. The list is not copied, but for what changes.
+    fn update(&mut self, before: &Snapshot, changes: &MailboxChanges, now: Timestamp) -> Result<(), StoreError> {
+        self.messages = before.messages.clone().saved_by_default(now);
+        for record in &changes.update {
+            let saved = record.saved.or(Some(now));
+            let place = record.uid.and_then(|uid| self.messages.index_of(MessageKey::Uid(uid)));
+            let replaced =
+                place.map(|place| self.messages.replace(place, &MessageRecord { saved, ..record.clone() }));
+            replaced
+                .transpose()
+                .ok()
+                .flatten()
+                .ok_or_else(|| StoreError::new(ErrorKind::Impossible, "a message is updated that is another one"))?;
+        }
+        self.sources.reserve_exact(before.stored.len());
+        let uids = (0..before.messages.len()).filter_map(|place| before.messages.uid_at(place));
+        self.sources.extend(uids.zip(&before.stored).map(|(uid, stored)| Source::Kept(uid, *stored)));
+        Ok(())
+    }
+
     /// Merges what stays, what gets another UID and what is new, each of which is in order.
     fn place_messages(
         &mut self,
@@ -81,7 +117,6 @@ impl CommitPlan {
         now: Timestamp,
     ) -> Result<(), StoreError> {
         let count = before.messages.len().saturating_add(changes.add.len()).saturating_sub(changes.remove.len());
-        self.messages = MessageList::with_capacity(count);
         self.sources.reserve_exact(count);
         let mut renumbered = self.release(before, changes)?;
         renumbered.sort_by_key(|(record, _)| record.uid);
@@ -94,7 +129,7 @@ impl CommitPlan {
             let record = update.get(&old.uid).map_or(old, |record| (*record).clone());
             Some((record, Source::Kept(uid, *stored)))
         });
-        let new = changes.add.iter().map(|(SavedBody(number), record)| (record, Source::Saved(number)));
+        let new = changes.add.iter().map(|(body, record)| (record, saved(body)));
         let (mut stays, mut renumbered, mut new) =
             (stays.peekable(), renumbered.into_iter().peekable(), new.peekable());
         loop {
@@ -204,6 +239,12 @@ impl CommitPlan {
             }
         }
     }
+}
+
+/// Where the bytes come from that were saved under a number.
+pub(super) fn saved(SavedBody(number): SavedBody) -> Source {
+    // Nothing was saved under the greatest.
+    Source::Saved(u32::try_from(number).unwrap_or(u32::MAX))
 }
 
 /// The header of the mailbox: servers look for POP3 data only where it says that there are some.

@@ -38,9 +38,14 @@ pub(super) struct Growing {
 ///
 /// # Errors
 /// As the system.
-pub(super) fn find(storage: &Storage, map: &Map, size: u64, rotate_size: u64) -> Result<Option<Growing>, StoreError> {
+pub(super) fn find(
+    storage: &Storage,
+    map: Map<'_>,
+    size: u64,
+    rotate_size: u64,
+) -> Result<Option<Growing>, StoreError> {
     let mut seen = BTreeSet::new();
-    for entry in map.entries.iter().rev() {
+    for entry in map.entries().rev() {
         let file_id = entry.place.file_id;
         if !seen.insert(file_id) {
             continue;

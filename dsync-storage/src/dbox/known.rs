@@ -2,7 +2,6 @@
 //!
 //! A GUID alone proves nothing: whoever finds a message here compares everything, to the last byte.
 
-use std::collections::HashMap;
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
@@ -13,55 +12,79 @@ use super::shared::Shared;
 use super::storage::Located;
 use crate::content::{self, AttachmentFiles};
 
-/// Messages of an mdbox storage by the 128-bit forms of their GUIDs.
+/// A checksum of the 128-bit form of a GUID. There may be millions, and what is found is compared anyway.
+type GuidSum = u32;
+
+fn guid_sum(guid: [u8; 16]) -> GuidSum {
+    crc32fast::hash(&guid)
+}
+
+/// Messages of an mdbox storage: their GUIDs, and their numbers in the map.
 #[derive(Debug, Default)]
 pub(super) struct KnownNumbers {
-    /// Those that were there when it was first asked, ascending.
-    found: Vec<([u8; 16], u32)>,
-    /// Those that came later.
-    added: HashMap<[u8; 16], Vec<u32>>,
+    /// In ascending order.
+    sorted: Vec<(GuidSum, u32)>,
+    /// Those that came since.
+    recent: Vec<(GuidSum, u32)>,
+    is_recent_sorted: bool,
 }
 
 impl KnownNumbers {
+    /// The others are put in order with the recent ones once these are more than such a part of them.
+    const PART: usize = 8;
+
     /// All messages that the mailboxes of a store refer to, as far as they can be read.
     ///
     /// # Errors
     /// If the mailboxes cannot be listed.
     pub(super) fn read(shared: &Shared) -> Result<Self, StoreError> {
-        let mut found = Vec::new();
+        let mut sorted = Vec::new();
         // Of a mailbox that cannot be read nothing is shared, that is all.
-        let _ = for_each_record(shared, &mut |record| found.push((record.guid, record.map_uid)))?;
-        found.sort_unstable();
-        found.dedup();
-        Ok(Self { found, added: HashMap::new() })
+        let _ = for_each_record(shared, &mut |record| sorted.push((guid_sum(record.guid), record.map_uid)))?;
+        sorted.sort_unstable();
+        sorted.dedup();
+        Ok(Self { sorted, recent: Vec::new(), is_recent_sorted: true })
     }
 
     /// Notes a message that was saved.
     pub(super) fn add(&mut self, guid: [u8; 16], map_uid: u32) {
-        self.added.entry(guid).or_default().push(map_uid);
+        self.recent.push((guid_sum(guid), map_uid));
+        self.is_recent_sorted = false;
     }
 
-    /// The numbers of all messages with this GUID.
-    pub(super) fn with_guid(&self, guid: [u8; 16]) -> Vec<u32> {
-        let first = self.found.partition_point(|(known, _)| *known < guid);
-        let found = self.found.get(first..).unwrap_or_default().iter().take_while(|(known, _)| *known == guid);
-        let added = self.added.get(&guid).into_iter().flatten();
-        found.map(|(_, map_uid)| map_uid).chain(added).copied().collect()
+    /// The numbers of all messages that may have this GUID.
+    pub(super) fn with_guid(&mut self, guid: [u8; 16]) -> Vec<u32> {
+        if self.recent.len() > self.sorted.len() / Self::PART {
+            self.sorted.append(&mut self.recent);
+            self.sorted.sort_unstable();
+        } else if !self.is_recent_sorted {
+            self.recent.sort_unstable();
+        }
+        self.is_recent_sorted = true;
+        let sum = guid_sum(guid);
+        let of = |known: &[(GuidSum, u32)]| {
+            let first = known.partition_point(|(known, _)| *known < sum);
+            let found = known.get(first..).unwrap_or_default().iter().take_while(|(known, _)| *known == sum);
+            found.map(|(_, map_uid)| *map_uid).collect::<Vec<_>>()
+        };
+        let mut found = of(&self.sorted);
+        found.extend(of(&self.recent));
+        found
     }
 }
 
-/// Files of an sdbox by the 128-bit forms of the GUIDs of their messages, as far as they were seen.
+/// Files of an sdbox by the GUIDs of their messages, as far as they were seen.
 #[derive(Debug, Default)]
 pub(super) struct KnownFiles {
     directories: Vec<PathBuf>,
     /// GUID, number of the directory, UID.
-    files: Vec<([u8; 16], u32, u32)>,
+    files: Vec<(GuidSum, u32, u32)>,
     /// How many of them are in ascending order: they are sorted when one is looked for.
     sorted: usize,
 }
 
 impl KnownFiles {
-    /// Notes the messages of a mailbox.
+    /// Notes the messages of a mailbox, by the 128-bit forms of their GUIDs.
     pub(super) fn add(&mut self, directory: &Path, messages: impl Iterator<Item = ([u8; 16], u32)>) {
         let known = self.directories.iter().position(|known| known == directory);
         let number = known.unwrap_or_else(|| {
@@ -69,7 +92,7 @@ impl KnownFiles {
             self.directories.len().saturating_sub(1)
         });
         let number = u32::try_from(number).unwrap_or(u32::MAX);
-        self.files.extend(messages.map(|(guid, uid)| (guid, number, uid)));
+        self.files.extend(messages.map(|(guid, uid)| (guid_sum(guid), number, uid)));
         if known.is_some() {
             self.sort();
         }
@@ -82,15 +105,16 @@ impl KnownFiles {
         self.sorted = self.files.len();
     }
 
-    /// The directory and UID of a message with this GUID, in the mailbox that was seen last.
+    /// The directory and UID of a message that may have this GUID, in the mailbox that was seen last.
     pub(super) fn with_guid(&mut self, guid: [u8; 16]) -> Option<(&Path, u32)> {
         if self.sorted < self.files.len() {
             self.sort();
         }
-        let end = self.files.partition_point(|(known, _, _)| *known <= guid);
+        let sum = guid_sum(guid);
+        let end = self.files.partition_point(|(known, _, _)| *known <= sum);
         let (known, directory, uid) = self.files.get(end.checked_sub(1)?)?;
         let directory = self.directories.get(usize::try_from(*directory).ok()?)?;
-        (*known == guid).then_some((directory, *uid))
+        (*known == sum).then_some((directory, *uid))
     }
 }
 
@@ -140,4 +164,37 @@ fn fill(body: &mut MessageBody, buffer: &mut [u8]) -> io::Result<usize> {
         }
     }
     Ok(filled)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn messages_are_found_however_many_came_since() {
+        let guid = |number: u32| u128::from(number % 1000).to_le_bytes();
+        let mut known = KnownNumbers::default();
+        for number in 0..3000 {
+            known.add(guid(number), number);
+            if number % 7 == 0 {
+                assert!(known.with_guid(guid(number)).contains(&number));
+            }
+        }
+        for number in 0..1000 {
+            let mut found = known.with_guid(guid(number));
+            found.sort_unstable();
+            assert_eq!(found, [number, number + 1000, number + 2000]);
+        }
+        assert_eq!(known.with_guid([7; 16]), []);
+    }
+
+    #[test]
+    fn the_file_that_was_seen_last_is_found() {
+        let mut known = KnownFiles::default();
+        known.add(Path::new("a"), [([1; 16], 3), ([2; 16], 4)].into_iter());
+        known.add(Path::new("b"), [([1; 16], 5)].into_iter());
+        assert_eq!(known.with_guid([1; 16]), Some((Path::new("b"), 5)));
+        assert_eq!(known.with_guid([2; 16]), Some((Path::new("a"), 4)));
+        assert_eq!(known.with_guid([3; 16]), None);
+    }
 }

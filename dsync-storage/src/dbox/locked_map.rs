@@ -10,8 +10,6 @@
 //! After a crash in between, whoever locks the map next counts the references of all mailboxes, whatever they are. Nothing is
 //! ever referred to and thought to be garbage; messages that no mailbox refers to any more, or does not yet, are.
 
-use std::collections::BTreeMap;
-
 use dsync_core::store::{ErrorKind, StoreError};
 
 use super::growth::{self, Growing};
@@ -31,7 +29,6 @@ use crate::text::lossy;
 pub(super) struct LockedMap<'a> {
     storage: &'a Storage,
     index: LockedIndex,
-    map: Map,
 }
 
 impl<'a> LockedMap<'a> {
@@ -55,14 +52,13 @@ impl<'a> LockedMap<'a> {
             index.append_last_records(&records_of_new_map(now().as_u32().max(1)))?;
             mutation::sync_directory(files.directory())?;
         }
-        let map =
-            Map::of_view(index.view()).map_err(|error| corrupt(&format!("{}: {error}", lossy(&files.main()))))?;
-        Ok(Self { storage, index, map })
+        Map::of_view(index.view()).map_err(|error| corrupt(&format!("{}: {error}", lossy(&files.main()))))?;
+        Ok(Self { storage, index })
     }
 
-    /// The map under the lock.
-    pub(super) fn map(&self) -> &Map {
-        &self.map
+    /// The map under the lock, with what was changed under it.
+    pub(super) fn map(&self) -> Map<'_> {
+        Map::new(self.index.view())
     }
 
     /// Whether nobody crashed while the map was changed.
@@ -85,30 +81,29 @@ impl<'a> LockedMap<'a> {
     /// As the system; nothing was entered then.
     pub(super) fn begin(&mut self, staging: &mut Staging, rotate_size: u64) -> Result<Vec<u32>, StoreError> {
         let plan = self.plan(staging, rotate_size)?;
-        if plan.changes.is_empty() {
+        if plan.highest_file_id.is_none() && plan.entries(staging).next().is_none() {
             return Ok(plan.numbers);
         }
         let mut entered = 0;
-        let placed = self.enter(&plan.changes, &mut entered).and_then(|()| self.place_files(&plan, staging));
+        let placed = self.enter(&plan, staging, &mut entered).and_then(|()| self.place_files(&plan, staging));
         if let Err(error) = placed {
             if entered == 0 {
                 return Err(error);
             }
-            let remove = plan.changes.add.iter().take(entered).map(|entry| entry.map_uid).collect();
+            let remove = plan.entries(staging).take(entered).map(|entry| entry.map_uid).collect();
             let changes = MapChanges { remove, ..MapChanges::default() };
             self.index.append_last_records(&changes.records())?;
             return Err(error);
         }
-        self.map.highest_file_id = plan.changes.highest_file_id.unwrap_or(self.map.highest_file_id);
-        self.map.entries.extend(plan.changes.add);
         Ok(plan.numbers)
     }
 
     /// Enters new messages, as many at a time as need little memory. `entered` says how many there are afterwards.
-    fn enter(&mut self, changes: &MapChanges, entered: &mut usize) -> Result<(), StoreError> {
-        let mut highest_file_id = changes.highest_file_id;
+    fn enter(&mut self, plan: &Plan, staging: &Staging, entered: &mut usize) -> Result<(), StoreError> {
+        let mut highest_file_id = plan.highest_file_id;
+        let mut entries = plan.entries(staging);
         loop {
-            let add: Vec<_> = changes.add.iter().skip(*entered).take(ENTERED_AT_ONCE).copied().collect();
+            let add: Vec<_> = entries.by_ref().take(AT_ONCE).collect();
             let count = add.len();
             let piece = MapChanges { highest_file_id: highest_file_id.take(), add, ..MapChanges::default() };
             if piece.is_empty() {
@@ -129,10 +124,10 @@ impl<'a> LockedMap<'a> {
         places: impl Iterator<Item = MapPlace>,
         highest: Option<u32>,
     ) -> Result<Vec<u32>, StoreError> {
-        let mut next_uid = self.map.next_uid;
+        let mut next_uid = self.map().next_uid();
         let mut changes = MapChanges {
             // Something has to be said, so that everybody knows.
-            highest_file_id: highest.or(Some(self.map.highest_file_id)),
+            highest_file_id: highest.or(Some(self.map().highest_file_id())),
             ..MapChanges::default()
         };
         for place in places {
@@ -147,13 +142,21 @@ impl<'a> LockedMap<'a> {
     /// know, or knows to be unused already, is left as it is.
     ///
     /// # Errors
-    /// As the system; nothing was counted then.
-    pub(super) fn count(&mut self, add: &[u32], release: &[u32]) -> Result<(), StoreError> {
-        let changes = self.counted(add, release);
-        if changes.is_empty() {
-            return Ok(());
+    /// As the system; the map is not settled then.
+    pub(super) fn count(
+        &mut self,
+        add: impl Iterator<Item = u32>,
+        release: impl Iterator<Item = u32>,
+    ) -> Result<(), StoreError> {
+        let differences = add.map(|map_uid| (map_uid, 1)).chain(release.map(|map_uid| (map_uid, -1)));
+        let differences = sums(differences.collect());
+        for differences in differences.chunks(AT_ONCE) {
+            let changes = self.counted(differences);
+            if !changes.is_empty() {
+                self.index.append_records(&changes.requests())?;
+            }
         }
-        Ok(self.index.append_records(&changes.requests())?)
+        Ok(())
     }
 
     /// Says that all is done. If that gets lost with a power cut, everything is counted once more.
@@ -185,28 +188,16 @@ impl<'a> LockedMap<'a> {
         Ok(())
     }
 
-    fn plan(&self, staging: &mut Staging, rotate_size: u64) -> Result<Plan, StoreError> {
-        let mut next_uid = self.map.next_uid;
+    fn plan(&self, staging: &Staging, rotate_size: u64) -> Result<Plan, StoreError> {
+        let mut next_uid = self.map().next_uid();
         let mut plan = Plan::default();
         self.find_homes(staging, rotate_size, &mut plan)?;
+        plan.numbers.reserve_exact(staging.messages().len());
         for message in staging.messages() {
             match *message {
                 StagedMessage::Known { map_uid } => plan.numbers.push(map_uid),
                 StagedMessage::New { file, offset, size } => {
-                    let first = staging.files().get(file as usize).map_or(0, StagedFile::first_message);
-                    let (file_id, offset) = match plan.homes.get(file as usize) {
-                        Some(Home::New(file_id)) => (*file_id, offset),
-                        Some(Home::In(growing)) => {
-                            (growing.file_id, growing.end.saturating_add(offset.saturating_sub(first)))
-                        }
-                        _ => return Err(full("files")),
-                    };
-                    let (Ok(offset), Ok(size)) = (u32::try_from(offset), u32::try_from(size)) else {
-                        let text = "an mdbox cannot keep a message of 4 GiB or more";
-                        return Err(StoreError::new(ErrorKind::Impossible, text));
-                    };
-                    let place = MapPlace { file_id, offset, size };
-                    plan.changes.add.push(MapEntry { map_uid: next_uid, place, references: 0 });
+                    plan.place(staging, file as usize, offset, size)?;
                     plan.numbers.push(next_uid);
                     next_uid = next_uid.checked_add(1).ok_or_else(|| full("numbers"))?;
                 }
@@ -217,7 +208,7 @@ impl<'a> LockedMap<'a> {
 
     /// Decides where each staged file goes.
     fn find_homes(&self, staging: &Staging, rotate_size: u64, plan: &mut Plan) -> Result<(), StoreError> {
-        let mut next_file = self.map.highest_file_id;
+        let mut next_file = self.map().highest_file_id();
         let filled = staging.files().iter().filter(|file| !file.is_empty()).count();
         for file in staging.files() {
             if file.is_empty() {
@@ -227,14 +218,14 @@ impl<'a> LockedMap<'a> {
             let size = file.length().saturating_sub(file.first_message());
             if filled == 1
                 && size <= growth::MOST
-                && let Some(growing) = growth::find(self.storage, &self.map, size, rotate_size)?
+                && let Some(growing) = growth::find(self.storage, self.map(), size, rotate_size)?
             {
                 plan.homes.push(Home::In(growing));
                 continue;
             }
             next_file = self.free_file_id(next_file)?;
             plan.homes.push(Home::New(next_file));
-            plan.changes.highest_file_id = Some(next_file);
+            plan.highest_file_id = Some(next_file);
         }
         Ok(())
     }
@@ -258,7 +249,7 @@ impl<'a> LockedMap<'a> {
         self.carry_out(changes)
     }
 
-    /// The same; the lock is kept, but the map under it is the one of before.
+    /// The same; the lock is kept.
     ///
     /// # Errors
     /// As the system.
@@ -266,33 +257,69 @@ impl<'a> LockedMap<'a> {
         Ok(self.index.append_last_records(&changes.records())?)
     }
 
-    fn counted(&self, add: &[u32], release: &[u32]) -> MapChanges {
-        let mut differences: BTreeMap<u32, i32> = BTreeMap::new();
-        for (map_uids, one) in [(add, 1), (release, -1)] {
-            for map_uid in map_uids {
-                let difference = differences.entry(*map_uid).or_default();
-                *difference = difference.saturating_add(one);
-            }
-        }
-        let count = differences.into_iter().filter_map(|(map_uid, difference)| {
-            let known = i32::from(self.map.get(map_uid)?.references);
-            Some((map_uid, difference.max(known.checked_neg()?))).filter(|(_, difference)| *difference != 0)
+    fn counted(&self, differences: &[(u32, i32)]) -> MapChanges {
+        let count = differences.iter().filter_map(|(map_uid, difference)| {
+            let known = i32::from(self.map().get(*map_uid)?.references);
+            Some((*map_uid, (*difference).max(known.checked_neg()?))).filter(|(_, difference)| *difference != 0)
         });
         MapChanges { count: count.collect(), ..MapChanges::default() }
     }
 }
 
-/// Each time the log is made durable.
-const ENTERED_AT_ONCE: usize = 1 << 16;
+/// One difference for each number, by ascending number.
+fn sums(mut differences: Vec<(u32, i32)>) -> Vec<(u32, i32)> {
+    differences.sort_unstable();
+    differences.dedup_by(|next, sum| {
+        let is_same = next.0 == sum.0;
+        if is_same {
+            sum.1 = sum.1.saturating_add(next.1);
+        }
+        is_same
+    });
+    differences
+}
+
+/// So many messages are entered or counted at a time. Each time the log is made durable.
+const AT_ONCE: usize = 1 << 16;
 
 /// The new messages of a transaction.
 #[derive(Debug, Default)]
 struct Plan {
-    changes: MapChanges,
+    /// The highest file id afterwards, if it rises.
+    highest_file_id: Option<u32>,
     /// Where each staged file goes.
     homes: Vec<Home>,
     /// The number in the map of each message.
     numbers: Vec<u32>,
+}
+
+impl Plan {
+    /// What is entered in the map, by ascending number. There may be millions, so none of it is kept.
+    fn entries(&self, staging: &Staging) -> impl Iterator<Item = MapEntry> {
+        let numbered = staging.messages().iter().zip(&self.numbers);
+        numbered.filter_map(|(message, map_uid)| match message {
+            StagedMessage::Known { .. } => None,
+            StagedMessage::New { file, offset, size } => {
+                let place = self.place(staging, *file as usize, *offset, *size).ok()?;
+                Some(MapEntry { map_uid: *map_uid, place, references: 0 })
+            }
+        })
+    }
+
+    /// Where a message will be that waits in this file.
+    fn place(&self, staging: &Staging, file: usize, offset: u64, size: u64) -> Result<MapPlace, StoreError> {
+        let first = staging.files().get(file).map_or(0, StagedFile::first_message);
+        let (file_id, offset) = match self.homes.get(file) {
+            Some(Home::New(file_id)) => (*file_id, offset),
+            Some(Home::In(growing)) => (growing.file_id, growing.end.saturating_add(offset.saturating_sub(first))),
+            _ => return Err(full("files")),
+        };
+        let (Ok(offset), Ok(size)) = (u32::try_from(offset), u32::try_from(size)) else {
+            let text = "an mdbox cannot keep a message of 4 GiB or more";
+            return Err(StoreError::new(ErrorKind::Impossible, text));
+        };
+        Ok(MapPlace { file_id, offset, size })
+    }
 }
 
 /// Where the messages of a staged file go.
@@ -308,4 +335,15 @@ enum Home {
 
 fn full(what: &str) -> StoreError {
     StoreError::new(ErrorKind::Impossible, format!("the mdbox has no {what} left"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn references_that_come_and_go_are_added_up() {
+        let differences = vec![(7, 1), (3, -1), (7, -1), (9, 1), (3, -1), (9, 1), (1, 1)];
+        assert_eq!(sums(differences), [(1, 1), (3, -2), (7, 0), (9, 2)]);
+    }
 }

@@ -80,7 +80,7 @@ impl DboxMailbox {
                 // A busy server changes the map all the time. Where a GUID shows whether it is right, an old one is as good.
                 let last = storage.last_map_with(stored.map_uid).filter(|_| indexed.guid != [0; 16]);
                 let map = last.or_else(|| storage.map().ok());
-                let map = map.filter(|map| map.uid_validity == self.snapshot.header.first);
+                let map = map.filter(|map| map.map().uid_validity() == self.snapshot.header.first);
                 snapshot::locate(storage, map.as_deref(), &indexed)?
             }
             None => single::locate(&self.paths, uid)?,
@@ -114,7 +114,7 @@ impl DboxMailbox {
                 return Ok(());
             }
             let (Some(last), Ok(map)) = (staging.last()?, storage.map()) else { return Ok(()) };
-            let usable = candidates.into_iter().filter_map(|map_uid| map.get(map_uid)).find(|entry| {
+            let usable = candidates.into_iter().filter_map(|map_uid| map.map().get(map_uid)).find(|entry| {
                 let waiting = staging.known().get(&entry.map_uid).copied().unwrap_or(0);
                 entry.references > 0
                     && entry.takes(waiting.saturating_add(1))
@@ -143,7 +143,7 @@ impl DboxMailbox {
             let Source::Kept(uid, _) = *source else { continue };
             let body = self.body(MessageKey::Uid(uid))?;
             let SavedBody(number) = self.save(&record, body)?;
-            *source = Source::Saved(number);
+            *source = commit_plan::saved(SavedBody(number));
         }
         Ok(())
     }

@@ -17,12 +17,13 @@ use thiserror::Error;
 
 use crate::index::bytes::{Reader, pad};
 use crate::index::log::{Change, ExtensionIntro, LogRecord};
-use crate::index::main_index::offset;
+use crate::index::main_index::{Extension, offset};
 use crate::index::view::IndexView;
 
 const MAP: &str = "map";
 const REFERENCES: &str = "ref";
 const MAP_HEADER_SIZE: u32 = 8;
+const HIGHEST_FILE_ID_SIZE: usize = 4;
 const MAP_RECORD_SIZE: u16 = 12;
 const REFERENCES_SIZE: u16 = 2;
 
@@ -59,17 +60,12 @@ impl MapEntry {
     }
 }
 
-/// A map that was read.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Map {
-    /// The UIDVALIDITY of the map; 0 if it is being made.
-    pub uid_validity: u32,
-    /// The number that the next message gets.
-    pub next_uid: u32,
-    /// The highest file id that was ever used.
-    pub highest_file_id: u32,
-    /// All messages, by ascending number.
-    pub entries: Vec<MapEntry>,
+/// An index that is read as a map. It borrows it, because there may be millions of messages.
+#[derive(Clone, Copy, Debug)]
+pub struct Map<'a> {
+    index: &'a IndexView,
+    places: Option<&'a Extension>,
+    references: Option<&'a Extension>,
 }
 
 /// Why an index is no map.
@@ -83,41 +79,71 @@ pub enum MapError {
     Missing(&'static str),
 }
 
-impl Map {
+impl<'a> Map<'a> {
     /// The map that an index is.
     ///
     /// # Errors
     /// If the index has not the form of a map.
-    pub fn of_view(view: &IndexView) -> Result<Self, MapError> {
-        let mut map = Self { uid_validity: view.uid_validity(), next_uid: view.next_uid(), ..Self::default() };
-        let (places, references) = (view.extension(MAP), view.extension(REFERENCES));
-        if let Some(places) = places {
-            map.highest_file_id = Reader(&places.header).u32().ok_or(MapError::Extension(MAP))?;
+    pub fn of_view(view: &'a IndexView) -> Result<Self, MapError> {
+        let map = Self::new(view);
+        if map.places.is_some_and(|places| places.header.len() < HIGHEST_FILE_ID_SIZE) {
+            return Err(MapError::Extension(MAP));
         }
         if view.messages().is_empty() {
             return Ok(map);
         }
-        let places = places.ok_or(MapError::Missing(MAP))?;
-        let references = references.ok_or(MapError::Missing(REFERENCES))?;
-        map.entries.reserve_exact(view.messages().len());
-        for (place, (map_uid, _)) in view.messages().iter().enumerate() {
-            let mut fields = Reader(places.record(place));
-            let (file_id, offset, size) = (fields.u32(), fields.u32(), fields.u32());
-            let (Some(file_id), Some(offset), Some(size)) = (file_id, offset, size) else {
-                return Err(MapError::Extension(MAP));
-            };
-            let references = Reader(references.record(place)).u16().ok_or(MapError::Extension(REFERENCES))?;
-            let place = MapPlace { file_id, offset, size };
-            map.entries.push(MapEntry { map_uid: *map_uid, place, references });
+        let places = map.places.ok_or(MapError::Missing(MAP))?;
+        let references = map.references.ok_or(MapError::Missing(REFERENCES))?;
+        if places.record_size < MAP_RECORD_SIZE {
+            return Err(MapError::Extension(MAP));
+        }
+        if references.record_size < REFERENCES_SIZE {
+            return Err(MapError::Extension(REFERENCES));
         }
         Ok(map)
     }
 
+    /// The same of an index that is known to have the form of a map.
+    pub(super) fn new(view: &'a IndexView) -> Self {
+        Self { index: view, places: view.extension(MAP), references: view.extension(REFERENCES) }
+    }
+
+    /// The UIDVALIDITY of the map; 0 if it is being made.
+    #[must_use]
+    pub fn uid_validity(&self) -> u32 {
+        self.index.uid_validity()
+    }
+
+    /// The number that the next message gets.
+    #[must_use]
+    pub fn next_uid(&self) -> u32 {
+        self.index.next_uid()
+    }
+
+    /// The highest file id that was ever used.
+    #[must_use]
+    pub fn highest_file_id(&self) -> u32 {
+        self.places.and_then(|places| Reader(&places.header).u32()).unwrap_or(0)
+    }
+
+    /// All messages, by ascending number.
+    pub fn entries(&self) -> impl DoubleEndedIterator<Item = MapEntry> + use<'a> {
+        let map = *self;
+        (0..map.index.messages().len()).filter_map(move |place| map.at(place))
+    }
+
     /// The message with this number.
     #[must_use]
-    pub fn get(&self, map_uid: u32) -> Option<&MapEntry> {
-        let index = self.entries.binary_search_by_key(&map_uid, |entry| entry.map_uid).ok()?;
-        self.entries.get(index)
+    pub fn get(&self, map_uid: u32) -> Option<MapEntry> {
+        self.at(self.index.index_of(map_uid)?)
+    }
+
+    fn at(&self, place: usize) -> Option<MapEntry> {
+        let (map_uid, _) = *self.index.messages().get(place)?;
+        let mut fields = Reader(self.places?.record(place));
+        let (file_id, offset, size) = (fields.u32()?, fields.u32()?, fields.u32()?);
+        let references = Reader(self.references?.record(place)).u16()?;
+        Some(MapEntry { map_uid, place: MapPlace { file_id, offset, size }, references })
     }
 }
 
@@ -242,7 +268,8 @@ mod tests {
     #[test]
     fn changes_are_found_again() {
         let mut view = IndexView::empty(7, 1);
-        assert_eq!(Map::of_view(&view).unwrap(), Map { next_uid: 1, ..Map::default() });
+        let map = Map::of_view(&view).unwrap();
+        assert_eq!((map.uid_validity(), map.next_uid(), map.highest_file_id()), (0, 1, 0));
         apply(&mut view, &records_of_new_map(99));
         let add = vec![entry(1, 1, 16, 1), entry(2, 1, 116, 2), entry(5, 2, 16, 1)];
         apply(
@@ -250,8 +277,8 @@ mod tests {
             &MapChanges { highest_file_id: Some(2), add: add.clone(), ..MapChanges::default() }.records(),
         );
         let map = Map::of_view(&view).unwrap();
-        assert_eq!((map.uid_validity, map.next_uid, map.highest_file_id), (99, 6, 2));
-        assert_eq!(map.entries, add);
+        assert_eq!((map.uid_validity(), map.next_uid(), map.highest_file_id()), (99, 6, 2));
+        assert!(map.entries().eq(add));
         let place = MapPlace { file_id: 3, offset: 16, size: 100 };
         let changes = MapChanges {
             highest_file_id: Some(3),
@@ -265,7 +292,7 @@ mod tests {
         assert_eq!(map.get(1), None);
         assert_eq!(map.get(2).unwrap().references, 3);
         assert_eq!(map.get(5).unwrap().place, place);
-        assert_eq!(map.highest_file_id, 3);
+        assert_eq!(map.highest_file_id(), 3);
     }
 
     #[test]
@@ -273,8 +300,8 @@ mod tests {
         let mut view = IndexView::empty(7, 1);
         let append = Change::Append(vec![(1, 0, [0; 3])]);
         view.apply(&LogRecord::external(append), 3).unwrap();
-        assert_eq!(Map::of_view(&view), Err(MapError::Missing(MAP)));
+        assert_eq!(Map::of_view(&view).unwrap_err(), MapError::Missing(MAP));
         view.apply(&LogRecord::external(intro(MAP, 2, 4, 4)), 3).unwrap();
-        assert_eq!(Map::of_view(&view), Err(MapError::Extension(MAP)));
+        assert_eq!(Map::of_view(&view).unwrap_err(), MapError::Extension(MAP));
     }
 }

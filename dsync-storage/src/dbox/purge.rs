@@ -43,7 +43,7 @@ pub(super) fn purge(shared: &Shared, storage: &Storage) -> Result<PurgeReport, S
         let map = lock_map(shared, storage, &permissions)?;
         let actual = references::count(shared)?;
         let mut map = raise_counts(shared, storage, map, &actual)?;
-        let unused = map.map().entries.iter().filter(|entry| is_unused(entry, &actual));
+        let unused = map.map().entries().filter(|entry| is_unused(entry, &actual));
         let file_ids: BTreeSet<u32> = unused.map(|entry| entry.place.file_id).collect();
         forget_missing(&mut map, storage, &actual)?;
         file_ids
@@ -71,7 +71,7 @@ fn raise_counts<'a>(
     map: LockedMap<'a>,
     actual: &References,
 ) -> Result<LockedMap<'a>, StoreError> {
-    let too_low = map.map().entries.iter().filter_map(|entry| {
+    let too_low = map.map().entries().filter_map(|entry| {
         let missing = references::wanted(actual, entry.map_uid).saturating_sub(entry.references);
         (missing > 0).then_some((entry.map_uid, i32::from(missing)))
     });
@@ -85,10 +85,10 @@ fn raise_counts<'a>(
 
 /// Messages that nobody refers to and whose file is gone need no entry.
 fn forget_missing(map: &mut LockedMap<'_>, storage: &Storage, actual: &References) -> Result<(), StoreError> {
-    let missing =
-        map.map().entries.iter().filter(|entry| {
-            is_unused(entry, actual) && storage.paths(entry.place.file_id).all(|path| !path.exists())
-        });
+    let missing = map
+        .map()
+        .entries()
+        .filter(|entry| is_unused(entry, actual) && storage.paths(entry.place.file_id).all(|path| !path.exists()));
     let remove: Vec<u32> = missing.map(|entry| entry.map_uid).collect();
     match remove.is_empty() {
         true => Ok(()),
@@ -97,8 +97,8 @@ fn forget_missing(map: &mut LockedMap<'_>, storage: &Storage, actual: &Reference
 }
 
 /// The messages of a file in the map, in the order of the file.
-fn entries_of(map: &Map, file_id: u32) -> Vec<MapEntry> {
-    let mut entries: Vec<_> = map.entries.iter().filter(|entry| entry.place.file_id == file_id).copied().collect();
+fn entries_of(map: Map<'_>, file_id: u32) -> Vec<MapEntry> {
+    let mut entries: Vec<_> = map.entries().filter(|entry| entry.place.file_id == file_id).collect();
     entries.sort_by_key(|entry| entry.place.offset);
     entries
 }
@@ -114,7 +114,7 @@ fn purge_file(shared: &Shared, storage: &Storage, file_id: u32, report: &mut Pur
         return Ok(());
     }
     storage.forget_files();
-    let before = entries_of(&*storage.map()?, file_id);
+    let before = entries_of(storage.map()?.map(), file_id);
     let messages = all_messages(storage, file_id, &before, &lock, &path)?;
     let directory = path.parent().unwrap_or(Path::new(".")).to_owned();
     let mut staging = Staging::new(directory.clone(), permissions, Some(shared.settings.rotate_size), None);
@@ -217,7 +217,7 @@ impl LockedMap<'_> {
         directory: &Path,
     ) -> Result<Vec<u32>, StoreError> {
         let mut file_ids = Vec::new();
-        let mut last = self.map().highest_file_id;
+        let mut last = self.map().highest_file_id();
         for _ in staging.files() {
             last = self.free_file_id(last)?;
             file_ids.push(last);

@@ -93,7 +93,7 @@ pub(super) fn settle(shared: &Shared, storage: &Storage, map: LockedMap<'_>) -> 
     // Places in files from which on nothing is whole.
     let mut cut: BTreeMap<u32, u64> = BTreeMap::new();
     storage.forget_files();
-    for entry in &map.map().entries {
+    for entry in map.map().entries() {
         let wanted = wanted(&actual, entry.map_uid);
         let was_added = work.added.contains(&entry.map_uid);
         let was_counted = work.counted.contains(&entry.map_uid);
@@ -101,7 +101,7 @@ pub(super) fn settle(shared: &Shared, storage: &Storage, map: LockedMap<'_>) -> 
             let text = "a server crashed while it was saving a message, and only it can finish that";
             return Err(corrupt(text));
         }
-        if wanted == 0 && was_added && !is_whole(storage, entry) {
+        if wanted == 0 && was_added && !is_whole(storage, &entry) {
             // The crash came before its file got its name, or all of it.
             changes.remove.push(entry.map_uid);
             let place = cut.entry(entry.place.file_id).or_insert(u64::MAX);
@@ -112,7 +112,7 @@ pub(super) fn settle(shared: &Shared, storage: &Storage, map: LockedMap<'_>) -> 
     }
     for (file_id, end) in cut {
         // If any message of the map lies behind, it is not the one that we think it is.
-        let is_last = map.map().entries.iter().all(|entry| {
+        let is_last = map.map().entries().all(|entry| {
             entry.place.file_id != file_id
                 || u64::from(entry.place.offset) < end
                 || changes.remove.binary_search(&entry.map_uid).is_ok()

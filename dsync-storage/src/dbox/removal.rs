@@ -42,7 +42,7 @@ pub(super) fn delete(
         return Err(StoreError::new(ErrorKind::Changed, text));
     }
     if let Some(map) = &mut map {
-        map.count(&[], &all_numbers(&snapshot))?;
+        map.count(std::iter::empty(), all_numbers(&snapshot).into_iter())?;
     }
     index.cut_unfinished()?;
     mutation::rename(&paths.mails, &hidden)?;

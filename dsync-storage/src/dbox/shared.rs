@@ -47,7 +47,7 @@ impl Shared {
     /// If the mailboxes cannot be listed.
     pub(super) fn known_numbers(&self, guid: [u8; 16]) -> Result<Vec<u32>, StoreError> {
         let mut known = self.known();
-        let numbers = match known.numbers.take() {
+        let mut numbers = match known.numbers.take() {
             Some(numbers) => numbers,
             None => KnownNumbers::read(self)?,
         };

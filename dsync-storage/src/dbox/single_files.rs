@@ -49,7 +49,7 @@ impl MailFiles<'_> {
         }
         for (place, source) in self.plan.sources.iter().enumerate() {
             let (Some(uid), Source::Saved(saved)) = (self.plan.messages.uid_at(place), *source) else { continue };
-            let Some(StagedMessage::New { file, .. }) = staging.messages().get(saved).copied() else {
+            let Some(StagedMessage::New { file, .. }) = staging.messages().get(saved as usize).copied() else {
                 return Err(not_saved());
             };
             self.set_aside_unknown(uid)?;

@@ -17,11 +17,10 @@ use dsync_core::model::{
 use dsync_core::store::{ErrorKind, StoreError};
 
 use super::header::{DboxHeader, MdboxRecord};
-use super::map::Map;
 use super::message_file::Metadata;
 use super::shared::{Shared, corrupt};
 use super::single;
-use super::storage::{Located, Storage};
+use super::storage::{Located, ReadMap, Storage};
 use crate::index::files::{IndexFiles, IndexMark, IndexState, read_index};
 use crate::index::mailbox::{IndexedMessage, cache_bytes, cache_of, messages};
 use crate::index::points;
@@ -32,6 +31,10 @@ use crate::text::lossy;
 
 /// What the storage notes about a message in its flags: it is in the second place.
 pub(super) const IN_ALT: u8 = 0x40;
+
+/// Of so many messages at least, and of such a part of all, the index is forgotten at once.
+const AT_ONCE: usize = 1 << 16;
+const PARTS: usize = 16;
 
 /// What was found.
 #[derive(Clone, Debug)]
@@ -50,8 +53,9 @@ pub(super) struct Snapshot {
     pub(super) mark: Option<IndexMark>,
 }
 
-/// How a message is stored.
+/// How a message is stored. Packed, because there may be millions.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[repr(Rust, packed)]
 pub(super) struct Stored {
     /// mdbox: its number in the map.
     pub(super) map_uid: u32,
@@ -223,8 +227,7 @@ pub(super) fn look(shared: &Shared, paths: &MailboxPaths) -> Result<Snapshot, St
         // It is looked at again behind the index. If it is the same then, it need not be read while the index is in memory.
         let _ = storage.map();
     }
-    let (state, header) = read(shared, &files)?;
-    let view = &state.view;
+    let (mut state, header) = read(shared, &files)?;
     let mut problems = Vec::new();
     if state.unfinished {
         problems.push(format!(
@@ -240,25 +243,32 @@ pub(super) fn look(shared: &Shared, paths: &MailboxPaths) -> Result<Snapshot, St
         // What is not known to be used by nobody must not be touched.
         return Err(corrupt(&problems.join("; ")));
     }
-    let bytes = cache_bytes(&files, view);
-    let cache = cache_of(view, &bytes);
-    let count = view.messages().len();
+    let bytes = cache_bytes(&files, &state.view);
+    let cache = cache_of(&state.view, &bytes);
+    let count = state.view.messages().len();
     let mut looker = Looker {
         header,
         bodies,
-        messages: MessageList::with_capacity(count),
+        messages: MessageList::default(),
         stored: Vec::with_capacity(count),
         lost: Vec::new(),
         problems,
     };
     let mut doomed = Vec::new();
-    for (place, (uid, indexed)) in messages(view, cache.as_ref()).enumerate() {
-        if view.pending_expunges().contains(&uid.get()) {
-            doomed.push((uid.get(), MdboxRecord::of_view(view, place).map_uid));
-            continue;
+    // What has become a message of the list is forgotten, because there may be millions.
+    let at_once = AT_ONCE.max(count / PARTS);
+    while !state.view.messages().is_empty() {
+        let view = &state.view;
+        for (place, (uid, indexed)) in messages(view, cache.as_ref()).enumerate().take(at_once) {
+            if view.pending_expunges().contains(&uid.get()) {
+                doomed.push((uid.get(), MdboxRecord::of_view(view, place).map_uid));
+                continue;
+            }
+            looker.add(view, place, uid, indexed)?;
         }
-        looker.add(view, place, uid, indexed)?;
+        state.view.forget_first(at_once);
     }
+    let view = &state.view;
     let Looker { messages, stored, lost, problems, .. } = looker;
     Ok(Snapshot {
         status: status(view, &header, messages.len()),
@@ -279,9 +289,9 @@ fn usable_map(
     header: &DboxHeader,
     paths: &MailboxPaths,
     problems: &mut Vec<String>,
-) -> Option<Arc<Map>> {
+) -> Option<Arc<ReadMap>> {
     match storage.map() {
-        Ok(map) if header.first == 0 || map.uid_validity == header.first => return Some(map),
+        Ok(map) if header.first == 0 || map.map().uid_validity() == header.first => return Some(map),
         Ok(_) => problems.push(format!(
             "{} belongs to another map than that in {}; messages are looked for by their GUIDs",
             lossy(&paths.mails),
@@ -296,7 +306,7 @@ fn usable_map(
 enum Bodies<'a> {
     Single(&'a MailboxPaths),
     /// The storage, and its map if that can be used.
-    Multi(&'a Storage, Option<Arc<Map>>),
+    Multi(&'a Storage, Option<Arc<ReadMap>>),
 }
 
 impl Bodies<'_> {
@@ -310,9 +320,9 @@ impl Bodies<'_> {
 
 /// Where a message of an mdbox is: as the map says, or, without one, wherever its GUID is found. If there is another message
 /// than the GUID says, everything is looked at anew before that is believed.
-pub(super) fn locate(storage: &Storage, map: Option<&Map>, record: &MdboxRecord) -> Result<Located, StoreError> {
+pub(super) fn locate(storage: &Storage, map: Option<&ReadMap>, record: &MdboxRecord) -> Result<Located, StoreError> {
     let Some(map) = map else { return storage.locate_by_guid(record.guid) };
-    if let Some(entry) = map.get(record.map_uid)
+    if let Some(entry) = map.map().get(record.map_uid)
         && let Ok(located) = storage.locate(entry.place)
         && (record.guid == [0; 16] || to_128(&located, record) == Some(record.guid))
     {
@@ -321,7 +331,7 @@ pub(super) fn locate(storage: &Storage, map: Option<&Map>, record: &MdboxRecord)
     // A purge may just have moved it, or a server has repaired the file.
     storage.forget_files();
     let map = storage.map()?;
-    let entry = map.get(record.map_uid).ok_or_else(|| {
+    let entry = map.map().get(record.map_uid).ok_or_else(|| {
         let number = record.map_uid;
         corrupt(&format!("{} knows no message number {number}", lossy(storage.map_files().directory())))
     })?;

@@ -17,6 +17,7 @@ use super::message_file::{FileHeader, StoredMessage, read_file_header, read_mess
 use super::shared::corrupt;
 use crate::fs::{FsError, read};
 use crate::index::files::{IndexFiles, read_index};
+use crate::index::view::IndexView;
 use crate::list::layout::Roots;
 use crate::text::lossy;
 
@@ -38,10 +39,22 @@ pub(super) struct Storage {
 
 #[derive(Debug, Default)]
 struct Cache {
-    map: Option<(Marks, Arc<Map>)>,
+    map: Option<(Marks, Arc<ReadMap>)>,
     /// The files that were used last, the latest at the end.
     open: Vec<(u32, Arc<MessageFile>)>,
     scattered: Option<Arc<Vec<Scattered>>>,
+}
+
+/// A map as it was when it was read.
+#[derive(Debug)]
+pub(super) struct ReadMap {
+    view: IndexView,
+}
+
+impl ReadMap {
+    pub(super) fn map(&self) -> Map<'_> {
+        Map::new(&self.view)
+    }
 }
 
 /// An open file of messages.
@@ -147,17 +160,17 @@ impl Storage {
     }
 
     /// The map as it was when it was last read, if it knows a message. The message may have moved since.
-    pub(super) fn last_map_with(&self, map_uid: u32) -> Option<Arc<Map>> {
+    pub(super) fn last_map_with(&self, map_uid: u32) -> Option<Arc<ReadMap>> {
         let cache = self.cache();
         let (_, map) = cache.map.as_ref()?;
-        map.get(map_uid).is_some().then(|| Arc::clone(map))
+        map.map().get(map_uid).is_some().then(|| Arc::clone(map))
     }
 
     /// The map as it is now.
     ///
     /// # Errors
     /// [`ErrorKind::Corrupt`] if it is missing or cannot be understood.
-    pub(super) fn map(&self) -> Result<Arc<Map>, StoreError> {
+    pub(super) fn map(&self) -> Result<Arc<ReadMap>, StoreError> {
         let before = Marks::of(&self.map_files);
         if let Some((marks, map)) = &self.cache().map
             && *marks == before
@@ -166,9 +179,10 @@ impl Storage {
         }
         let state = read_index(&self.map_files)?;
         let state = state.ok_or_else(|| corrupt(&format!("{} is missing", lossy(&self.map_files.log()))))?;
-        let map = Map::of_view(&state.view)
-            .map_err(|error| corrupt(&format!("{}: {error}", lossy(&self.map_files.main()))))?;
-        let map = Arc::new(map);
+        Map::of_view(&state.view).map_err(|error| corrupt(&format!("{}: {error}", lossy(&self.map_files.main()))))?;
+        let mut view = state.view;
+        view.shrink_to_fit();
+        let map = Arc::new(ReadMap { view });
         // If it changed meanwhile the marks are those of before, so that it is read again next time.
         self.cache().map = Some((before, Arc::clone(&map)));
         Ok(map)

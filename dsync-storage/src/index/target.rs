@@ -5,6 +5,8 @@
 //! transaction, if the wanted state can be reached from the present one; and a new log that starts the history anew.
 #![deny(clippy::indexing_slicing, clippy::unwrap_used)]
 
+mod messages;
+
 use std::collections::BTreeMap;
 
 use dsync_core::model::Keywords;
@@ -13,6 +15,8 @@ use super::log::{Change, ExtensionIntro, FlagUpdate, LogRecord, UidRange};
 use super::main_index::{Extension, MainIndex, offset};
 use super::modseqs::MODSEQ;
 use super::view::{CACHE, Contradiction, IndexView, KEYWORDS};
+
+pub use messages::{TargetMessage, TargetMessages};
 
 /// The version of logs whose rules we write by.
 pub(super) const MINOR: u8 = 3;
@@ -45,7 +49,7 @@ pub struct IndexTarget {
     /// What the storage keeps in the index. Other extensions stay as they are.
     pub extensions: Vec<TargetExtension>,
     /// All messages, by ascending UID.
-    pub messages: Vec<TargetMessage>,
+    pub messages: TargetMessages,
 }
 
 /// An extension of an [`IndexTarget`].
@@ -83,19 +87,6 @@ impl TargetExtension {
     }
 }
 
-/// A message of an [`IndexTarget`].
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct TargetMessage {
-    /// Its UID.
-    pub uid: u32,
-    /// Its five flags. Of a new message also 0x40, which is the storage's.
-    pub flags: u8,
-    /// Its keywords.
-    pub keywords: Keywords,
-    /// Its modseq.
-    pub modseq: u64,
-}
-
 /// The places of the dates in the cache file.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct CachePlaces {
@@ -119,7 +110,7 @@ pub fn counters_fit(present: &IndexView, target: &IndexTarget) -> bool {
 /// Whether a transaction may lead from `present` to `target`: no message comes back.
 #[must_use]
 pub fn may_be_reached(present: &IndexView, target: &IndexTarget) -> bool {
-    let known = |message: &&TargetMessage| message.uid < present.next_uid();
+    let known = |message: &TargetMessage| message.uid < present.next_uid();
     let mut old = target.messages.iter().take_while(known);
     counters_fit(present, target) && old.all(|message| present.index_of(message.uid).is_some())
 }
@@ -183,7 +174,6 @@ pub fn snapshot(index_id: u32, log_seq: u32, target: IndexTarget, cache: &CacheP
     let head = u32::from(super::log::HEADER_SIZE);
     index.set(offset::LOG_TAIL, head);
     index.set(offset::LOG_HEAD, head);
-    index.messages = target.messages.iter().map(|message| (message.uid, message.flags & (FLAGS | STORAGE))).collect();
     let mut header = target.highest_modseq.to_le_bytes().to_vec();
     header.extend(log_seq.to_le_bytes());
     header.extend(head.to_le_bytes());
@@ -192,10 +182,15 @@ pub fn snapshot(index_id: u32, log_seq: u32, target: IndexTarget, cache: &CacheP
         header,
         record_size: 8,
         record_align: 8,
-        records: target.messages.iter().flat_map(|message| message.modseq.to_le_bytes()).collect(),
         ..Extension::default()
     });
     let (keywords, places) = (keywords_extension(&target), cache_extension(&target, cache));
+    let (mut messages, modseqs) = target.messages.into_columns();
+    messages.iter_mut().for_each(|(_, flags)| *flags &= FLAGS | STORAGE);
+    index.messages = messages;
+    if let Some(extension) = index.extensions.last_mut() {
+        extension.records = modseqs;
+    }
     index.extensions.extend(target.extensions.into_iter().map(|extension| Extension {
         name: extension.name.into(),
         reset_id: 0,
@@ -211,7 +206,7 @@ pub fn snapshot(index_id: u32, log_seq: u32, target: IndexTarget, cache: &CacheP
 
 fn keywords_extension(target: &IndexTarget) -> Option<Extension> {
     let mut names: Vec<Vec<u8>> = Vec::new();
-    for keyword in target.messages.iter().flat_map(|message| &message.keywords) {
+    for keyword in target.messages.keywords().flatten() {
         let keyword = keyword.as_str().as_bytes();
         if !names.iter().any(|name| name.eq_ignore_ascii_case(keyword)) {
             names.push(keyword.to_vec());
@@ -222,7 +217,7 @@ fn keywords_extension(target: &IndexTarget) -> Option<Extension> {
     }
     let size = names.len().div_ceil(8);
     let mut records = vec![0; size.saturating_mul(target.messages.len())];
-    for (record, message) in records.chunks_exact_mut(size).zip(&target.messages) {
+    for (record, message) in records.chunks_exact_mut(size).zip(target.messages.iter()) {
         let number = |name: &&[u8]| names.iter().position(|known| known.eq_ignore_ascii_case(name));
         for number in names_of(&message.keywords).iter().filter_map(number) {
             if let Some(byte) = record.get_mut(number / 8) {
@@ -247,7 +242,7 @@ fn cache_extension(target: &IndexTarget, cache: &CachePlaces) -> Option<Extensio
     if cache.offsets.is_empty() {
         return None;
     }
-    let of = |message: &TargetMessage| {
+    let of = |message: TargetMessage| {
         let place = cache.offsets.binary_search_by_key(&message.uid, |(uid, _)| *uid).ok();
         let offset = place.and_then(|place| cache.offsets.get(place)).map_or(0, |(_, offset)| *offset);
         offset.to_le_bytes()
@@ -296,7 +291,7 @@ impl Builder {
     }
 
     fn remove_others(&mut self, target: &IndexTarget) -> Result<(), Contradiction> {
-        let wanted = |uid: u32| target.messages.binary_search_by_key(&uid, |message| message.uid).is_ok();
+        let wanted = |uid: u32| target.messages.contains(uid);
         let uids = self.view.messages().iter().map(|(uid, _)| *uid).filter(|uid| !wanted(*uid));
         let guid = |uid: u32| {
             let place = target.removed.binary_search_by_key(&uid, |(uid, _)| *uid).ok()?;

@@ -172,6 +172,24 @@ impl IndexView {
         self.index.messages.binary_search_by_key(&uid, |(uid, _)| *uid).ok()
     }
 
+    /// Gives back memory that was reserved for more messages than there are.
+    pub(crate) fn shrink_to_fit(&mut self) {
+        self.index.extensions.iter_mut().for_each(|extension| extension.records.shrink_to_fit());
+        self.index.messages.shrink_to_fit();
+    }
+
+    /// Forgets the first messages, so that their memory can be used for something else. What is left is no state to change
+    /// or to write any more.
+    pub(crate) fn forget_first(&mut self, count: usize) {
+        for extension in &mut self.index.extensions {
+            let bytes = count.saturating_mul(extension.record_size.into()).min(extension.records.len());
+            drop(extension.records.drain(..bytes));
+            extension.records.shrink_to_fit();
+        }
+        drop(self.index.messages.drain(..count.min(self.index.messages.len())));
+        self.index.messages.shrink_to_fit();
+    }
+
     fn places(&self, range: UidRange) -> std::ops::Range<usize> {
         let messages = &self.index.messages;
         let start = messages.partition_point(|(uid, _)| *uid < range.first);
@@ -339,9 +357,11 @@ impl IndexView {
             return Err(Contradiction("a message is added under a UID that was used already"));
         }
         self.check_size(self.index.messages.len().saturating_add(1))?;
+        make_room(&mut self.index.messages, 1);
         self.index.messages.push((uid, flags));
         for extension in &mut self.index.extensions {
             let length = extension.records.len().saturating_add(extension.record_size.into());
+            make_room(&mut extension.records, extension.record_size.into());
             extension.records.resize(length, 0);
         }
         self.index.set(offset::NEXT_UID, uid.saturating_add(1));
@@ -585,6 +605,14 @@ impl IndexView {
             }
         }
         Ok(())
+    }
+}
+
+/// Makes room for something to be added. What is large grows by a quarter, not to the double.
+fn make_room<T>(values: &mut Vec<T>, count: usize) {
+    const LARGE: usize = 1 << 16;
+    if values.len() >= LARGE && values.capacity().saturating_sub(values.len()) < count {
+        values.reserve_exact(count.max(values.len() / 4));
     }
 }
 

@@ -412,7 +412,7 @@ impl LockedIndex {
         let old_seq = view.extension(CACHE).map_or(0, |extension| extension.reset_id);
         let seq = self.state.log.as_ref().map_or(FIRST_LOG, |log| log.file_seq.saturating_add(1));
         // The places of other messages in the cache are forgotten with the log, so all dates are written again.
-        let wanted = |(uid, _): &(u32, u32)| target.messages.binary_search_by_key(uid, |m| m.uid).is_ok();
+        let wanted = |(uid, _): &(u32, u32)| target.messages.contains(*uid);
         let all: Vec<_> = self.all_dates(dates)?.into_iter().filter(wanted).collect();
         let cache_seq = now().as_u32().max(old_seq.saturating_add(1));
         let places = write_new_cache(&self.files, index_id, cache_seq, &all, &self.permissions, Durability::Now)?;

@@ -203,7 +203,6 @@ impl<'a> Planner<'a> {
         }
         let mut order = std::mem::take(&mut self.order);
         order.sort_by_key(|(uid, _)| *uid);
-        self.plan.messages = MessageList::with_capacity(order.len());
         let mut names = Names::of(self.found.joined);
         let mut new = self.changes.add.iter();
         for (uid, origin) in order {

@@ -162,7 +162,7 @@ impl Files {
         Self {
             scan,
             taken: vec![false; count],
-            messages: MessageList::with_capacity(count),
+            messages: MessageList::default(),
             listed: Vec::with_capacity(count),
             digest: Sha1::new(),
         }

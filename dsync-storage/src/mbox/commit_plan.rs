@@ -3,7 +3,7 @@
 use std::collections::{HashMap, HashSet};
 
 use dsync_core::model::{MessageKey, MessageList, MessageRecord, Timestamp, Uid};
-use dsync_core::store::{ErrorKind, MailboxChanges, NewMessages, StoreError};
+use dsync_core::store::{ErrorKind, MailboxChanges, NewMessages, SavedBody, StoreError};
 
 use super::snapshot::Snapshot;
 
@@ -62,12 +62,13 @@ pub(super) fn plan(
         plan.uid_next = plan.uid_next.next();
     }
     order.sort_by_key(|(uid, _)| *uid);
-    plan.messages = MessageList::with_capacity(order.len());
     plan.sources.reserve_exact(order.len());
+    // They are in the order of their UIDs, as the new messages are.
+    let mut bodies = bodies.iter();
     for (uid, origin) in order {
         let found = match origin {
             Origin::Found(place) => kept(before, place, &targets).map(|record| (record, Source::Kept(place))),
-            Origin::New(place) => new.at(place).zip(bodies.get(place).map(|body| Source::Saved(body.0))),
+            Origin::New(place) => new.at(place).zip(bodies.next().map(|SavedBody(number)| Source::Saved(number))),
         };
         let Some((mut record, source)) = found else { continue };
         record.uid = uid;

@@ -384,7 +384,7 @@ impl<'a> Joiner<'a> {
         };
         let expected = view.map_or(0, |view| view.messages().len());
         let joined = Joined {
-            messages: MessageList::with_capacity(expected),
+            messages: MessageList::default(),
             found: FoundMessages::with_capacity(expected),
             known: 0,
             first_recent: Uid::FIRST,
@@ -413,7 +413,6 @@ impl<'a> Joiner<'a> {
 
     fn finish(self) -> Joined {
         let mut joined = self.joined;
-        joined.messages.shrink_to_fit();
         joined.found.shrink_to_fit();
         joined
     }

@@ -25,7 +25,7 @@ pub struct MergedMessages {
 
 impl MergedMessages {
     pub(super) fn with_capacity(messages: usize) -> Self {
-        let (records, from) = (MessageList::with_capacity(messages), Vec::with_capacity(messages));
+        let (records, from) = (MessageList::default(), Vec::with_capacity(messages));
         Self { records, from, withheld: Vec::new() }
     }
 

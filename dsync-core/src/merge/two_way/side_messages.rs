@@ -55,15 +55,15 @@ impl<'a> SideMessages<'a> {
         Self { records: Cow::Borrowed(records), notes: Cow::Borrowed(notes) }
     }
 
-    /// None yet, and room for so many.
-    #[must_use]
-    pub fn with_capacity(messages: usize) -> Self {
-        Self { records: Cow::Owned(MessageList::with_capacity(messages)), ..Self::default() }
-    }
-
     /// The same messages, borrowed.
     pub(crate) fn borrowed(&self) -> SideMessages<'_> {
         SideMessages { records: Cow::Borrowed(&self.records), notes: Cow::Borrowed(&self.notes) }
+    }
+
+    /// The same messages for somebody else; the list shares its memory.
+    pub(crate) fn to_shared(&self) -> SideMessages<'static> {
+        let (records, notes) = (MessageList::clone(&self.records), MessageNotes::clone(&self.notes));
+        SideMessages { records: Cow::Owned(records), notes: Cow::Owned(notes) }
     }
 
     /// The messages without what is known beside them.
@@ -153,7 +153,7 @@ impl TryFrom<Vec<SideMessage>> for SideMessages<'_> {
     type Error = OutOfOrder;
 
     fn try_from(messages: Vec<SideMessage>) -> Result<Self, OutOfOrder> {
-        let mut list = Self::with_capacity(messages.len());
+        let mut list = Self::default();
         messages.into_iter().try_for_each(|message| list.push(message))?;
         Ok(list)
     }

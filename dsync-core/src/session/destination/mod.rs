@@ -10,15 +10,13 @@ use super::all_mail::AllMail;
 use super::receiving::{Receiving, Tries};
 use super::reporting::Reporter;
 use super::{
-    Difference, Greeting, MailboxSummary, Message, Session, SessionError, SyncOptions, opening, tree_changes,
+    Difference, Greeting, ListedNote, MailboxSummary, Message, Session, SessionError, SyncOptions, opening,
+    tree_changes,
 };
 use crate::merge::{LeftOut, MailboxPlan, explain_one_way};
 use crate::model::{KeptFields, MailboxName, MailboxTree, MessageList};
 use crate::report::{Event, Observer, Problem, Report};
 use crate::store::{ErrorKind, MailStore, Mailbox, MessageBody, StoreError};
-
-/// For how many messages memory is reserved on the word of the source alone.
-const MOST_RESERVED: usize = 1 << 20;
 
 /// Makes a store equal to the one that a [`SourceSession`](super::SourceSession) sends.
 pub struct DestinationSession<'a> {
@@ -39,9 +37,29 @@ enum State {
     AwaitHello,
     AwaitTree,
     AwaitOffer,
-    AwaitRecords(Box<Transfer>, MessageList),
+    AwaitRecords(Box<Transfer>),
+    AwaitNotes(Box<Transfer>, Noting),
     AwaitBodies(Box<Saving>),
     Finished,
+}
+
+/// The messages of the source, of which more may be said.
+struct Noting {
+    messages: MessageList,
+    /// Of how many of them it was.
+    noted: usize,
+}
+
+impl Noting {
+    fn take(&mut self, transfer: &mut Transfer, notes: &[ListedNote]) {
+        for note in notes {
+            transfer.comparison.note(self.noted, note.content);
+            if !note.selected {
+                transfer.left_out.unselected.extend(self.messages.key_of(self.noted));
+            }
+            self.noted = self.noted.saturating_add(1);
+        }
+    }
 }
 
 /// A mailbox whose bodies are on their way.
@@ -59,7 +77,7 @@ impl State {
             Self::AwaitHello => "the greeting was due",
             Self::AwaitTree => "the tree was being received",
             Self::AwaitOffer => "an offer of a mailbox was due",
-            Self::AwaitRecords(..) => "messages were being listed",
+            Self::AwaitRecords(_) | Self::AwaitNotes(..) => "messages were being listed",
             Self::AwaitBodies(_) => "bodies were being received",
             Self::Finished => "nothing more was due",
         }
@@ -168,20 +186,16 @@ impl<'a> DestinationSession<'a> {
         let comparison = Comparison::start(&mut *mailbox, &summary, keeps, Some(peer).filter(|_| is_believed));
         let contents_from = comparison.contents_from(mailbox.messages(), status);
         self.outbox.push_back(Message::Answer(Difference::Different { contents_from }));
-        let announced = usize::try_from(status.message_count).unwrap_or(usize::MAX);
-        Ok(State::AwaitRecords(
-            Box::new(Transfer {
-                name,
-                mailbox,
-                created,
-                status: status.clone(),
-                fingerprint: summary.fingerprint,
-                complete: *complete,
-                comparison,
-                left_out: LeftOut::default(),
-            }),
-            MessageList::with_capacity(announced.min(MOST_RESERVED)),
-        ))
+        Ok(State::AwaitRecords(Box::new(Transfer {
+            name,
+            mailbox,
+            created,
+            status: status.clone(),
+            fingerprint: summary.fingerprint,
+            complete: *complete,
+            comparison,
+            left_out: LeftOut::default(),
+        })))
     }
 
     /// The mailbox is what it is at the source. Keeps that in mind: a mirror may follow.
@@ -338,21 +352,14 @@ impl Session for DestinationSession<'_> {
                 State::AwaitOffer
             }
             (State::AwaitOffer, Message::Offer { name, summary }) => self.accept_offer(name, summary)?,
-            (State::AwaitRecords(mut transfer, mut messages), Message::Records(more)) => {
-                let name = &transfer.name;
-                for message in &more {
-                    messages.push(&message.record).map_err(|_| {
-                        SessionError::InvalidData(format!("the messages of mailbox {name} in a wrong order"))
-                    })?;
-                    let place = messages.len().saturating_sub(1);
-                    transfer.comparison.note(place, message);
-                    if !message.selected {
-                        transfer.left_out.unselected.extend(messages.key_of(place));
-                    }
-                }
-                State::AwaitRecords(transfer, messages)
+            (State::AwaitRecords(transfer), Message::Records(messages)) => {
+                State::AwaitNotes(transfer, Noting { messages, noted: 0 })
             }
-            (State::AwaitRecords(transfer, messages), Message::RecordsEnd) => self.plan(transfer, messages)?,
+            (State::AwaitNotes(mut transfer, mut noting), Message::Notes(notes)) => {
+                noting.take(&mut transfer, &notes);
+                State::AwaitNotes(transfer, noting)
+            }
+            (State::AwaitNotes(transfer, noting), Message::RecordsEnd) => self.plan(transfer, noting.messages)?,
             (State::AwaitBodies(saving), Message::Body(body)) => self.save(saving, body)?,
             (State::AwaitOffer, Message::Finish(problems)) => self.finish(problems),
             (_, message) => {

@@ -3,7 +3,7 @@
 use crate::merge::{self, Contents, LeftOut, MailboxPlan, MailboxView, RecogniseSide};
 use crate::model::{KeptFields, MailboxName, MailboxStatus, MessageKey, MessageList, Uid};
 use crate::session::content::content;
-use crate::session::{ListedContent, ListedMessage, MailboxSummary};
+use crate::session::{ListedContent, MailboxSummary};
 use crate::store::{ErrorKind, Mailbox};
 
 /// So many messages below the last common moment are compared nevertheless.
@@ -112,9 +112,9 @@ impl Comparison {
     }
 
     /// Takes what is in a message of the source.
-    pub(super) fn note(&mut self, place: usize, message: &ListedMessage) {
+    pub(super) fn note(&mut self, place: usize, content: ListedContent) {
         if let Self::Contents { source, is_partial, .. } = self {
-            match message.content {
+            match content {
                 ListedContent::Unasked => {}
                 ListedContent::Unreadable => *is_partial = true,
                 ListedContent::Is(content) => drop(source.insert(place, content)),

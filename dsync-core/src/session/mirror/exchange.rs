@@ -3,10 +3,10 @@
 use std::collections::{BTreeMap, HashSet, VecDeque};
 
 use crate::merge::MailboxPlan;
-use crate::merge::two_way::{self, MergeSide, MessageNotes, Origins, SideMessage, SideMessages};
+use crate::merge::two_way::{self, MergeSide, MessageNotes, Origins, SideMessages};
 use crate::model::{
-    HistoryRange, KeptFields, MailboxHistory, MailboxName, MessageKey, MessageList, MessageSelection, ModSeq, Role,
-    RunTraces, SyncPoint, Uid,
+    HistoryRange, KeptFields, MailboxHistory, MailboxName, MessageKey, MessageList, MessageRecord, MessageSelection,
+    ModSeq, Role, RunTraces, SyncPoint, Uid,
 };
 use crate::session::content::content;
 use crate::session::receiving::Receiving;
@@ -26,7 +26,7 @@ pub(super) struct Open {
 pub(super) struct Comparison {
     pub(super) open: Open,
     basis: Basis,
-    sent: usize,
+    is_list_sent: bool,
     pub(super) end_sent: bool,
     end_received: bool,
 }
@@ -80,8 +80,6 @@ impl Abilities {
 
 /// Of so many messages it is told that a synchronisation brought them.
 const MOST_BROUGHT: usize = 1 << 16;
-/// For so many messages room is made because the other side says that they will come; for more when they do.
-const MOST_ROOM: usize = 1 << 20;
 
 impl Comparison {
     pub(super) fn start(
@@ -104,11 +102,10 @@ impl Comparison {
         if needs_proof {
             own.expunged.retain(|uid, _| common_below.is_some_and(|next| *uid < next));
         }
-        let announced = usize::try_from(other.status.message_count).unwrap_or(MOST_ROOM);
         let other = MergeSide {
             complete: other.complete,
             status: other.status,
-            messages: SideMessages::with_capacity(announced.min(MOST_ROOM)),
+            messages: SideMessages::default(),
             expunged: BTreeMap::new(),
             origins: Origins::default(),
             expunged_were_common: needs_proof,
@@ -119,27 +116,25 @@ impl Comparison {
         Ok(Self {
             open,
             basis: Basis { base, common_below, own, other },
-            sent: 0,
+            is_list_sent: false,
             end_sent: false,
             end_received: false,
         })
     }
 
     /// The next message for the other side.
-    pub(super) fn next_message(&mut self, at_most: usize) -> Message {
+    pub(super) fn next_message(&mut self) -> Message {
         let own = &self.basis.own;
-        let messages = own.messages(&self.open);
-        let chunk: Vec<_> = (self.sent..).take(at_most).map_while(|index| messages.get(index)).collect();
-        if chunk.is_empty() {
-            self.end_sent = true;
-            return Message::ChangesEnd {
-                expunged: own.expunged.clone(),
-                origins: own.origins.clone(),
-                history_complete: own.history_complete,
-            };
+        if !self.is_list_sent {
+            self.is_list_sent = true;
+            return Message::Changes(own.messages(&self.open).to_shared());
         }
-        self.sent = self.sent.saturating_add(chunk.len());
-        Message::Changes(chunk)
+        self.end_sent = true;
+        Message::ChangesEnd {
+            expunged: own.expunged.clone(),
+            origins: own.origins.clone(),
+            history_complete: own.history_complete,
+        }
     }
 
     /// The other side has listed everything.
@@ -160,21 +155,20 @@ impl Comparison {
         self.end_received = true;
     }
 
-    /// Takes messages that the other side lists.
-    pub(super) fn receive(&mut self, messages: Vec<SideMessage>) -> Result<(), SessionError> {
+    /// Takes the messages that the other side has.
+    pub(super) fn receive(&mut self, messages: SideMessages<'static>) -> Result<(), SessionError> {
         let other = &mut self.basis.other;
-        for message in messages {
-            let status = &other.status;
-            let below_next = message.record.uid.is_none_or(|uid| uid < status.uid_next);
-            let counted = message.record.modseq.is_none() || message.record.modseq <= status.highest_modseq;
-            let announced = other.messages.len() < usize::try_from(status.message_count).unwrap_or(usize::MAX);
-            let fits = below_next && counted && announced;
-            if !fits || other.messages.push(message).is_err() {
-                let text =
-                    format!("messages of mailbox {} that contradict its counters or each other", self.open.name);
-                return Err(SessionError::InvalidData(text));
-            }
+        let status = &other.status;
+        let is_possible = |message: MessageRecord| {
+            let below_next = message.uid.is_none_or(|uid| uid < status.uid_next);
+            below_next && (message.modseq.is_none() || message.modseq <= status.highest_modseq)
+        };
+        let announced = messages.len() <= usize::try_from(status.message_count).unwrap_or(usize::MAX);
+        if !announced || !messages.list().records().all(is_possible) {
+            let text = format!("messages of mailbox {} that contradict its counters or each other", self.open.name);
+            return Err(SessionError::InvalidData(text));
         }
+        other.messages = messages;
         Ok(())
     }
 
@@ -337,7 +331,7 @@ fn origins(runs: &RunTraces, list: &MessageList, base: Option<SyncPoint>) -> Ori
 
 /// The list without the modseqs of a damaged index that HIGHESTMODSEQ has not reached.
 fn with_modseqs_up_to(highest: Option<ModSeq>, list: &MessageList) -> MessageList {
-    let mut corrected = MessageList::with_capacity(list.len());
+    let mut corrected = MessageList::default();
     for mut record in list {
         record.modseq = record.modseq.min(highest.or(record.modseq));
         // They come from a list, so they are in order.

@@ -24,9 +24,6 @@ use amend::Deletable;
 use exchange::{Abilities, Comparison, Open, Transfer};
 use place::Place;
 
-/// How many records go into one message.
-const RECORDS_PER_MESSAGE: usize = 1000;
-
 /// One side of a two-way run; the other is one of the other [`Role`].
 pub struct MirrorSession<'a> {
     store: &'a mut dyn MailStore,
@@ -462,7 +459,7 @@ impl Session for MirrorSession<'_> {
                 (state, Some(message))
             }
             State::Compare(mut comparison) if !comparison.end_sent => {
-                let message = comparison.next_message(RECORDS_PER_MESSAGE);
+                let message = comparison.next_message();
                 let state =
                     if comparison.is_complete() { self.decide(*comparison)? } else { State::Compare(comparison) };
                 (state, Some(message))

@@ -65,15 +65,15 @@ impl Arrivals {
             MessageKey::Uid(uid) => Some(*uid),
             MessageKey::Unassigned(_) => None,
         };
-        let places = fetch.keys().iter().enumerate().filter_map(|(place, key)| Some((uid(key)?, place))).collect();
+        let places = fetch.keys().enumerate().filter_map(|(place, key)| Some((uid(&key)?, place))).collect();
         Self { fetch, places, arrived: HashMap::new(), bytes: 0 }
     }
 
     /// The request for the message at a place.
     pub(super) fn request(&self, place: usize) -> Option<MailRequest> {
-        match self.fetch.keys().get(place)? {
+        match self.fetch.key(place)? {
             // Two messages with one GUID need not be the same.
-            MessageKey::Uid(uid) => Some(MailRequest { guid: None, uid: Some(*uid) }),
+            MessageKey::Uid(uid) => Some(MailRequest { guid: None, uid: Some(uid) }),
             MessageKey::Unassigned(_) => None,
         }
     }
@@ -131,8 +131,8 @@ impl Arrivals {
 
     /// Those that have not come.
     pub(super) fn missing(&self) -> HashSet<MessageKey> {
-        let keys = self.fetch.keys().iter().enumerate();
-        keys.filter(|(place, _)| !self.arrived.contains_key(place)).map(|(_, key)| *key).collect()
+        let keys = self.fetch.keys().enumerate();
+        keys.filter(|(place, _)| !self.arrived.contains_key(place)).map(|(_, key)| key).collect()
     }
 
     /// Carries the plan out with the messages that have come. It is another one if some have not.

@@ -54,7 +54,7 @@ impl OwnMailbox {
             status.uid_next = changes.uid_next;
             status.highest_modseq = Some(changes.highest_modseq);
             status.first_recent_uid = Some(changes.first_recent_uid);
-            let mut messages = MessageList::with_capacity(view.messages.len());
+            let mut messages = MessageList::default();
             let mut updates: HashMap<_, _> =
                 changes.update.into_iter().filter_map(|record| Some((record.uid?, record))).collect();
             for record in view.messages.records() {

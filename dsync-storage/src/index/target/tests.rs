@@ -29,9 +29,16 @@ pub(in crate::index) fn any_target() -> impl Strategy<Value = IndexTarget> {
             reuses_uids: false,
             stale_in_cache: Vec::new(),
             extensions: Vec::new(),
-            messages,
+            messages: messages.into(),
         }
     })
+}
+
+/// Changes the first message.
+pub(in crate::index) fn change_first(target: &mut IndexTarget, change: impl FnOnce(&mut TargetMessage)) {
+    let mut messages: Vec<_> = target.messages.iter().collect();
+    change(&mut messages[0]);
+    target.messages = messages.into();
 }
 
 fn carry_out(mut view: IndexView, records: &[LogRecord]) -> IndexView {
@@ -63,10 +70,10 @@ fn a_change_that_counts_too_far_needs_a_new_log() {
         reuses_uids: false,
         stale_in_cache: Vec::new(),
         extensions: Vec::new(),
-        messages: vec![message(3)],
+        messages: vec![message(3)].into(),
     };
     let present = whole(&target).unwrap();
-    target.messages[0].flags = 0;
+    change_first(&mut target, |message| message.flags = 0);
     target.highest_modseq = 11;
     let records = transaction(present.clone(), &target, &CachePlaces::default()).unwrap();
     check(carry_out(present.clone(), &records), &target);
@@ -89,7 +96,7 @@ fn nothing_to_do_needs_no_record() {
         reuses_uids: false,
         stale_in_cache: Vec::new(),
         extensions: Vec::new(),
-        messages: vec![],
+        messages: TargetMessages::default(),
     };
     let present = whole(&target).unwrap();
     assert_eq!(transaction(present.clone(), &target, &CachePlaces::default()), Some(vec![]));
@@ -97,7 +104,7 @@ fn nothing_to_do_needs_no_record() {
 
 #[test]
 fn a_new_log_does_not_claim_history_that_it_lacks() {
-    let messages = vec![TargetMessage { uid: 1, flags: 0, keywords: Keywords::none(), modseq: 3 }];
+    let messages = vec![TargetMessage { uid: 1, flags: 0, keywords: Keywords::none(), modseq: 3 }].into();
     let target = IndexTarget {
         uid_validity: 1,
         next_uid: 2,

@@ -3,9 +3,10 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::index::files::read_index;
-use crate::index::target::TargetMessage;
+use crate::index::target::tests::change_first;
+use crate::index::target::{TargetMessage, TargetMessages};
 
-fn messages(view: &IndexView) -> Vec<TargetMessage> {
+fn messages(view: &IndexView) -> TargetMessages {
     let names = view.keyword_names();
     let message = |(place, (uid, flags)): (usize, &(u32, u8))| TargetMessage {
         uid: *uid,
@@ -60,7 +61,8 @@ fn one_message(highest_modseq: u64) -> IndexTarget {
             flags: 8,
             keywords: Keyword::new("k").into_iter().collect(),
             modseq: 2,
-        }],
+        }]
+        .into(),
     }
 }
 
@@ -73,8 +75,8 @@ fn an_index_without_log_gets_one_and_goes_on_counting() {
     std::fs::remove_file(at(dir.path()).log()).unwrap();
     expect(dir.path(), &target, &dates_of(&target, 100));
     target.highest_modseq = 41;
-    target.messages[0].flags = 0;
-    target.messages[0].modseq = 41;
+    change_first(&mut target, |message| message.flags = 0);
+    change_first(&mut target, |message| message.modseq = 41);
     let locked = LockedIndex::lock(&at(dir.path()), &Permissions::PRIVATE).unwrap();
     locked.change_to(&target, &dates_of(&target, 200)).unwrap();
     assert!(at(dir.path()).main().exists());
@@ -88,19 +90,19 @@ fn a_log_that_was_not_replaced_in_time_is_replaced() {
     let mut target = one_message(40);
     create(&files, target.clone(), &[], &Permissions::PRIVATE, Durability::Now).unwrap();
     target.highest_modseq = 50;
-    target.messages[0].modseq = 50;
+    change_first(&mut target, |message| message.modseq = 50);
     LockedIndex::lock(&files, &Permissions::PRIVATE).unwrap().change_to(&target, &[]).unwrap();
     let old = std::fs::read(files.log()).unwrap();
     // A lower HIGHESTMODSEQ than the records of a log alone count: the index gets a new log that is empty.
     target.highest_modseq = 2;
-    target.messages[0].modseq = 2;
+    change_first(&mut target, |message| message.modseq = 2);
     LockedIndex::lock(&files, &Permissions::PRIVATE).unwrap().change_to(&target, &[]).unwrap();
     assert_eq!(std::fs::read(files.log()).unwrap().len(), 40);
     std::fs::write(files.log(), old).unwrap();
     expect(dir.path(), &target, &[]);
-    target.messages[0].flags = 0;
+    change_first(&mut target, |message| message.flags = 0);
     target.highest_modseq = 3;
-    target.messages[0].modseq = 3;
+    change_first(&mut target, |message| message.modseq = 3);
     LockedIndex::lock(&files, &Permissions::PRIVATE).unwrap().change_to(&target, &[]).unwrap();
     expect(dir.path(), &target, &[]);
 }
