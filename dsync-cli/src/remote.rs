@@ -106,6 +106,9 @@ impl Peer {
         let (prefix, separator) =
             if full_names { ("", '/') } else { (&*namespace.prefix, namespace.separator.unwrap_or('/')) };
         let mut handshake = in_namespace(handshake, prefix, separator);
+        if let Some(headers) = user.settings().get("dsync_hashed_headers")? {
+            handshake.hashed_headers = Some(hashed_headers(&headers));
+        }
         match run.options.mailboxes.wanted_namespaces() {
             WantedNamespaces::Usual => {}
             WantedNamespaces::Prefixes(_) => {
@@ -159,6 +162,11 @@ impl Peer {
             converse(connection, session)
         })
     }
+}
+
+/// The headers by which messages without GUIDs are recognised, as the setting has them.
+fn hashed_headers(text: &str) -> Vec<Vec<u8>> {
+    text.split([' ', ',']).filter(|header| !header.is_empty()).map(|header| header.as_bytes().to_vec()).collect()
 }
 
 /// Carries a session on until it is over; if there is none, the other side hears why.
@@ -248,4 +256,26 @@ fn namespaces_of(master: &mut Handshake) -> WantedNamespaces {
 fn hostname() -> String {
     let name = nix::unistd::gethostname().ok().and_then(|name| name.into_string().ok());
     name.filter(|name| !name.is_empty()).unwrap_or_else(|| "localhost".to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn headers_stand_between_blanks_or_commas() {
+        assert_eq!(hashed_headers("Date, Message-ID  X"), [&b"Date"[..], b"Message-ID", b"X"]);
+    }
+
+    #[test]
+    fn a_master_says_which_namespaces_it_wants() {
+        let mut master = Handshake { visible_namespaces: true, ..Handshake::default() };
+        assert_eq!(namespaces_of(&mut master), WantedNamespaces::Visible);
+        assert!(!master.visible_namespaces, "the session need not care");
+        assert_eq!(namespaces_of(&mut master), WantedNamespaces::Usual);
+        master.namespace_prefixes = Some(vec![Vec::new(), b"Public/".to_vec()]);
+        let wanted = WantedNamespaces::Prefixes(vec![String::new(), "Public/".to_owned()]);
+        assert_eq!(namespaces_of(&mut master), wanted);
+        assert_eq!(master.namespace_prefixes, None);
+    }
 }
