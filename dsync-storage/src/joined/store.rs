@@ -1,8 +1,8 @@
 //! The store that others make together.
 
 use dsync_core::model::{
-    MailboxGuid, MailboxIdentity, MailboxName, MailboxNode, MailboxStatus, MailboxTree, NodeKind, TreeChange,
-    TreeHistory,
+    MailboxGuid, MailboxIdentity, MailboxName, MailboxNode, MailboxStatus, MailboxTree, NameHash, NodeKind,
+    TreeChange, TreeEvent, TreeHistory,
 };
 use dsync_core::store::{Capabilities, ErrorKind, MailStore, Mailbox, ReplacedName, StoreError};
 
@@ -61,7 +61,8 @@ impl JoinedStore {
         {
             return Err(StoreError::new(ErrorKind::Exists, format!("there is a mailbox {taken} already")));
         }
-        for (old, new, is_mailbox) in &moved {
+        // What is below goes first: a store takes along what it has below.
+        for (old, new, is_mailbox) in moved.iter().rev() {
             if !is_mailbox {
                 if self.capabilities().directories {
                     self.create_directory(new)?;
@@ -70,6 +71,11 @@ impl JoinedStore {
             }
             let (source, source_name) = self.routes.route(old).ok_or_else(|| nowhere(old))?;
             let (target, target_name) = self.routes.route(new).ok_or_else(|| nowhere(new))?;
+            if source == target {
+                let store = self.stores.get_mut(source).ok_or_else(|| nowhere(old))?;
+                store.rename(&source_name, &target_name)?;
+                continue;
+            }
             let [source, target] = self.two(source, target).ok_or_else(|| nowhere(new))?;
             move_mailbox((&mut **source, &source_name), (&mut **target, &target_name))?;
         }
@@ -183,6 +189,7 @@ impl MailStore for JoinedStore {
 
     fn tree_history(&mut self) -> Result<TreeHistory, StoreError> {
         let mut joined = TreeHistory { prefix: String::new(), separators: Vec::new(), events: Vec::new() };
+        let tree = self.tree()?;
         for (at, store) in self.stores.iter_mut().enumerate() {
             let history = store.tree_history()?;
             let new = history.separators.iter().filter(|separator| !joined.separators.contains(separator));
@@ -192,10 +199,19 @@ impl MailStore for JoinedStore {
             if self.routes.levels(at).is_empty() {
                 joined.prefix = history.prefix;
             }
+            // The levels above a member go with the last that is in it.
+            let gone = self.routes.levels(at).into_iter().filter(|level| !tree.contains_key(level));
+            if let Some(time) = history.events.iter().map(|event| event.time).max() {
+                let deleted = |level: MailboxName| {
+                    let hashes = NameHash::of_spellings(&level, "", &history.separators).collect::<Vec<_>>();
+                    hashes.into_iter().map(move |hash| TreeEvent { change: TreeChange::DirectoryDeleted(hash), time })
+                };
+                joined.events.extend(gone.flat_map(deleted));
+            }
             joined.events.extend(history.events);
         }
         // One that was moved to another member was deleted only where it was.
-        let there: Vec<_> = self.tree()?.values().filter_map(MailboxNode::guid).collect();
+        let there: Vec<_> = tree.values().filter_map(MailboxNode::guid).collect();
         joined
             .events
             .retain(|event| !matches!(event.change, TreeChange::MailboxDeleted(guid) if there.contains(&guid)));
@@ -234,22 +250,18 @@ impl MailStore for JoinedStore {
     }
 
     fn rename(&mut self, from: &MailboxName, to: &MailboxName) -> Result<(), StoreError> {
-        let [(source, old), (target, new)] = [
-            self.routes.route(from).ok_or_else(|| nowhere(from))?,
-            self.routes.route(to).ok_or_else(|| nowhere(to))?,
-        ];
-        let levels: Vec<_> = (0..self.stores.len()).flat_map(|at| self.routes.levels(at)).collect();
-        if let Some(level) =
-            levels.iter().find(|level| [from, to].iter().any(|name| level == name || level.is_below(name)))
-        {
-            let text = format!("{from} cannot become {to}: the namespace {level} has its place by the configuration");
-            return Err(StoreError::new(ErrorKind::Impossible, text));
+        let mut levels = (0..self.stores.len()).flat_map(|at| self.routes.levels(at));
+        let has_others = levels.any(|level| [from, to].iter().any(|name| level == **name || level.is_below(name)));
+        match (self.routes.route(from), self.routes.route(to)) {
+            (Some((source, old)), Some((target, new))) if source == target && !has_others => {
+                let store = self.stores.get_mut(source).ok_or_else(|| nowhere(from))?;
+                store.rename(&old, &new)
+            }
+            // What is at a level or below it is in several stores.
+            (source, target) if has_others || source.is_some() && target.is_some() => self.move_all(from, to),
+            (None, _) => Err(nowhere(from)),
+            _ => Err(nowhere(to)),
         }
-        if source != target {
-            return self.move_all(from, to);
-        }
-        let store = self.stores.get_mut(source).ok_or_else(|| nowhere(from))?;
-        store.rename(&old, &new)
     }
 
     fn create_directory(&mut self, name: &MailboxName) -> Result<(), StoreError> {
