@@ -536,6 +536,7 @@ impl Exchange {
             common_private_modseq: 0,
             message_count: u32::try_from(self.own.messages().len()).unwrap_or(u32::MAX),
             changes_during_sync: self.incomplete,
+            counters: points::counters(status),
         }
     }
 }

@@ -57,8 +57,29 @@ pub(super) struct Offered {
 }
 
 impl RemoteSession<'_> {
-    /// Opens mailboxes until one can be opened.
+    /// The next mailbox, or the end.
     pub(super) fn offer(&mut self) -> Result<(State, Said), SessionError> {
+        if let Some((offered, said)) = self.next_offer()? {
+            return Ok((State::AwaitAnswer(Box::new(offered)), said));
+        }
+        // Peers of old versions say nothing at the end.
+        let state = if self.peer_minor >= 3 { State::AwaitFinish } else { State::Finished };
+        Ok((state, Said::EndOfList))
+    }
+
+    /// Another mailbox before the other side has answered for the last one, if it takes that.
+    pub(super) fn offer_early(&mut self) -> Result<Option<Said>, SessionError> {
+        if self.terms.role != Role::Master || !self.early.has_room() {
+            return Ok(None);
+        }
+        let Some((offered, said)) = self.next_offer()? else { return Ok(None) };
+        let messages = offered.info.message_count;
+        self.early.offered.push_back((Box::new(offered), messages));
+        Ok(Some(said))
+    }
+
+    /// Opens mailboxes until one can be opened.
+    fn next_offer(&mut self) -> Result<Option<(Offered, Said)>, SessionError> {
         while let Some(guid) = self.offers.pop_front() {
             self.outcomes.insert(guid, Remembered::default());
             let Some(mut own) = self.open(guid)? else { continue };
@@ -77,11 +98,9 @@ impl RemoteSession<'_> {
                 }
             };
             let said = Said::Item(Item::Mailbox(Box::new(info.clone())));
-            return Ok((State::AwaitAnswer(Box::new(Offered { own, info, extent })), said));
+            return Ok(Some((Offered { own, info, extent }, said)));
         }
-        // Peers of old versions say nothing at the end.
-        let state = if self.peer_minor >= 3 { State::AwaitFinish } else { State::Finished };
-        Ok((state, Said::EndOfList))
+        Ok(None)
     }
 
     pub(super) fn take_answer(&mut self, offered: Offered, other: MailboxInfo) -> Result<State, SessionError> {
@@ -90,12 +109,12 @@ impl RemoteSession<'_> {
             return Err(SessionError::InvalidData(format!("another mailbox than {}, which was offered", own.name)));
         }
         if other.ignore {
-            return Ok(State::Offer);
+            return Ok(self.after_mailbox());
         }
         if other.lost {
             self.reporter
                 .problem(Some(&own.name), "the other side does not have it, or cannot open it; run dsync again");
-            return Ok(State::Offer);
+            return Ok(self.after_mailbox());
         }
         self.compare(own, info, other, extent)
     }
@@ -125,6 +144,7 @@ impl RemoteSession<'_> {
                 common_private_modseq: state.private_modseq,
                 message_count: state.message_count,
                 changes_during_sync: false,
+                counters: None,
             };
             if self.can_go_on(name, &state) {
                 self.remembered.insert(guid, state);
@@ -224,6 +244,7 @@ impl RemoteSession<'_> {
                 common_private_modseq: 0,
                 message_count: info.message_count,
                 changes_during_sync: false,
+                counters: None,
             }),
         );
         if self.terms.part.imports() {
@@ -241,9 +262,12 @@ impl RemoteSession<'_> {
         Ok(self.after_mailbox())
     }
 
-    pub(super) fn after_mailbox(&self) -> State {
+    pub(super) fn after_mailbox(&mut self) -> State {
         match self.terms.role {
-            Role::Master => State::Offer,
+            Role::Master => match self.early.offered.pop_front() {
+                Some((offered, _)) => State::AwaitAnswer(offered),
+                None => State::Offer,
+            },
             Role::Slave => State::AwaitOffer,
         }
     }

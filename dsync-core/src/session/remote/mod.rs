@@ -17,6 +17,7 @@
 
 mod arrivals;
 mod connection;
+mod early;
 mod exchange;
 mod header_hash;
 mod heard;
@@ -48,6 +49,7 @@ use crate::store::{MailStore, MessageBody, StoreError};
 use crate::tree::two_way::TreeSide;
 use crate::wire::{Finish, Handshake, Item, Mail, MailboxInfo, MailboxState, SyncType};
 
+use early::EarlyOffers;
 use exchange::{Exchange, Terms};
 use header_hash::Hashing;
 use mailboxes::{Agreed, Offered};
@@ -129,6 +131,7 @@ pub struct RemoteSession<'a> {
     state: State,
     /// Mailboxes that the master has still to offer.
     offers: VecDeque<MailboxGuid>,
+    early: EarlyOffers,
     /// Mailboxes of which only what happened since an earlier run is listed.
     remembered: BTreeMap<MailboxGuid, MailboxState>,
     /// The slave could not go on from there with one of them. The master looks at all of them in its next run.
@@ -262,6 +265,7 @@ impl<'a> RemoteSession<'a> {
                 _ => State::AwaitTree(PeerTree::new(prefixes)),
             },
             offers: VecDeque::new(),
+            early: EarlyOffers::new(peer.handshake.takes_early_offers),
             remembered: BTreeMap::new(),
             was_lost: false,
             is_incomplete: false,
@@ -343,6 +347,17 @@ impl<'a> RemoteSession<'a> {
                         return Ok(said);
                     }
                 }
+                State::AwaitAnswer(offered) => {
+                    self.state = State::AwaitAnswer(offered);
+                    return self.offer_early();
+                }
+                State::AwaitOffer if self.unconfirmed.is_none() => match self.early.heard.pop_front() {
+                    Some(info) => self.state = self.take_offer(info)?,
+                    None => {
+                        self.state = State::AwaitOffer;
+                        return Ok(None);
+                    }
+                },
                 waiting => {
                     self.state = waiting;
                     return Ok(None);
@@ -399,6 +414,12 @@ impl<'a> RemoteSession<'a> {
                 self.remember_agreed()?;
                 state
             }
+            (state @ (State::Exchange(_) | State::AwaitOffer), Heard::Item(Item::Mailbox(info)))
+                if self.must_wait(&state) =>
+            {
+                self.early.hear(self.understood(*info))?;
+                state
+            }
             (State::Exchange(mut exchange), heard) => {
                 exchange.receive(heard, &mut self.reporter, self.store)?;
                 State::Exchange(exchange)
@@ -409,7 +430,7 @@ impl<'a> RemoteSession<'a> {
             (State::AwaitOffer, Heard::Item(Item::Mailbox(info))) if self.unconfirmed.is_none() => {
                 self.take_offer(self.understood(*info))?
             }
-            (State::AwaitOffer, Heard::EndOfList) if self.unconfirmed.is_none() => {
+            (State::AwaitOffer, Heard::EndOfList) if self.unconfirmed.is_none() && self.early.heard.is_empty() => {
                 let finish = Finish { require_full_resync: self.was_lost || self.is_incomplete, ..Finish::default() };
                 self.outbox.push_back(Said::Item(Item::Finish(finish)));
                 self.outbox.push_back(Said::Item(Item::Done));
@@ -423,6 +444,13 @@ impl<'a> RemoteSession<'a> {
         Ok(())
     }
 
+    /// Whether an offer that a slave hears now is not its turn yet.
+    fn must_wait(&self, state: &State) -> bool {
+        let is_at_work =
+            matches!(state, State::Exchange(_)) || self.unconfirmed.is_some() || !self.early.heard.is_empty();
+        self.terms.role == Role::Slave && is_at_work
+    }
+
     /// What a row about a mailbox means. Peers of old versions do not say that they keep the GUIDs that they have.
     fn understood(&self, info: MailboxInfo) -> MailboxInfo {
         let have_save_guids = info.have_save_guids || self.terms.peer_minor < 2 && info.have_guids;
@@ -433,9 +461,11 @@ impl<'a> RemoteSession<'a> {
     fn remember_agreed(&mut self) -> Result<(), SessionError> {
         let Some(agreed) = self.agreed_mailbox.take() else { return Ok(()) };
         let other = self.outcomes.get(&agreed.guid).and_then(Remembered::others);
-        match other.map(|other| other.changes_during_sync) {
-            Some(false) => agreed.remember(&self.terms, &mut self.reporter, self.store),
-            Some(true) => Ok(()),
+        match other.copied() {
+            Some(other) if !other.changes_during_sync => {
+                agreed.remember(&other, &self.terms, &mut self.reporter, self.store)
+            }
+            Some(_) => Ok(()),
             None => {
                 self.agreed_mailbox = Some(agreed);
                 Ok(())

@@ -144,6 +144,7 @@ pub fn slave_handshake(hostname: &str) -> Handshake {
         hostname: hostname.as_bytes().to_vec(),
         hashed_headers: Some(Vec::new()),
         hashes_contents: true,
+        takes_early_offers: true,
         relative_to: Some(b"/".to_vec()),
         ..Handshake::default()
     }

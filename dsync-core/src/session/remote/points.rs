@@ -2,11 +2,11 @@
 
 use super::exchange::Terms;
 use super::own::OwnMailbox;
-use crate::model::{KeptFields, MailboxGuid, ModSeq, SyncPoint, Uid};
+use crate::model::{KeptFields, MailboxGuid, MailboxStatus, ModSeq, SyncPoint, Uid, UidValidity};
 use crate::session::reporting::Reporter;
 use crate::session::{MailboxSummary, SessionError, peer_label, sync_point};
 use crate::store::MailStore;
-use crate::wire::Handshake;
+use crate::wire::{Handshake, MailboxState};
 
 /// A mailbox to which this side has done everything.
 pub(super) struct AgreedMailbox {
@@ -25,19 +25,35 @@ pub(super) enum Agreement {
 }
 
 impl AgreedMailbox {
-    /// The other side has done everything too.
+    /// The other side has done everything too, and says what it has now.
     pub(super) fn remember(
         mut self,
+        other: &MailboxState,
         terms: &Terms,
         reporter: &mut Reporter<'_>,
         store: &dyn MailStore,
     ) -> Result<(), SessionError> {
         remember(&mut self.own, terms.peer_of_runs(), reporter, store)?;
         match self.agreement {
-            Agreement::Messages => Ok(()),
-            Agreement::Counters => remember(&mut self.own, terms.equal_peer, reporter, store),
+            Agreement::Messages if !self.has_counters_of(other) => Ok(()),
+            _ => remember(&mut self.own, terms.equal_peer, reporter, store),
         }
     }
+}
+
+impl AgreedMailbox {
+    fn has_counters_of(&self, other: &MailboxState) -> bool {
+        let status = self.own.status();
+        other.counters.is_some()
+            && other.counters == counters(status)
+            && Some(other.uid_validity) == status.identity.uid_validity.map(UidValidity::get)
+            && other.message_count == status.message_count
+    }
+}
+
+/// UIDNEXT, the first recent UID and HIGHESTMODSEQ, if all of them are decided.
+pub(super) fn counters(status: &MailboxStatus) -> Option<(u32, u32, u64)> {
+    Some((status.uid_next.get(), status.first_recent_uid?.get(), status.highest_modseq?.get()))
 }
 
 /// Both sides have the same now. Keeps in mind that the other one has had these messages.

@@ -83,6 +83,9 @@ pub struct Handshake {
     /// If both sides say it, hashes of messages are over all of their bytes instead of some headers. Only this program says that;
     /// others do not understand it.
     pub hashes_contents: bool,
+    /// As a slave, the sender takes offers of mailboxes before it has answered the last one. Only this program says that; others do
+    /// not understand it.
+    pub takes_early_offers: bool,
 }
 
 impl Row for Handshake {
@@ -118,6 +121,7 @@ impl Row for Handshake {
         optional("allow_empty_source"),
         optional("store"),
         optional("hashes_contents"),
+        optional("takes_early_offers"),
     ];
 
     fn read(fields: &Fields<'_>) -> Result<Self, WireError> {
@@ -167,6 +171,7 @@ impl Row for Handshake {
             allow_empty_source: fields.is_set("allow_empty_source"),
             store: fields.bytes("store"),
             hashes_contents: fields.is_set("hashes_contents"),
+            takes_early_offers: fields.is_set("takes_early_offers"),
         })
     }
 
@@ -209,5 +214,6 @@ impl Row for Handshake {
         row.set_flag("allow_empty_source", self.allow_empty_source);
         row.set_if_some("store", self.store.clone());
         row.set_flag("hashes_contents", self.hashes_contents);
+        row.set_flag("takes_early_offers", self.takes_early_offers);
     }
 }

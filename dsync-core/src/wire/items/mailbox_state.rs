@@ -23,6 +23,9 @@ pub struct MailboxState {
     pub message_count: u32,
     /// Something came in between: another run is needed.
     pub changes_during_sync: bool,
+    /// UIDNEXT, the first recent UID and HIGHESTMODSEQ as the sender has them now. Only this program says that; others do not
+    /// understand it.
+    pub counters: Option<(u32, u32, u64)>,
 }
 
 impl Row for MailboxState {
@@ -35,6 +38,9 @@ impl Row for MailboxState {
         required("last_common_pvt_modseq"),
         optional("last_messages_count"),
         optional("changes_during_sync"),
+        optional("uid_next"),
+        optional("first_recent_uid"),
+        optional("highest_modseq"),
     ];
 
     fn read(fields: &Fields<'_>) -> Result<Self, WireError> {
@@ -46,6 +52,14 @@ impl Row for MailboxState {
             common_private_modseq: fields.required_number("last_common_pvt_modseq")?,
             message_count: fields.number("last_messages_count")?.unwrap_or(0),
             changes_during_sync: fields.is_set("changes_during_sync"),
+            counters: match (
+                fields.number("uid_next")?,
+                fields.number("first_recent_uid")?,
+                fields.number("highest_modseq")?,
+            ) {
+                (Some(uid_next), Some(first_recent), Some(modseq)) => Some((uid_next, first_recent, modseq)),
+                _ => None,
+            },
         })
     }
 
@@ -57,5 +71,10 @@ impl Row for MailboxState {
         row.set_number("last_common_pvt_modseq", self.common_private_modseq);
         row.set_number("last_messages_count", self.message_count);
         row.set_flag("changes_during_sync", self.changes_during_sync);
+        if let Some((uid_next, first_recent, modseq)) = self.counters {
+            row.set_number("uid_next", uid_next);
+            row.set_number("first_recent_uid", first_recent);
+            row.set_number("highest_modseq", modseq);
+        }
     }
 }

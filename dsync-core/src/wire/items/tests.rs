@@ -63,7 +63,7 @@ fn handshake() -> impl Strategy<Value = Item> {
     let types = option::of(prop::sample::select(vec![SyncType::Full, SyncType::Changed, SyncType::State]));
     let texts = (option::of(bytes()), option::of(bytes()), option::of(bytes()), option::of(bytes()));
     let numbers = option::of(any::<u64>());
-    (some_bytes(), prefixes, types, texts, list(), list(), any::<[bool; 13]>(), option::of(any::<u32>()), numbers)
+    (some_bytes(), prefixes, types, texts, list(), list(), any::<[bool; 14]>(), option::of(any::<u32>()), numbers)
         .prop_map(|(hostname, prefixes, sync_type, texts, exclude, hashed, flags, small, number)| {
             Item::Handshake(Box::new(Handshake {
                 hostname,
@@ -96,6 +96,7 @@ fn handshake() -> impl Strategy<Value = Item> {
                 allow_empty_source: flags[11],
                 store: Some(b"mdbox:~/mdbox".to_vec()),
                 hashes_contents: flags[12],
+                takes_early_offers: flags[13],
             }))
         })
 }
@@ -110,6 +111,7 @@ fn mailbox_state() -> impl Strategy<Value = Item> {
             common_private_modseq: large[1],
             message_count: small[2],
             changes_during_sync: flag,
+            counters: flag.then_some((small[0], small[1], large[0])),
         })
     })
 }

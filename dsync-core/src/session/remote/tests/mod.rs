@@ -4,6 +4,7 @@ mod failures;
 mod losses;
 mod selections;
 mod states;
+mod turns;
 
 use std::io::{Read, Write, pipe};
 use std::thread;
