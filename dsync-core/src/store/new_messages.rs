@@ -76,6 +76,12 @@ impl NewMessages {
         self.bodies.iter().zip(self.records.records())
     }
 
+    /// What they are.
+    #[must_use]
+    pub fn records(&self) -> &MessageList {
+        &self.records
+    }
+
     /// The bytes of each, and what each is.
     #[must_use]
     pub fn into_parts(self) -> (SavedBodies, MessageList) {

@@ -196,12 +196,13 @@ impl Target<'_> {
 
     fn write_uidlist(&self, plan: &CommitPlan) -> Result<(), FsError> {
         let path = self.paths.control.join(uidlist::FILE_NAME);
-        let bytes = plan.uidlist.encode();
-        if replace::holds(&path, &bytes)? {
+        if path.exists() && replace::holds(&path, &plan.uidlist.encode())? {
             return Ok(());
         }
         let temporary = self.paths.control.join(format!("{}.tmp", uidlist::FILE_NAME));
-        replace::replace(&path, &temporary, &bytes, self.permissions, self.durability())
+        replace::replace_with(&path, &temporary, self.permissions, self.durability(), &|file| {
+            plan.uidlist.encode_in_pieces(&mut |piece| mutation::write(file, &temporary, piece))
+        })
     }
 
     fn write_index(

@@ -29,8 +29,8 @@ pub(super) struct Found<'a> {
 /// What has to be done to the files, and what is to be written beside them.
 #[derive(Debug, Default)]
 pub(super) struct CommitPlan {
-    /// Staged messages: their number, and their place among all messages.
-    place: Vec<(usize, usize)>,
+    /// Staged messages: their number, and their place among all messages. There are less than 2^32 in a mailbox.
+    place: Vec<(u32, u32)>,
     /// Files that get another name.
     pub(super) rename: Vec<(PathBuf, PathBuf)>,
     /// Files that get another received date.
@@ -70,15 +70,16 @@ impl CommitPlan {
     /// Staged messages and where they go.
     pub(super) fn placed(&self, maildir: &Path) -> impl Iterator<Item = (usize, PathBuf)> {
         self.place.iter().filter_map(move |(number, place)| {
-            let (record, entry) = (self.messages.at(*place)?, self.uidlist.entries.get(*place)?);
+            let (number, place) = (*number as usize, *place as usize);
+            let (record, entry) = (self.messages.at(place)?, self.uidlist.entries.get(place)?);
             if self.may_lie_in_new(&record) {
-                return Some((*number, path_of(maildir, Subdirectory::New, entry.base())));
+                return Some((number, path_of(maildir, Subdirectory::New, entry.base())));
             }
             let mut slots = SlotSet::default();
             let letters = record.keywords.iter().filter_map(|keyword| self.slots.slot_of(keyword.as_str()));
             letters.for_each(|slot| slots.insert(slot));
             let name = FileName::parse(entry.base()).with_flags(record.flags, slots);
-            Some((*number, path_of(maildir, Subdirectory::Cur, &name)))
+            Some((number, path_of(maildir, Subdirectory::Cur, &name)))
         })
     }
 
@@ -205,7 +206,8 @@ impl<'a> Planner<'a> {
         order.sort_by_key(|(uid, _)| *uid);
         let mut names = Names::of(self.found.joined);
         let mut new = self.changes.add.iter();
-        for (uid, origin) in order {
+        let is_shared = self.share_new();
+        for (place, (uid, origin)) in order.into_iter().enumerate() {
             let (record, entry) = match origin {
                 Origin::Found(index) => self.kept(uid, index).ok_or_else(|| self.contradiction())?,
                 Origin::New => {
@@ -213,16 +215,25 @@ impl<'a> Planner<'a> {
                     let sizes = sizes(number).ok_or_else(|| {
                         StoreError::new(ErrorKind::Impossible, "a message is added whose bytes were not saved")
                     })?;
-                    self.plan.place.push((number, self.plan.messages.len()));
+                    self.plan.place.push(small(number, place)?);
                     self.plan.slots_of(&record.keywords);
                     let entry = names.entry(uid, &record, sizes, new_name)?;
                     (record, entry)
                 }
             };
-            self.put(record, entry)?;
+            self.put(record, entry, is_shared)?;
         }
         self.plan.redated.sort_unstable();
         Ok(())
+    }
+
+    /// If all messages are new, their list is that of the mailbox, and need not be copied. Whether that is so.
+    fn share_new(&mut self) -> bool {
+        let is_shared = self.found.joined.messages.is_empty();
+        if is_shared {
+            self.plan.messages = self.changes.add.records().clone();
+        }
+        is_shared
     }
 
     /// What a message that was there becomes.
@@ -240,8 +251,10 @@ impl<'a> Planner<'a> {
         Some((target.map_or(before, |target| (*target).clone()), entry))
     }
 
-    fn put(&mut self, record: MessageRecord, mut entry: UidListEntry) -> Result<(), StoreError> {
-        self.plan.messages.push(&record).map_err(|_| self.contradiction())?;
+    fn put(&mut self, record: MessageRecord, mut entry: UidListEntry, is_shared: bool) -> Result<(), StoreError> {
+        if !is_shared {
+            self.plan.messages.push(&record).map_err(|_| self.contradiction())?;
+        }
         set_pop3(&mut entry, &record);
         self.plan.uidlist.entries.push(&entry);
         let before = &self.found.joined.messages;
@@ -261,8 +274,9 @@ struct Names<'a> {
     files: &'a MessageFiles,
     /// Those that were there, by ascending base name.
     found: Vec<FileAt>,
-    /// The 128-bit forms of the GUIDs that are names now.
-    new: HashSet<[u8; 16]>,
+    /// Checksums of the GUIDs that are names now. Of two that have the same the second gets a name of our own, which does no
+    /// harm.
+    new: HashSet<u64>,
 }
 
 impl<'a> Names<'a> {
@@ -284,7 +298,7 @@ impl<'a> Names<'a> {
         let guid = &*record.guid.text();
         let is_there = || self.found.binary_search_by(|at| self.files.names.get(*at).base().cmp(guid)).is_ok();
         let possible = can_be_base(guid) && sizes_agree(guid, sizes) && !is_there();
-        let own_name = possible && self.new.insert(record.guid.to_128());
+        let own_name = possible && self.new.insert(folded(record.guid.to_128()));
         let base = if own_name {
             guid.to_vec()
         } else {
@@ -307,6 +321,17 @@ impl<'a> Names<'a> {
         }
         Ok(entry)
     }
+}
+
+/// Numbers of a message, which are small ones.
+fn small(number: usize, place: usize) -> Result<(u32, u32), StoreError> {
+    let numbers = u32::try_from(number).ok().zip(u32::try_from(place).ok());
+    numbers.ok_or_else(|| StoreError::new(ErrorKind::Impossible, "there are too many messages"))
+}
+
+fn folded(guid: [u8; 16]) -> u64 {
+    let [high, low] = [guid.first_chunk(), guid.last_chunk()].map(|half| half.copied().map_or(0, u64::from_le_bytes));
+    high ^ low.rotate_left(32)
 }
 
 /// Sizes in a name are believed by servers without a look at the file, so they have to be right.

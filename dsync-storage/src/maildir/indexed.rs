@@ -4,6 +4,7 @@ use std::path::Path;
 
 use dsync_core::model::{ModSeq, Uid, UidValidity};
 
+use super::indexed_messages::IndexedMessages;
 use super::join::IndexedMailbox;
 use crate::index::files::{IndexError, IndexFiles, IndexState, read_index};
 use crate::index::mailbox::{cache_bytes, cache_of, messages};
@@ -15,8 +16,8 @@ pub(super) fn read(directory: &Path) -> Result<Option<IndexedMailbox>, IndexErro
     let Some(IndexState { view, unfinished, .. }) = read_index(&files)? else { return Ok(None) };
     let bytes = cache_bytes(&files, &view);
     let cache = cache_of(&view, &bytes);
-    let mut indexed = Vec::with_capacity(view.messages().len());
-    indexed.extend(messages(&view, cache.as_ref()));
+    let mut indexed = IndexedMessages::with_capacity(view.messages().len());
+    messages(&view, cache.as_ref()).for_each(|(uid, message)| indexed.push(uid, &message));
     let uids = |uids: &std::collections::BTreeSet<u32>| uids.iter().filter_map(|uid| Uid::new(*uid)).collect();
     Ok(Some(IndexedMailbox {
         uid_validity: UidValidity::new(view.uid_validity()),

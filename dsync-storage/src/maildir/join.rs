@@ -25,6 +25,7 @@ use sha1::{Digest, Sha1};
 
 use super::file_name::{self, FileName};
 use super::files::{FileAt, FoundFile, MessageFiles, Subdirectory};
+use super::indexed_messages::IndexedMessages;
 use super::keywords::KeywordSlots;
 use super::scan::{Scan, Scanned};
 use super::uidlist::{ListedEntry, UidList};
@@ -41,7 +42,7 @@ pub(super) struct IndexedMailbox {
     /// Whether messages have modseqs of their own.
     pub(super) has_modseqs: bool,
     /// By ascending UID.
-    pub(super) messages: Vec<(Uid, IndexedMessage)>,
+    pub(super) messages: IndexedMessages,
     /// Messages whose deletion was requested but not carried out.
     pub(super) pending_expunges: BTreeSet<Uid>,
     /// Messages whose flags were changed by request, without the file name having been changed.
@@ -53,9 +54,8 @@ pub(super) struct IndexedMailbox {
 }
 
 impl IndexedMailbox {
-    fn message(&self, uid: Uid) -> Option<&IndexedMessage> {
-        let place = self.messages.binary_search_by_key(&uid, |(uid, _)| *uid).ok()?;
-        self.messages.get(place).map(|(_, message)| message)
+    fn message(&self, uid: Uid) -> Option<IndexedMessage> {
+        self.messages.get(uid)
     }
 }
 
@@ -215,7 +215,7 @@ impl Files {
 
 /// Whether the index knows messages that are no longer there.
 fn is_behind(index: &IndexedMailbox, messages: &MessageList) -> bool {
-    let known = |index_of: &usize| messages.uid_at(*index_of).is_some_and(|uid| index.message(uid).is_some());
+    let known = |index_of: &usize| messages.uid_at(*index_of).is_some_and(|uid| index.messages.contains(uid));
     (0..messages.assigned()).filter(known).count() < index.messages.len()
 }
 
@@ -265,7 +265,7 @@ impl Joiner<'_> {
     fn has_reappeared(&self, uid: Uid) -> bool {
         self.sources
             .index
-            .is_some_and(|index| index.uid_next.is_some_and(|next| uid < next) && index.message(uid).is_none())
+            .is_some_and(|index| index.uid_next.is_some_and(|next| uid < next) && !index.messages.contains(uid))
     }
 
     fn record(
@@ -278,9 +278,9 @@ impl Joiner<'_> {
         let guid = MessageGuid::new(guid)
             .ok_or_else(|| format!("{} has a name that is no valid GUID; rename it", lossy_bytes(base)))?;
         let indexed = entry.and_then(|entry| self.sources.index?.message(entry.uid));
-        let (flags, keywords) = self.flags(entry, file, indexed);
-        let agreed = indexed.filter(|indexed| indexed.flags == flags && indexed.keywords == keywords);
-        let cached = indexed.map(|indexed| (indexed.received, indexed.saved));
+        let (flags, keywords) = self.flags(entry, file, indexed.as_ref());
+        let agreed = indexed.as_ref().filter(|indexed| indexed.flags == flags && indexed.keywords == keywords);
+        let cached = indexed.as_ref().map(|indexed| (indexed.received, indexed.saved));
         let (received, saved) = match cached {
             Some((Some(received), Some(saved))) => {
                 // The dates of the file do not matter, but it has to be one.

@@ -14,6 +14,7 @@ mod files;
 #[doc(hidden)]
 pub mod foreign;
 mod indexed;
+mod indexed_messages;
 mod join;
 #[doc(hidden)]
 pub mod keywords;

@@ -11,6 +11,8 @@
 //! `<uid> <file name>`. Source: observation of Dovecot 2.3.
 #![deny(clippy::indexing_slicing, clippy::unwrap_used)]
 
+use std::convert::Infallible;
+
 use dsync_core::model::{MailboxGuid, Uid, UidValidity};
 use sha1::{Digest, Sha1};
 
@@ -18,6 +20,9 @@ use super::file_name::base_of;
 
 /// Name of the file.
 pub const FILE_NAME: &str = "dovecot-uidlist";
+
+/// So much is written at a time, or a little more.
+const PIECE: usize = 64 * 1024;
 
 /// The greatest UID that a server can still handle.
 const LAST_USABLE: u32 = 4_294_967_293;
@@ -270,6 +275,36 @@ impl UidList {
     /// The file in version 3.
     #[must_use]
     pub fn encode(&self) -> Vec<u8> {
+        let mut file = Vec::new();
+        file.reserve_exact(self.entries.text.len().saturating_add(self.entries.len().saturating_mul(12)));
+        let written: Result<(), Infallible> = self.encode_in_pieces(&mut |piece| {
+            file.extend_from_slice(piece);
+            Ok(())
+        });
+        let Ok(()) = written;
+        file
+    }
+
+    /// The same in pieces of moderate size, one after the other.
+    ///
+    /// # Errors
+    /// The first that `write` returns.
+    pub fn encode_in_pieces<E>(&self, write: &mut dyn FnMut(&[u8]) -> Result<(), E>) -> Result<(), E> {
+        let mut piece = self.encode_header();
+        for entry in self.entries.iter() {
+            if piece.len() >= PIECE {
+                write(&piece)?;
+                piece.clear();
+            }
+            piece.extend_from_slice(entry.uid.to_string().as_bytes());
+            piece.push(b' ');
+            piece.extend_from_slice(entry.text);
+            piece.push(b'\n');
+        }
+        write(&piece)
+    }
+
+    fn encode_header(&self) -> Vec<u8> {
         let mut file = b"3".to_vec();
         if let Some(uid_validity) = self.uid_validity {
             file.extend_from_slice(format!(" V{uid_validity}").as_bytes());
@@ -283,13 +318,6 @@ impl UidList {
             file.extend_from_slice(item);
         }
         file.push(b'\n');
-        file.reserve_exact(self.entries.text.len().saturating_add(self.entries.len().saturating_mul(12)));
-        for entry in self.entries.iter() {
-            file.extend_from_slice(entry.uid.to_string().as_bytes());
-            file.push(b' ');
-            file.extend_from_slice(entry.text);
-            file.push(b'\n');
-        }
         file
     }
 
