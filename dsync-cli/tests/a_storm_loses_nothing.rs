@@ -3,7 +3,7 @@
 //! was delivered and not expunged is there once; the server has found fault with nothing, and nobody has waited long.
 //!
 //! `DSYNC_STORM=60` makes it last so many seconds for each pair of formats; `DSYNC_PAIR=all` does so with all pairs, usually there is
-//! another one every day.
+//! another one every day. `DSYNC_STORM_LOG=file` writes down what clients and runs did, and when.
 
 // A helper that fails is a test that fails.
 #![allow(clippy::unwrap_used)]
@@ -29,7 +29,7 @@ const MOST: Duration = Duration::from_secs(60);
 enum Runs {
     /// One after the other.
     One,
-    /// Two at a time, from both ends, and nothing keeps them apart.
+    /// Two at a time, from both ends: they take turns.
     Two,
 }
 
@@ -58,13 +58,15 @@ fn run_on_and_on(pair: &Pair, first: &Store, second: &Store, weather: &Weather) 
     let mut count = [0; 3];
     let location = format!("mail_location={}", first.location());
     while !weather.is_calm() {
-        let mut command = pair.dovecot.dsync_command(&["-o", &location, "mirror", &second.location()]);
+        let mut command = pair.dovecot.dsync_command(&["-D", "-o", &location, "mirror", &second.location()]);
+        weather.note(&format!("a run begins with {}", first.location()));
         let mut said = tempfile::tempfile().unwrap();
         let mut child = command.stdout(Stdio::null()).stderr(said.try_clone().unwrap()).spawn().unwrap();
         let status = storm::wait_for(&mut child, MOST);
         let mut text = String::new();
         said.rewind().unwrap();
         said.read_to_string(&mut text).unwrap();
+        weather.note(&format!("it ends with {status}\n{text}"));
         match status.code() {
             Some(0) => count[0] += 1,
             Some(2) => count[1] += 1,
@@ -79,7 +81,10 @@ fn storm(pair: &Pair, runs: Runs) {
     let weather = Weather::default();
     let (left, right) = (&pair.source, &pair.destination);
     for store in [left, right] {
-        store.imap().logout();
+        // Processes of the server get in each other's way when all of them make it.
+        let mut imap = store.imap();
+        imap.command("SELECT INBOX");
+        imap.logout();
     }
     pair.dovecot.mirror(left, right).assert_done();
     let (kept, done, counts) = thread::scope(|scope| {
@@ -132,7 +137,7 @@ fn storm(pair: &Pair, runs: Runs) {
 
     pair.dovecot.mirror(left, right).assert_done();
     for store in [left, right] {
-        assert_kept(store, &kept, runs == Runs::One && [left, right].iter().all(|it| it.driver() != Driver::Mbox));
+        assert_kept(store, &kept);
     }
     assert_same(left, right);
     let again = pair.dovecot.run_on(&["mirror", "-f"], left, right);
@@ -148,9 +153,8 @@ fn seed() -> u64 {
     u64::try_from(SystemTime::UNIX_EPOCH.elapsed().unwrap().as_nanos() & 0xffff_ffff).unwrap()
 }
 
-/// `nothing_returns`: also nothing that was expunged is there again. Where messages have no GUIDs, or two runs get in each other's way,
-/// a message may come back that was expunged while it got another UID at one side.
-fn assert_kept(store: &Store, kept: &Kept, nothing_returns: bool) {
+/// Whether what is to be there is there once, and nothing else.
+fn assert_kept(store: &Store, kept: &Kept) {
     let text = store.doveadm(&["-f", "tab", "fetch", "mailbox hdr.subject", "mailbox", "*"]);
     let mut found: Vec<_> = text
         .lines()
@@ -164,18 +168,14 @@ fn assert_kept(store: &Store, kept: &Kept, nothing_returns: bool) {
     let lost: Vec<_> = kept.iter().filter(|it| found.binary_search(it).is_err()).collect();
     let too_many: Vec<_> = found.iter().filter(|it| !kept.contains(it)).collect();
     let twice: Vec<_> = found.windows(2).filter(|pair| pair[0] == pair[1]).map(|pair| &pair[0]).collect();
-    if !too_many.is_empty() {
-        eprintln!("{} messages of {} came back", too_many.len(), store.location());
-    }
     assert!(
-        lost.is_empty() && twice.is_empty() && (too_many.is_empty() || !nothing_returns),
+        lost.is_empty() && twice.is_empty() && too_many.is_empty(),
         "{}: lost {lost:#?}, came back {too_many:#?}, twice {twice:#?}",
         store.location()
     );
 }
 
 #[test]
-#[ignore = "it meets faults that are not understood yet; see docs/reliability.md"]
 fn a_busy_server_and_a_run_after_the_other() {
     for [left, right] in pairs() {
         storm(&Pair::of(left, right), Runs::One);
@@ -183,7 +183,6 @@ fn a_busy_server_and_a_run_after_the_other() {
 }
 
 #[test]
-#[ignore = "it meets faults that are not understood yet; see docs/reliability.md"]
 fn a_busy_server_and_two_runs_at_once() {
     for [left, right] in pairs() {
         storm(&Pair::of(right, left), Runs::Two);

@@ -1,6 +1,7 @@
 //! A whole run between two stores in one process.
 
 use std::cell::RefCell;
+use std::time::Duration;
 
 use crate::model::Role;
 use crate::report::{Event, Observer, Problem, Report};
@@ -34,6 +35,7 @@ pub fn backup(
     options: &SyncOptions,
     observer: &mut dyn Observer,
 ) -> Result<Report, SessionError> {
+    claim(destination)?;
     let mut sender = SourceSession::new(source, options.clone());
     let shared = RefCell::new(observer);
     let mut receivers = Shared(&shared);
@@ -85,12 +87,36 @@ pub fn merge_one_way(
     merge_with([source, destination], [false, true], options, observer)
 }
 
+/// How long another run in the same store is waited for.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+fn claim(store: &mut dyn MailStore) -> Result<(), SessionError> {
+    store.claim(PATIENCE).map_err(|error| SessionError::of_store(store, error))
+}
+
+/// In the order of their names, as every run does.
+fn claim_both(first: &mut dyn MailStore, second: &mut dyn MailStore) -> Result<(), SessionError> {
+    let id = |store: &mut dyn MailStore| store.id().map_err(|error| SessionError::of_store(store, error));
+    if id(first)? <= id(second)? {
+        claim(first)?;
+        claim(second)
+    } else {
+        claim(second)?;
+        claim(first)
+    }
+}
+
 fn merge_with(
     [first, second]: [&mut dyn MailStore; 2],
     [first_imports, second_imports]: [bool; 2],
     options: &SyncOptions,
     observer: &mut dyn Observer,
 ) -> Result<Report, SessionError> {
+    if first_imports && second_imports {
+        claim_both(first, second)?;
+    } else {
+        claim(if first_imports { first } else { second })?;
+    }
     let mut observer = Once { observer, problems: Vec::new() };
     let shared = RefCell::new(&mut observer as &mut dyn Observer);
     let (mut firsts, mut seconds) = (Shared(&shared), Shared(&shared));

@@ -4,10 +4,11 @@
 //! messages, and all work in the same INBOX.
 
 use std::collections::BTreeSet;
+use std::fs::File;
 use std::io::Write;
 use std::process::{Child, Command, ExitStatus, Stdio};
-use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Mutex, OnceLock};
 use std::time::{Duration, Instant};
 
 use nix::sys::signal::{Signal, kill};
@@ -26,6 +27,8 @@ pub struct Weather {
     processes: Mutex<Vec<u32>>,
     /// The longest time that anything took that a client waited for.
     longest: Mutex<(Duration, String)>,
+    /// What is done, if somebody wants to know.
+    journal: OnceLock<Option<Mutex<File>>>,
 }
 
 impl Weather {
@@ -61,6 +64,18 @@ impl Weather {
             *longest = (begun.elapsed(), what.to_owned());
         }
         done
+    }
+
+    /// Writes down what was just done.
+    pub fn note(&self, what: &str) {
+        let open = || {
+            let path = std::env::var("DSYNC_STORM_LOG").ok()?;
+            Some(Mutex::new(File::options().append(true).create(true).open(path).unwrap()))
+        };
+        if let Some(journal) = self.journal.get_or_init(open) {
+            let now = std::time::SystemTime::UNIX_EPOCH.elapsed().unwrap();
+            writeln!(journal.lock().unwrap(), "{}.{:06} {what}", now.as_secs(), now.subsec_micros()).unwrap();
+        }
     }
 
     pub fn longest(&self) -> (Duration, String) {
@@ -138,6 +153,8 @@ impl Client<'_> {
     fn command(&mut self, command: &str) -> (String, Vec<String>) {
         let imap = &mut self.imap;
         let (result, responses) = self.weather.measure(command, || imap.try_command(command.as_bytes()));
+        let line = command.lines().next().unwrap_or_default();
+        self.weather.note(&format!("{}: {line}: {result}", self.name));
         assert!(!result.starts_with("BAD") && !result.contains("SERVERBUG"), "{}: {command}: {result}", self.name);
         (result, responses.into_iter().map(|response| response.line).collect())
     }
@@ -211,8 +228,11 @@ impl Client<'_> {
         let Some((subject, uid)) = self.own_message() else { return };
         let moved = (mailbox.clone(), subject.clone());
         if !self.kept.contains(&moved) && self.has_code(&format!("UID MOVE {uid} \"{mailbox}\""), "COPYUID") {
-            self.kept.remove(&(self.selected.clone(), subject));
             self.kept.insert(moved);
+            // It may have got another UID between its copy and its expunge. Then it was only copied.
+            if self.uid_of(&subject).is_none_or(|now| now == uid) {
+                self.kept.remove(&(self.selected.clone(), subject));
+            }
         }
     }
 
@@ -243,7 +263,9 @@ impl Client<'_> {
         if self.mailboxes.len() < 4 {
             let mailbox = self.fresh_name();
             let (result, _) = self.command(&format!("CREATE \"{mailbox}\""));
-            assert!(result.starts_with("OK"), "{}: {mailbox} is not created: {result}", self.name);
+            // Other processes of the server complete a mailbox that they see half made.
+            let is_made = result.starts_with("OK") || result.contains("[ALREADYEXISTS]");
+            assert!(is_made, "{}: {mailbox} is not created: {result}", self.name);
             self.mailboxes.push(mailbox);
         }
     }

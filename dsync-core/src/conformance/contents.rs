@@ -1,10 +1,12 @@
 //! Promises about the messages of a mailbox.
 
+use std::time::Duration;
+
 use super::Factory;
 use super::fixture::{
     bytes, create_three, expect, identity, key, keywords, name, new, no_changes, record, save, uid,
 };
-use crate::model::{Flags, MailboxName, MessageRecord, ModSeq, Timestamp};
+use crate::model::{Flags, MailboxName, MessageKey, MessageRecord, ModSeq, SyncPoint, Timestamp, UidValidity};
 use crate::store::{ErrorKind, MailStore, MessageBody};
 
 pub(super) fn run(factory: &mut Factory<'_>) {
@@ -17,6 +19,7 @@ pub(super) fn run(factory: &mut Factory<'_>) {
         a_message_can_be_there_twice(&mut *factory(), &mailbox);
         many_keywords_fit(&mut *factory(), &mailbox);
         an_older_view_cannot_commit(&mut *factory(), &mailbox);
+        a_held_mailbox_can_be_used(&mut *factory(), &mailbox);
         a_body_that_breaks_off_is_not_saved(&mut *factory(), &mailbox);
         highest_values_fit(&mut *factory(), &mailbox);
     }
@@ -156,6 +159,42 @@ fn an_older_view_cannot_commit(store: &mut dyn MailStore, mailbox: &MailboxName)
     changes.add = new(vec![(saved, late)]);
     let error = older.commit(changes).err().map(|error| error.kind());
     assert_eq!(error, Some(ErrorKind::Changed), "a UID that was taken meanwhile is not given twice");
+    expect(store, mailbox, &numbered(&records, &[3, 7, 8, 12]));
+}
+
+fn a_held_mailbox_can_be_used(store: &mut dyn MailStore, mailbox: &MailboxName) {
+    let mut records = create_three(store, mailbox);
+    store.claim(Duration::ZERO).expect("nobody else changes the store");
+    store.claim(Duration::ZERO).expect("what is claimed stays claimed");
+    let mut older = store.open(mailbox).expect("it can be opened");
+    let mut open = store.open(mailbox).expect("it can be opened");
+    for _ in 0..2 {
+        open.hold().expect("nobody has changed it");
+    }
+    let body = open.body(MessageKey::Uid(uid(3))).expect("a message of a held mailbox can be read");
+    assert!(!body.read_all().expect("it is read").is_empty(), "a message of a held mailbox has its bytes");
+    let saved = save(&mut *open, &record(12, 41));
+    let mut changes = no_changes(13, 41, 1);
+    changes.add = new(vec![saved]);
+    open.commit(changes).expect("a held mailbox can be changed");
+    records.push(record(12, 41));
+    match older.hold() {
+        Ok(()) => {}
+        Err(error) => assert_eq!(error.kind(), ErrorKind::Changed, "an older view cannot be held"),
+    }
+    older.release();
+    drop(older);
+    open.hold().expect("it can be held after a commit");
+    let point = SyncPoint {
+        fingerprint: [7; 16],
+        uid_validity: UidValidity::new(1001).expect("not zero"),
+        uid_next: uid(13),
+        highest_modseq: ModSeq(41),
+        peer: [9; 8],
+    };
+    open.remember(point).expect("holding ends where a moment is remembered");
+    open.hold().expect("it can be held again");
+    open.release();
     expect(store, mailbox, &numbered(&records, &[3, 7, 8, 12]));
 }
 

@@ -100,7 +100,7 @@ pub enum SessionError {
 }
 
 impl SessionError {
-    pub(super) fn of_store(store: &dyn MailStore, error: StoreError) -> Self {
+    pub(crate) fn of_store(store: &dyn MailStore, error: StoreError) -> Self {
         Self::Store { location: store.location(), error }
     }
 }

@@ -157,6 +157,8 @@ pub enum Message {
         /// Whether all changes since the common moment are known.
         history_complete: bool,
     },
+    /// This side of a two-way run keeps the mailbox as it was compared until the other side has said its outcome.
+    Held,
     /// A side of a two-way run is done with the mailbox.
     Outcome(Outcome),
     /// The destination's answer to an offer.
@@ -194,6 +196,7 @@ impl Message {
             Self::Refused => "refusal",
             Self::Changes(_) => "changes",
             Self::ChangesEnd { .. } => "changes end",
+            Self::Held => "held",
             Self::Outcome(_) => "outcome",
             Self::Offer { .. } => "offer",
             Self::Answer(_) => "answer",

@@ -3,7 +3,7 @@
 use super::disturbed::Disturbed;
 use super::*;
 use crate::memory::MemoryStore;
-use crate::model::{MailboxIdentity, MailboxName, ModSeq, Uid};
+use crate::model::{Flags, MailboxIdentity, MailboxName, ModSeq, Uid};
 use crate::report::{Event, Observer, Unobserved};
 use crate::store::MailStore;
 use crate::sync::{backup, mirror};
@@ -99,4 +99,28 @@ fn counters_that_no_server_can_have_are_not_taken_over_and_nothing_is_counted_af
             assert!(other.open(&name("Work")).is_ok(), "{case}");
         }
     }
+}
+
+#[test]
+fn what_is_not_done_at_one_side_is_not_done_at_the_other() {
+    let work = name("Work");
+    let (mut first, mut second) = (MemoryStore::with_seed(1), MemoryStore::with_seed(2));
+    first.deliver(&work, b"old");
+    let options = SyncOptions::default();
+    assert_eq!(mirror(&mut first, &mut second, &options, &mut Unobserved).unwrap().exit_status(), 0);
+    first.change_flags(&work, Uid::FIRST, Flags::FLAGGED, Flags::NONE);
+    second.deliver(&work, b"new");
+
+    // A client deletes the mailbox between the look and the commit.
+    let delete = |store: &mut MemoryStore, name: &MailboxName| {
+        if name.is_inbox() { Ok(()) } else { store.delete(name) }
+    };
+    let mut second = Disturbed { store: second, disturbance: delete };
+    let report = mirror(&mut first, &mut second, &options, &mut Unobserved).unwrap();
+    assert_eq!((report.exit_status(), report.problems.len()), (2, 1), "{:?}", report.problems);
+    assert_eq!(first.open(&work).unwrap().messages().len(), 1, "its new message is no message of the other side");
+
+    let mut second = second.store;
+    assert_eq!(mirror(&mut first, &mut second, &options, &mut Unobserved).unwrap().exit_status(), 0);
+    assert!(first.open(&work).is_err(), "so the deletion is carried over");
 }

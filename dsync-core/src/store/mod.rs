@@ -10,6 +10,8 @@ pub use body::{BodySource, FileRange, MessageBody};
 pub use error::{ErrorKind, StoreError};
 pub use new_messages::{NewMessages, SavedBodies};
 
+use std::time::Duration;
+
 use crate::model::{
     HistoryRange, KeptFields, MailboxGuid, MailboxHistory, MailboxIdentity, MailboxName, MailboxStatus, MailboxTree,
     MessageKey, MessageList, MessageRecord, ModSeq, SyncPoint, TreeHistory, Uid,
@@ -36,6 +38,20 @@ pub trait MailStore: Send {
     /// # Errors
     /// If it cannot be found out.
     fn id(&mut self) -> Result<String, StoreError>;
+
+    /// Keeps other synchronisations from changing the store as long as it is open, and waits for them as long as `patience`.
+    /// Servers and mail programs are not kept out. Whoever claims several stores does so in the order of their
+    /// [names](Self::id).
+    ///
+    /// A store that is not changed, or not by several processes, need not implement this. One that is not there yet does not come
+    /// into being for it.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Locked`] if another one is still at work in it then.
+    fn claim(&mut self, patience: Duration) -> Result<(), StoreError> {
+        let _ = patience;
+        Ok(())
+    }
 
     /// What the store can hold.
     fn capabilities(&self) -> Capabilities;
@@ -206,6 +222,22 @@ pub trait Mailbox: Send {
         let _ = point;
         Ok(())
     }
+
+    /// Keeps everybody else from changing the mailbox, until the next [`commit`](Self::commit),
+    /// [`remember`](Self::remember) or [`release`](Self::release), or until this is dropped: a commit then finds it as it is.
+    /// Others wait meanwhile, so it should not be long; and whoever holds mailboxes of several stores takes them in an order
+    /// that all agree on.
+    ///
+    /// A store that cannot keep others away need not implement this. A mailbox that nobody else can see is held already.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Changed`] if somebody has changed it since the view was taken; others if it cannot be locked.
+    fn hold(&mut self) -> Result<(), StoreError> {
+        Ok(())
+    }
+
+    /// Lets others change it again, if it [is held](Self::hold).
+    fn release(&mut self) {}
 
     /// The bytes of a message.
     ///

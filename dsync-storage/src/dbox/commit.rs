@@ -7,6 +7,8 @@
 //! 4. Count references, write the index, and let a new mailbox appear.
 //! 5. Remove files that are no longer used.
 
+use std::sync::Arc;
+
 use dsync_core::model::{MailboxName, MessageRecord, ModSeq, Uid, UidValidity};
 use dsync_core::store::{ErrorKind, MailboxChanges, Origin, StoreError};
 
@@ -21,6 +23,7 @@ use super::snapshot::{IN_ALT, Snapshot, Stored, index_files};
 use super::staging::Staging;
 use super::storage::Storage;
 use crate::fs::clock::now;
+use crate::fs::lock::FileLock;
 use crate::fs::mutation;
 use crate::fs::permissions::Permissions;
 use crate::fs::replace::Durability;
@@ -50,19 +53,28 @@ pub(super) struct Work<'a> {
     pub(super) uid_validity: Option<UidValidity>,
 }
 
+/// A mailbox that nobody else can change; released when dropped.
+pub(super) struct Held {
+    index: LockedIndex,
+    /// That of the storage of an mdbox, which is always locked first.
+    map: Option<LockedMap>,
+}
+
 /// The mailbox afterwards.
 pub(super) struct Committed {
     pub(super) paths: MailboxPaths,
     /// How each message of the plan is stored.
     pub(super) stored: Vec<Stored>,
+    /// The lock of its index, so that it can be seen before others change it.
+    pub(super) lock: Option<FileLock>,
 }
 
 /// Locks the map of a storage; if somebody crashed while changing it, it is put right first.
-pub(super) fn lock_map<'a>(
+pub(super) fn lock_map(
     shared: &Shared,
-    storage: &'a Storage,
+    storage: &Arc<Storage>,
     permissions: &Permissions,
-) -> Result<LockedMap<'a>, StoreError> {
+) -> Result<LockedMap, StoreError> {
     let mut map = LockedMap::lock(storage, permissions)?;
     if !map.is_settled() {
         references::settle(shared, storage, map)?;
@@ -98,12 +110,22 @@ pub(super) fn lock_index(
 }
 
 impl Target<'_> {
-    /// Carries a plan out. A mailbox that is still being built appears in its place.
+    /// Keeps others from changing a mailbox that exists, and must still be as it was.
+    pub(super) fn hold(&self, before: &Snapshot) -> Result<Held, StoreError> {
+        let map = match &self.shared.storage {
+            Some(storage) => Some(lock_map(self.shared, storage, self.permissions)?),
+            None => None,
+        };
+        Ok(Held { index: lock_index(self.paths, before.mark, self.permissions)?, map })
+    }
+
+    /// Carries a plan out. A mailbox that is still being built appears in its place; another one may be `held`.
     pub(super) fn commit(
         &self,
         work: &Work<'_>,
         staging: &mut Staging,
         build: Option<Build>,
+        held: Option<Held>,
     ) -> Result<Committed, StoreError> {
         staging.sync()?;
         let list_lock = match &build {
@@ -117,8 +139,8 @@ impl Target<'_> {
         let is_new = build.is_some();
         let build = build.zip(list_lock);
         let committed = match &self.shared.storage {
-            Some(storage) => self.commit_multi(storage, work, staging, build)?,
-            None => self.commit_single(work, staging, build)?,
+            Some(storage) => self.commit_multi(storage, work, staging, build, held)?,
+            None => self.commit_single(work, staging, build, held)?,
         };
         if is_new {
             // A server may hold the lock of its list index while it waits for one of those that are released by now.
@@ -129,17 +151,24 @@ impl Target<'_> {
 
     fn commit_multi(
         &self,
-        storage: &Storage,
+        storage: &Arc<Storage>,
         work: &Work<'_>,
         staging: &mut Staging,
         build: Option<(Build, ListLock)>,
+        held: Option<Held>,
     ) -> Result<Committed, StoreError> {
         let moves = !staging.messages().is_empty() || !work.plan.released.is_empty();
-        let mut map = match moves || build.is_some() {
-            true => Some(lock_map(self.shared, storage, self.permissions)?),
-            false => None,
+        let needs_map = moves || build.is_some();
+        let (mut map, index) = match held {
+            Some(held) => (held.map.filter(|_| needs_map), Some(held.index)),
+            None => {
+                let map = match needs_map {
+                    true => Some(lock_map(self.shared, storage, self.permissions)?),
+                    false => None,
+                };
+                (map, self.lock_index(work, build.is_some())?)
+            }
         };
-        let index = self.lock_index(work, build.is_some())?;
         let numbers = match &mut map {
             Some(map) => {
                 refuse_if_another(map, work.before)?;
@@ -174,7 +203,7 @@ impl Target<'_> {
         if build.is_none() {
             count()?;
         }
-        self.write_index(index, work, &header, &stored)?;
+        let lock = self.write_index(index, work, &header, &stored)?;
         if build.is_some() {
             count()?;
         }
@@ -182,7 +211,7 @@ impl Target<'_> {
         if let Some(map) = map {
             map.done()?;
         }
-        Ok(Committed { paths, stored })
+        Ok(Committed { paths, stored, lock })
     }
 
     fn commit_single(
@@ -190,8 +219,12 @@ impl Target<'_> {
         work: &Work<'_>,
         staging: &mut Staging,
         build: Option<(Build, ListLock)>,
+        held: Option<Held>,
     ) -> Result<Committed, StoreError> {
-        let mut index = self.lock_index(work, build.is_some())?;
+        let mut index = match held {
+            Some(held) => Some(held.index),
+            None => self.lock_index(work, build.is_some())?,
+        };
         let is_hidden = build.is_some();
         let files = MailFiles { paths: self.paths, before: work.before, plan: work.plan };
         let placed = files.place(staging, is_hidden)?;
@@ -210,7 +243,7 @@ impl Target<'_> {
             let removed = work.plan.removed.iter().filter_map(|(uid, _)| Uid::new(*uid));
             files.remove(&placed, removed)?;
         }
-        self.write_index(index, work, &work.plan.header, &stored)?;
+        let lock = self.write_index(index, work, &work.plan.header, &stored)?;
         let paths = self.publish(build)?;
         let moved = work.plan.sources.iter().enumerate().filter_map(|(place, source)| match *source {
             Source::Kept(old, _) if work.plan.messages.uid_at(place) != Some(old) => Some(old),
@@ -218,7 +251,7 @@ impl Target<'_> {
         });
         let released = work.plan.released.iter().filter_map(|(uid, _)| Uid::new(*uid));
         files.remove(&placed, released.chain(moved))?;
-        Ok(Committed { paths, stored })
+        Ok(Committed { paths, stored, lock })
     }
 
     fn lock_index(&self, work: &Work<'_>, is_hidden: bool) -> Result<Option<LockedIndex>, StoreError> {
@@ -234,7 +267,7 @@ impl Target<'_> {
         work: &Work<'_>,
         header: &DboxHeader,
         stored: &[Stored],
-    ) -> Result<(), StoreError> {
+    ) -> Result<Option<FileLock>, StoreError> {
         let target = self.index_target(work, header, stored);
         // An mdbox keeps them in the index itself.
         let dates = match &self.shared.storage {
@@ -242,11 +275,12 @@ impl Target<'_> {
             None => save_dates(work.plan.messages.records()),
         };
         match index {
-            Some(index) => Ok(index.change_to(&target, &dates)?),
+            Some(index) => Ok(Some(index.change_to(&target, &dates)?)),
             None => {
                 let files = index_files(self.paths)?;
                 mutation::create_directories(files.directory(), self.permissions)?;
-                Ok(writer::create(&files, target, &dates, self.permissions, Durability::Later)?)
+                writer::create(&files, target, &dates, self.permissions, Durability::Later)?;
+                Ok(None)
             }
         }
     }
@@ -313,7 +347,7 @@ fn mdbox_record(record: &MessageRecord, stored: Stored) -> MdboxRecord {
 }
 
 /// The numbers of a mailbox mean something only in the map that they are of.
-fn refuse_if_another(map: &LockedMap<'_>, before: &Snapshot) -> Result<(), StoreError> {
+fn refuse_if_another(map: &LockedMap, before: &Snapshot) -> Result<(), StoreError> {
     if ![0, map.map().uid_validity()].contains(&before.header.first) {
         let text = "the map of the storage was made anew meanwhile; run again";
         return Err(StoreError::new(ErrorKind::Changed, text));
@@ -323,7 +357,7 @@ fn refuse_if_another(map: &LockedMap<'_>, before: &Snapshot) -> Result<(), Store
 
 /// Messages that were found in the storage when the changes were decided must still be there, and may have so many
 /// references.
-fn refuse_if_purged(map: &LockedMap<'_>, staging: &Staging) -> Result<(), StoreError> {
+fn refuse_if_purged(map: &LockedMap, staging: &Staging) -> Result<(), StoreError> {
     for (map_uid, more) in staging.known() {
         if !map.map().get(*map_uid).is_some_and(|entry| entry.takes(*more)) {
             let text = "a message that the storage had was purged meanwhile, or was copied too often; run again";

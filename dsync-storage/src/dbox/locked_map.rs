@@ -10,6 +10,8 @@
 //! After a crash in between, whoever locks the map next counts the references of all mailboxes, whatever they are. Nothing is
 //! ever referred to and thought to be garbage; messages that no mailbox refers to any more, or does not yet, are.
 
+use std::sync::Arc;
+
 use dsync_core::store::{ErrorKind, StoreError};
 
 use super::growth::{self, Growing};
@@ -26,17 +28,17 @@ use crate::text::lossy;
 
 /// The map of a storage, whose lock is held; released when dropped.
 #[derive(Debug)]
-pub(super) struct LockedMap<'a> {
-    storage: &'a Storage,
+pub(super) struct LockedMap {
+    storage: Arc<Storage>,
     index: LockedIndex,
 }
 
-impl<'a> LockedMap<'a> {
+impl LockedMap {
     /// Takes the lock, waiting for others that hold it. A storage that has no map yet gets one.
     ///
     /// # Errors
     /// If it stays locked, or cannot be understood; [`ErrorKind::Corrupt`] if it is missing although there are messages.
-    pub(super) fn lock(storage: &'a Storage, permissions: &Permissions) -> Result<Self, StoreError> {
+    pub(super) fn lock(storage: &Arc<Storage>, permissions: &Permissions) -> Result<Self, StoreError> {
         let files = storage.map_files();
         let exists = files.log().exists() || files.main().exists();
         if !exists {
@@ -53,7 +55,7 @@ impl<'a> LockedMap<'a> {
             mutation::sync_directory(files.directory())?;
         }
         Map::of_view(index.view()).map_err(|error| corrupt(&format!("{}: {error}", lossy(&files.main()))))?;
-        Ok(Self { storage, index })
+        Ok(Self { storage: Arc::clone(storage), index })
     }
 
     /// The map under the lock, with what was changed under it.
@@ -218,7 +220,7 @@ impl<'a> LockedMap<'a> {
             let size = file.length().saturating_sub(file.first_message());
             if filled == 1
                 && size <= growth::MOST
-                && let Some(growing) = growth::find(self.storage, self.map(), size, rotate_size)?
+                && let Some(growing) = growth::find(&self.storage, self.map(), size, rotate_size)?
             {
                 plan.homes.push(Home::In(growing));
                 continue;

@@ -8,7 +8,7 @@ use dsync_core::model::{
 };
 use dsync_core::store::{ErrorKind, Mailbox, MailboxChanges, MessageBody, SavedBody, StoreError};
 
-use super::commit::{self, Target, Work};
+use super::commit::{self, Held, Target, Work};
 use super::commit_plan::{self, Source};
 use super::header::MdboxRecord;
 use super::known;
@@ -38,6 +38,8 @@ pub(super) struct DboxMailbox {
     staging: Option<Staging>,
     /// The hidden place where the mailbox is while it is new.
     build: Option<Build>,
+    /// What keeps others from changing it.
+    held: Option<Held>,
 }
 
 impl DboxMailbox {
@@ -54,14 +56,18 @@ impl DboxMailbox {
                 let _ = single::remove_expunged(&paths, &snapshot, &permissions);
             }
         }
-        Ok(Self { shared, name, paths, permissions, snapshot, staging: None, build: None })
+        Ok(Self { shared, name, paths, permissions, snapshot, staging: None, build: None, held: None })
     }
 
     /// Opens a mailbox that is still being built.
     pub(super) fn building(shared: Arc<Shared>, name: MailboxName, build: Build, permissions: Permissions) -> Self {
         let paths = build.paths().clone();
         let snapshot = Snapshot::of_new(build.identity());
-        Self { shared, name, paths, permissions, snapshot, staging: None, build: Some(build) }
+        Self { shared, name, paths, permissions, snapshot, staging: None, build: Some(build), held: None }
+    }
+
+    fn target(&self) -> Target<'_> {
+        Target { shared: &self.shared, paths: &self.paths, permissions: &self.permissions, name: &self.name }
     }
 
     fn staging(&mut self) -> &mut Staging {
@@ -179,6 +185,7 @@ impl Mailbox for DboxMailbox {
 
     fn remember(&mut self, point: SyncPoint) -> Result<(), StoreError> {
         self.shared.context.refuse_if_read_only()?;
+        self.release();
         let mut locked = commit::lock_index(&self.paths, None, &self.permissions)?;
         let unchanged = self.snapshot.mark == Some(IndexMark::of(locked.state()));
         index::mailbox::remember(&mut locked, point)?;
@@ -187,6 +194,18 @@ impl Mailbox for DboxMailbox {
         }
         self.snapshot.points = point.added_to(&self.snapshot.points);
         Ok(())
+    }
+
+    fn hold(&mut self) -> Result<(), StoreError> {
+        self.shared.context.refuse_if_read_only()?;
+        if self.build.is_none() && self.held.is_none() {
+            self.held = Some(self.target().hold(&self.snapshot)?);
+        }
+        Ok(())
+    }
+
+    fn release(&mut self) {
+        self.held = None;
     }
 
     fn body(&mut self, message: MessageKey) -> Result<MessageBody, StoreError> {
@@ -224,6 +243,8 @@ impl Mailbox for DboxMailbox {
         self.shared.context.refuse_if_read_only()?;
         let identity_before = self.snapshot.status.identity;
         let wanted = changes.identity.or(identity_before);
+        // What is locked to decide an identity comes before what is held.
+        let held = self.held.take().filter(|_| wanted.is_decided());
         let identity: MailboxIdentity =
             list_changes::decide_identity(&self.shared.context, wanted, &self.permissions)?;
         let mut plan = commit_plan::plan(&self.snapshot, &mut changes, identity, now())?;
@@ -232,17 +253,17 @@ impl Mailbox for DboxMailbox {
         let Some(mut staging) = self.staging.take() else { return Ok(()) };
         let work =
             Work { before: &self.snapshot, changes: &changes, plan: &plan, uid_validity: identity.uid_validity };
-        let target =
-            Target { shared: &self.shared, paths: &self.paths, permissions: &self.permissions, name: &self.name };
-        let committed = target.commit(&work, &mut staging, self.build.take())?;
+        let build = self.build.take();
+        let committed = self.target().commit(&work, &mut staging, build, held)?;
         self.paths = committed.paths;
-        list_changes::note_identity(&self.shared.context, identity_before, identity)?;
         let problems = if plan.lost.is_empty() { Vec::new() } else { std::mem::take(&mut self.snapshot.problems) };
         self.shared.note_saved(&plan, &committed.stored, &self.paths);
         drop(changes);
         let (messages, lost) = (plan.messages, plan.lost);
         drop(plan.sources);
         self.snapshot = Snapshot::after(&self.shared, &self.paths, messages, committed.stored, lost, problems)?;
-        Ok(())
+        // A server may wait for it while it holds the list, which is told next.
+        drop(committed.lock);
+        list_changes::note_identity(&self.shared.context, identity_before, identity)
     }
 }

@@ -8,6 +8,7 @@ use std::collections::BTreeSet;
 use std::fs::File;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use dsync_core::store::{ErrorKind, StoreError};
 
@@ -36,7 +37,7 @@ pub struct PurgeReport {
 }
 
 /// Purges a whole storage.
-pub(super) fn purge(shared: &Shared, storage: &Storage) -> Result<PurgeReport, StoreError> {
+pub(super) fn purge(shared: &Shared, storage: &Arc<Storage>) -> Result<PurgeReport, StoreError> {
     let permissions = shared.context.permissions();
     let mut report = PurgeReport::default();
     let file_ids = {
@@ -65,12 +66,12 @@ fn is_unused(entry: &MapEntry, actual: &References) -> bool {
 }
 
 /// A message that is referred to more often than the map knows would be lost with the next purge of a server.
-fn raise_counts<'a>(
+fn raise_counts(
     shared: &Shared,
-    storage: &'a Storage,
-    map: LockedMap<'a>,
+    storage: &Arc<Storage>,
+    map: LockedMap,
     actual: &References,
-) -> Result<LockedMap<'a>, StoreError> {
+) -> Result<LockedMap, StoreError> {
     let too_low = map.map().entries().filter_map(|entry| {
         let missing = references::wanted(actual, entry.map_uid).saturating_sub(entry.references);
         (missing > 0).then_some((entry.map_uid, i32::from(missing)))
@@ -84,7 +85,7 @@ fn raise_counts<'a>(
 }
 
 /// Messages that nobody refers to and whose file is gone need no entry.
-fn forget_missing(map: &mut LockedMap<'_>, storage: &Storage, actual: &References) -> Result<(), StoreError> {
+fn forget_missing(map: &mut LockedMap, storage: &Storage, actual: &References) -> Result<(), StoreError> {
     let missing = map
         .map()
         .entries()
@@ -103,7 +104,12 @@ fn entries_of(map: Map<'_>, file_id: u32) -> Vec<MapEntry> {
     entries
 }
 
-fn purge_file(shared: &Shared, storage: &Storage, file_id: u32, report: &mut PurgeReport) -> Result<(), StoreError> {
+fn purge_file(
+    shared: &Shared,
+    storage: &Arc<Storage>,
+    file_id: u32,
+    report: &mut PurgeReport,
+) -> Result<(), StoreError> {
     let permissions = shared.context.permissions();
     let Some(path) = storage.paths(file_id).find(|path| path.exists()) else { return Ok(()) };
     let file = File::options().read(true).write(true).open(&path);
@@ -207,7 +213,7 @@ fn name_by_hash(path: &Path) -> Option<PathBuf> {
     Some(path.parent()?.join("hashes").join(hash))
 }
 
-impl LockedMap<'_> {
+impl LockedMap {
     /// Gives the files of copies their names, and says that the messages are there now. Until the map says so each copy is
     /// an unused message of its own, and from then on the original is; the numbers of those are returned.
     fn place_copies(

@@ -86,7 +86,7 @@ pub(super) fn wanted(actual: &References, map_uid: u32) -> u16 {
 /// # Errors
 /// [`ErrorKind::Corrupt`] if a mailbox cannot be read, or a server was just saving a message and only it can tell what is to
 /// become of it.
-pub(super) fn settle(shared: &Shared, storage: &Storage, map: LockedMap<'_>) -> Result<(), StoreError> {
+pub(super) fn settle(shared: &Shared, storage: &Storage, map: LockedMap) -> Result<(), StoreError> {
     let actual = count(shared)?;
     let work = Work::of(&map)?;
     let mut changes = MapChanges::default();
@@ -138,7 +138,7 @@ struct Work {
 }
 
 impl Work {
-    fn of(map: &LockedMap<'_>) -> Result<Self, StoreError> {
+    fn of(map: &LockedMap) -> Result<Self, StoreError> {
         let mut work = Self::default();
         for record in map.records_of_crash()? {
             match record.change {

@@ -19,7 +19,7 @@ pub(super) struct Shared {
     pub(super) context: Context,
     pub(super) settings: Settings,
     /// The storage of an mdbox; an sdbox has its messages in the mailboxes.
-    pub(super) storage: Option<Storage>,
+    pub(super) storage: Option<Arc<Storage>>,
     known: Mutex<Known>,
 }
 
@@ -34,7 +34,7 @@ struct Known {
 
 impl Shared {
     pub(super) fn new(context: Context, settings: Settings, storage: Option<Storage>) -> Self {
-        Self { context, settings, storage, known: Mutex::default() }
+        Self { context, settings, storage: storage.map(Arc::new), known: Mutex::default() }
     }
 
     fn known(&self) -> MutexGuard<'_, Known> {

@@ -26,6 +26,7 @@ use crate::index::mailbox::{IndexedMessage, cache_bytes, cache_of, messages};
 use crate::index::points;
 use crate::index::target::TargetMessage;
 use crate::index::view::IndexView;
+use crate::list::being_made::wait_until_made;
 use crate::list::layout::MailboxPaths;
 use crate::text::lossy;
 
@@ -190,8 +191,18 @@ pub(super) fn read_though_deleted(
 /// # Errors
 /// As [`read`].
 pub(super) fn identity(shared: &Shared, paths: &MailboxPaths) -> Result<MailboxIdentity, StoreError> {
-    let (state, header) = read(shared, &index_files(paths)?)?;
-    Ok(identity_of(&state.view, &header))
+    let files = index_files(paths)?;
+    let look = || read(shared, &files).map(|(state, header)| identity_of(&state.view, &header));
+    let is_decided =
+        |identity: &Result<MailboxIdentity, StoreError>| identity.as_ref().is_ok_and(|it| it.is_decided());
+    let mut identity = look();
+    if !is_decided(&identity) {
+        wait_until_made(files.directory(), || {
+            identity = look();
+            is_decided(&identity)
+        });
+    }
+    identity
 }
 
 /// The same, also of a mailbox that somebody is deleting.

@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 use dsync_core::model::{
     KeptFields, MailboxGuid, MailboxIdentity, MailboxName, MailboxStatus, MailboxTree, TreeChange, TreeHistory,
@@ -13,12 +14,13 @@ use super::mailbox::DboxMailbox;
 use super::purge::{self, PurgeReport};
 use super::shared::Shared;
 use super::storage::Storage;
-use super::{listing, removal};
+use super::{listing, removal, snapshot};
 use crate::fs::mutation;
 use crate::fs::unique;
 use crate::index::files::read_index;
 use crate::list::build::Build;
 use crate::list::changes;
+use crate::list::claim::Claim;
 use crate::list::context::{Context, invalid_name, refuse_inbox};
 use crate::list::files::allocate_uid_validity;
 use crate::list::hidden::{self, HiddenPlaces};
@@ -31,6 +33,7 @@ use crate::settings::Settings;
 pub struct DboxStore {
     shared: Arc<Shared>,
     cleaned: bool,
+    claim: Option<Claim>,
 }
 
 impl DboxStore {
@@ -82,7 +85,7 @@ impl DboxStore {
             read_only,
             compression: settings.compression,
         };
-        Ok(Self { shared: Arc::new(Shared::new(context, settings, storage)), cleaned: false })
+        Ok(Self { shared: Arc::new(Shared::new(context, settings, storage)), cleaned: false, claim: None })
     }
 
     /// Frees the space of messages that no mailbox refers to any more. Only an mdbox keeps such; in an sdbox there is nothing
@@ -151,7 +154,7 @@ impl DboxStore {
         Ok(())
     }
 
-    /// Removes what crashed runs left, but in the mailboxes of an sdbox.
+    /// Removes what crashed runs left, but in the mailboxes of an sdbox, and puts the map right.
     fn remove_abandoned(&self) -> Result<(), StoreError> {
         hidden::remove_abandoned(self.context())?;
         if let Some(storage) = &self.shared.storage {
@@ -159,6 +162,7 @@ impl DboxStore {
                 hidden::remove_abandoned_in(directory, HiddenPlaces::DBOX.prefix)?;
             }
         }
+        self.settle_map();
         Ok(())
     }
 }
@@ -188,6 +192,13 @@ impl MailStore for DboxStore {
         Ok(self.context().store_id(self.shared.driver().name()))
     }
 
+    fn claim(&mut self, patience: Duration) -> Result<(), StoreError> {
+        if !self.context().read_only && self.claim.is_none() {
+            self.claim = Claim::take(self.context(), patience)?;
+        }
+        Ok(())
+    }
+
     fn capabilities(&self) -> Capabilities {
         Capabilities { directories: true, keeps: KeptFields::ALL, line_ends: true }
     }
@@ -195,7 +206,6 @@ impl MailStore for DboxStore {
     fn tree(&mut self) -> Result<MailboxTree, StoreError> {
         if !self.context().read_only && !self.cleaned {
             self.remove_abandoned()?;
-            self.settle_map();
         }
         listing::tree(&self.shared)
     }
@@ -218,7 +228,14 @@ impl MailStore for DboxStore {
 
     fn open(&mut self, name: &MailboxName) -> Result<Box<dyn Mailbox>, StoreError> {
         let paths = self.existing(name)?;
-        Ok(Box::new(DboxMailbox::open(Arc::clone(&self.shared), name.clone(), paths)?))
+        let mut opened = DboxMailbox::open(Arc::clone(&self.shared), name.clone(), paths.clone());
+        if !opened.as_ref().is_ok_and(|mailbox| mailbox.status().identity.is_decided())
+            && snapshot::identity(&self.shared, &paths).is_ok_and(|identity| identity.is_decided())
+        {
+            // Somebody was just making it.
+            opened = DboxMailbox::open(Arc::clone(&self.shared), name.clone(), paths);
+        }
+        Ok(Box::new(opened?))
     }
 
     fn create(&mut self, name: &MailboxName, identity: MailboxIdentity) -> Result<Box<dyn Mailbox>, StoreError> {

@@ -108,6 +108,31 @@ impl GrowthLock {
     }
 }
 
+/// A lock on a directory by flock(2). It excludes only those who lock the directory, too.
+#[derive(Debug)]
+pub struct DirectoryLock {
+    /// `None` on a file system that has no such locks.
+    _lock: Option<Flock<File>>,
+}
+
+impl DirectoryLock {
+    /// Locks `directory`, waiting for others as long as `timeout`. `path` is for messages.
+    ///
+    /// # Errors
+    /// As the system; [`io::ErrorKind::TimedOut`] if others held it for too long.
+    pub fn take(directory: File, path: &Path, timeout: Duration) -> Result<Self, FsError> {
+        let lock = match Flock::lock(directory, FlockArg::LockExclusiveNonblock) {
+            Ok(lock) => Some(lock),
+            Err((directory, Errno::EAGAIN | Errno::EINTR)) => {
+                Some(wait_in_queue(path, timeout, move || flock_when_free(directory))?)
+            }
+            // Network file systems may know locks only of files that are open for writing, or none.
+            Err(_) => None,
+        };
+        Ok(Self { _lock: lock })
+    }
+}
+
 fn is_same_file(held: &File, path: &Path) -> bool {
     let (Ok(held), Ok(named)) = (held.metadata(), std::fs::symlink_metadata(path)) else { return false };
     (held.dev(), held.ino()) == (named.dev(), named.ino())

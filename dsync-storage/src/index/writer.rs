@@ -260,11 +260,12 @@ impl LockedIndex {
         &self.state
     }
 
-    /// Brings the index into the wanted state. Every request that was pending is taken to have been carried out.
+    /// Brings the index into the wanted state. Every request that was pending is taken to have been carried out. It stays locked
+    /// by what is returned, for those who want to see it before others change it.
     ///
     /// # Errors
     /// As the system. The index is in its old state or in the wanted one, then.
-    pub fn change_to(mut self, target: &IndexTarget, dates: &SaveDates) -> Result<(), IndexError> {
+    pub fn change_to(mut self, target: &IndexTarget, dates: &SaveDates) -> Result<FileLock, IndexError> {
         let dates = self.new_dates(target, dates)?;
         let places = self.write_dates(target, &dates)?;
         let sound = !self.state.unfinished && self.state.log.as_ref().is_some_and(|log| log.minor >= target::MINOR);
@@ -282,7 +283,8 @@ impl LockedIndex {
         if has_requests {
             self.add_end_mark(&mut bytes)?;
         }
-        self.append(&bytes)
+        self.append(&bytes)?;
+        Ok(self.lock)
     }
 
     /// Adds the record that says that everything before it, and itself, has been carried out.
@@ -406,7 +408,7 @@ impl LockedIndex {
     }
 
     /// Replaces the log by one that holds the wanted state and nothing else.
-    fn start_anew(self, target: &IndexTarget, dates: &SaveDates) -> Result<(), IndexError> {
+    fn start_anew(self, target: &IndexTarget, dates: &SaveDates) -> Result<FileLock, IndexError> {
         let view = &self.state.view;
         let index_id = view.snapshot().index_id();
         let old_seq = view.extension(CACHE).map_or(0, |extension| extension.reset_id);
@@ -420,7 +422,7 @@ impl LockedIndex {
             // So few changes can have been counted only by an index that was not made by counting; one like it then.
             write_snapshot(&self.files, (index_id, seq), target.clone(), &all, &self.permissions, Durability::Now)?;
             mutation::remove_file(&self.files.old_log())?;
-            return Ok(());
+            return Ok(self.lock);
         };
         let header = LogHeader::new(index_id, seq, now().as_u32(), initial);
         let bytes = [header.encode(), encode_transaction(&records)].concat();
@@ -440,8 +442,7 @@ impl LockedIndex {
         mutation::remove_file(&self.files.main())?;
         mutation::remove_file(&self.files.old_log())?;
         mutation::sync_directory(self.files.directory())?;
-        drop(new_lock);
-        Ok(())
+        Ok(new_lock)
     }
 }
 

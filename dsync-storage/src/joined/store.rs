@@ -1,5 +1,7 @@
 //! The store that others make together.
 
+use std::time::Duration;
+
 use dsync_core::model::{
     MailboxGuid, MailboxIdentity, MailboxName, MailboxNode, MailboxStatus, MailboxTree, NameHash, NodeKind,
     TreeChange, TreeEvent, TreeHistory,
@@ -111,6 +113,16 @@ impl MailStore for JoinedStore {
             ids.push(format!("{level} {}", store.id()?));
         }
         Ok(ids.join("\n"))
+    }
+
+    fn claim(&mut self, patience: Duration) -> Result<(), StoreError> {
+        // All who claim several stores do so in this order.
+        let mut stores = Vec::with_capacity(self.stores.len());
+        for store in &mut self.stores {
+            stores.push((store.id()?, store));
+        }
+        stores.sort_by(|(first, _), (second, _)| first.cmp(second));
+        stores.into_iter().try_for_each(|(_, store)| store.claim(patience))
     }
 
     fn capabilities(&self) -> Capabilities {

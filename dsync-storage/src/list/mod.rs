@@ -8,8 +8,10 @@
 //!   `listing` and `changes`: reading and changing the tree, as far as that is the same in every store.
 //! * [`lock`]: keeps others from creating, deleting and renaming.
 
+pub(crate) mod being_made;
 pub(crate) mod build;
 pub(crate) mod changes;
+pub(crate) mod claim;
 pub(crate) mod context;
 pub mod files;
 pub(crate) mod hidden;

@@ -23,6 +23,7 @@ use super::snapshot::{self, IndexHealth, Snapshot};
 use super::staging::StagedFile;
 use super::uidlist::{self, UidList};
 use crate::fs::dotlock::{Dotlock, DotlockRules};
+use crate::fs::lock::FileLock;
 use crate::fs::permissions::Permissions;
 use crate::fs::replace::{self, Durability};
 use crate::fs::{FsError, mutation, read, unique};
@@ -50,6 +51,13 @@ pub(super) struct Target<'a> {
     pub(super) hidden: bool,
 }
 
+/// A mailbox that nobody else can change, if they take locks; released when dropped.
+#[derive(Debug)]
+pub(super) struct Held {
+    index: Option<LockedIndex>,
+    _uidlist: Dotlock,
+}
+
 /// Makes the directories of a mailbox that are missing.
 pub(super) fn prepare_directories(paths: &MailboxPaths, permissions: &Permissions) -> Result<(), FsError> {
     for subdirectory in ["tmp", "new", "cur"] {
@@ -63,31 +71,68 @@ pub(super) fn prepare_directories(paths: &MailboxPaths, permissions: &Permission
 }
 
 impl Target<'_> {
-    /// Carries `changes` out, which were decided on what `before` shows.
-    pub(super) fn commit(
-        &self,
-        before: &Snapshot,
-        changes: &mut MailboxChanges,
-        staged: &mut [StagedFile],
-    ) -> Result<(), StoreError> {
-        self.sync_staged(staged)?;
-        if !self.existed {
-            prepare_directories(self.paths, self.permissions)?;
-        }
-        let lock = if self.hidden { None } else { Some(self.lock_uidlist()?) };
+    /// Keeps others from changing a mailbox that exists, and must still be as it was.
+    pub(super) fn hold(&self, before: &Snapshot) -> Result<Held, StoreError> {
+        let held = self.lock(before)?;
+        let (found, _) = snapshot::look_again(self.paths, &before.joined.files)?;
+        self.refuse_if_changed(before, &found)?;
+        Ok(held)
+    }
+
+    /// Locks the uidlist, then the index.
+    fn lock(&self, before: &Snapshot) -> Result<Held, StoreError> {
+        let uidlist = self.lock_uidlist()?;
         if self.existed {
             // Whoever deletes or renames takes no lock that we hold, so this is asked again as late as possible.
             listing::refuse_if_gone(self.context, self.name, self.paths)?;
             prepare_directories(self.paths, self.permissions)?;
         }
-        let index = match (&self.paths.index, before.index) {
+        Ok(Held { index: self.lock_index(before)?, _uidlist: uidlist })
+    }
+
+    fn lock_index(&self, before: &Snapshot) -> Result<Option<LockedIndex>, StoreError> {
+        match (&self.paths.index, before.index) {
             (Some(directory), IndexHealth::Sound) => {
-                Some(LockedIndex::lock(&IndexFiles::of_mailbox(directory), self.permissions)?)
+                Ok(Some(LockedIndex::lock(&IndexFiles::of_mailbox(directory), self.permissions)?))
             }
-            _ => None,
+            _ => Ok(None),
+        }
+    }
+
+    /// The index of a visible mailbox that has none: a server may just be making one.
+    fn begin_index(&self) -> Result<Option<LockedIndex>, StoreError> {
+        let Some(directory) = &self.paths.index else { return Ok(None) };
+        let index = LockedIndex::lock(&IndexFiles::of_mailbox(directory), self.permissions)?;
+        let is_empty = index.view().uid_validity() == 0 && index.view().messages().is_empty();
+        if is_empty { Ok(Some(index)) } else { Err(self.changed()) }
+    }
+
+    /// Carries `changes` out, which were decided on what `before` shows. The mailbox may be `held`. Gives it as it is then.
+    pub(super) fn commit(
+        &self,
+        before: &Snapshot,
+        changes: &mut MailboxChanges,
+        staged: &mut [StagedFile],
+        held: Option<Held>,
+    ) -> Result<Snapshot, StoreError> {
+        self.sync_staged(staged)?;
+        if !self.existed {
+            prepare_directories(self.paths, self.permissions)?;
+        }
+        let (index, lock) = match held {
+            Some(Held { index, _uidlist: lock }) => (index, Some(lock)),
+            None if self.hidden => (self.lock_index(before)?, None),
+            None => {
+                let Held { index, _uidlist: lock } = self.lock(before)?;
+                (index, Some(lock))
+            }
         };
         let (found, uidlist) = snapshot::look_again(self.paths, &before.joined.files)?;
         self.refuse_if_changed(before, &found)?;
+        let index = match before.index {
+            IndexHealth::Missing if !self.hidden => self.begin_index()?,
+            _ => index,
+        };
         let wanted = changes.identity.or(found.joined.status.identity);
         let identity = list::changes::decide_identity(self.context, wanted, self.permissions)?;
         let sizes = |number: usize| staged.get(number).map(StagedFile::sizes);
@@ -99,10 +144,12 @@ impl Target<'_> {
         self.move_files(&plan, staged)?;
         self.write_uidlist(&plan)?;
         plan.uidlist = UidList::default();
-        self.write_index(index, &uidlist, changes, &plan, identity)?;
-        drop(lock);
+        let index = self.write_index(index, &uidlist, changes, &plan, identity)?;
+        drop(plan);
+        let (after, _) = snapshot::look_again(self.paths, &found.joined.files)?;
+        drop((index, lock));
         list::changes::note_identity(self.context, found.joined.status.identity, identity)?;
-        Ok(())
+        Ok(after)
     }
 
     fn durability(&self) -> Durability {
@@ -141,8 +188,12 @@ impl Target<'_> {
         if same {
             return Ok(());
         }
+        Err(self.changed())
+    }
+
+    fn changed(&self) -> StoreError {
         let text = format!("{} was changed by somebody else meanwhile; run again", lossy(&self.paths.mails));
-        Err(StoreError::new(ErrorKind::Changed, text))
+        StoreError::new(ErrorKind::Changed, text)
     }
 
     fn write_keywords(&self, before: &KeywordSlots, after: &KeywordSlots) -> Result<(), FsError> {
@@ -212,8 +263,8 @@ impl Target<'_> {
         changes: &MailboxChanges,
         plan: &CommitPlan,
         identity: MailboxIdentity,
-    ) -> Result<(), StoreError> {
-        let Some(directory) = &self.paths.index else { return Ok(()) };
+    ) -> Result<Option<FileLock>, StoreError> {
+        let Some(directory) = &self.paths.index else { return Ok(None) };
         // Also those whose files were gone already.
         let gone = before.entries.iter().filter(|entry| !plan.messages.contains(entry.uid));
         let removed = gone.filter_map(|entry| {
@@ -236,9 +287,11 @@ impl Target<'_> {
         let dates = save_dates(&plan.messages);
         let files = IndexFiles::of_mailbox(directory);
         match locked {
-            Some(locked) => locked.change_to(&target, &dates)?,
-            None => writer::create(&files, target, &dates, self.permissions, self.durability())?,
+            Some(locked) => Ok(Some(locked.change_to(&target, &dates)?)),
+            None => {
+                writer::create(&files, target, &dates, self.permissions, self.durability())?;
+                Ok(None)
+            }
         }
-        Ok(())
     }
 }

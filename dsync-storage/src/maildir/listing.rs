@@ -7,12 +7,17 @@ use std::path::Path;
 use dsync_core::model::{MailboxName, MailboxTree, NodeKind};
 use dsync_core::store::{ErrorKind, StoreError};
 
-use super::{foreign, snapshot};
+use super::{foreign, snapshot, uidlist};
 use crate::fs::read;
+use crate::index::files::IndexFiles;
+use crate::list::being_made;
 use crate::list::context::Context;
 use crate::list::layout::{Layout, MailboxPaths};
 use crate::list::listing::{self, Walk};
 use crate::text::lossy;
+
+/// A file that tells delivery agents that a Maildir is a folder of another one.
+pub(super) const FOLDER_MARK: &str = "maildirfolder";
 
 /// All names of the store.
 pub(super) fn tree(context: &Context) -> Result<MailboxTree, StoreError> {
@@ -58,7 +63,19 @@ pub(super) fn refuse_if_gone(context: &Context, name: &MailboxName, paths: &Mail
     Err(StoreError::new(ErrorKind::NotFound, text))
 }
 
+/// Waits while a server may still be making the mailbox: its directories, the file that says that it is a folder, the log of its
+/// index, and the uidlist at last.
+pub(super) fn wait_until_made(paths: &MailboxPaths) {
+    let mails = &paths.mails;
+    being_made::wait_until_made(mails, || {
+        let has_log = || paths.index.as_ref().is_some_and(|index| IndexFiles::of_mailbox(index).log().exists());
+        ["cur", "new", "tmp"].iter().all(|sub| mails.join(sub).is_dir())
+            && (paths.control.join(uidlist::FILE_NAME).exists() || !(mails.join(FOLDER_MARK).exists() || has_log()))
+    });
+}
+
 fn node_of(paths: &MailboxPaths) -> NodeKind {
+    wait_until_made(paths);
     // A directory that cannot be listed is better found now, before anything is decided about the mailbox.
     let readable = ["cur", "new"]
         .iter()

@@ -8,9 +8,10 @@ use dsync_core::model::{
 };
 use dsync_core::store::{ErrorKind, FileRange, Mailbox, MailboxChanges, MessageBody, SavedBody, StoreError};
 
+use super::commit::{self, Held};
+use super::listing;
 use super::snapshot::{self, IndexHealth, OpenedMessage, Snapshot};
 use super::staging::Staging;
-use super::{commit, listing};
 use crate::content;
 use crate::fs::mutation;
 use crate::fs::permissions::Permissions;
@@ -36,6 +37,8 @@ pub(super) struct MaildirMailbox {
     existed: bool,
     /// The identity that a new mailbox is to have.
     identity: MailboxIdentity,
+    /// What keeps others from changing it.
+    held: Option<Held>,
 }
 
 impl MaildirMailbox {
@@ -65,6 +68,7 @@ impl MaildirMailbox {
             build: None,
             existed: false,
             identity,
+            held: None,
         };
         mailbox.show_identity();
         Ok(mailbox)
@@ -86,6 +90,17 @@ impl MaildirMailbox {
         Ok(mailbox)
     }
 
+    fn target(&self) -> commit::Target<'_> {
+        commit::Target {
+            context: &self.context,
+            paths: &self.paths,
+            permissions: &self.permissions,
+            name: &self.name,
+            existed: self.existed,
+            hidden: self.build.is_some(),
+        }
+    }
+
     fn show_identity(&mut self) {
         let status = &mut self.snapshot.joined.status;
         status.identity = status.identity.or(self.identity);
@@ -101,7 +116,7 @@ impl MaildirMailbox {
         let context = &self.context;
         let layout = context.naming.layout;
         if layout == Layout::MaildirPlusPlus {
-            drop(mutation::create(&build.paths().mails.join("maildirfolder"), &self.permissions)?);
+            drop(mutation::create(&build.paths().mails.join(listing::FOLDER_MARK), &self.permissions)?);
         }
         build.sync()?;
         let lock = changes::lock(context)?;
@@ -143,6 +158,7 @@ impl Mailbox for MaildirMailbox {
     fn remember(&mut self, point: SyncPoint) -> Result<(), StoreError> {
         self.context.refuse_if_read_only()?;
         self.refuse_if_gone()?;
+        self.release();
         match (&self.paths.index, self.snapshot.index) {
             (Some(directory), IndexHealth::Sound) => {
                 let mut locked = LockedIndex::lock(&IndexFiles::of_mailbox(directory), &self.permissions)?;
@@ -153,6 +169,18 @@ impl Mailbox for MaildirMailbox {
         }
         self.snapshot.points = point.added_to(&self.snapshot.points);
         Ok(())
+    }
+
+    fn hold(&mut self) -> Result<(), StoreError> {
+        self.context.refuse_if_read_only()?;
+        if self.existed && self.held.is_none() {
+            self.held = Some(self.target().hold(&self.snapshot)?);
+        }
+        Ok(())
+    }
+
+    fn release(&mut self) {
+        self.held = None;
     }
 
     fn body(&mut self, message: MessageKey) -> Result<MessageBody, StoreError> {
@@ -180,22 +208,16 @@ impl Mailbox for MaildirMailbox {
         self.context.refuse_if_read_only()?;
         self.refuse_if_gone()?;
         let mut staging = self.staging.take().unwrap_or_else(|| Staging::new(&self.paths.mails, None));
-        let target = commit::Target {
-            context: &self.context,
-            paths: &self.paths,
-            permissions: &self.permissions,
-            name: &self.name,
-            existed: self.existed,
-            hidden: self.build.is_some(),
-        };
         let mut changes = changes;
         changes.identity = changes.identity.or(self.identity);
-        target.commit(&self.snapshot, &mut changes, staging.files_mut())?;
+        let held = self.held.take();
+        self.snapshot = self.target().commit(&self.snapshot, &mut changes, staging.files_mut(), held)?;
         drop((staging, changes));
         if let Some(build) = self.build.take() {
             self.paths = self.publish(build)?;
+            // Its place is another one.
+            (self.snapshot, _) = snapshot::look_again(&self.paths, &self.snapshot.joined.files)?;
         }
-        (self.snapshot, _) = snapshot::look_again(&self.paths, &self.snapshot.joined.files)?;
         self.existed = true;
         Ok(())
     }

@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 use dsync_core::model::{
     KeptFields, MailboxGuid, MailboxIdentity, MailboxName, MailboxStatus, MailboxTree, TreeChange, TreeHistory,
@@ -12,6 +13,7 @@ use super::mailbox::MaildirMailbox;
 use super::{listing, snapshot, tree_changes};
 use crate::fs::{mutation, unique};
 use crate::list::build::Build;
+use crate::list::claim::Claim;
 use crate::list::context::{Context, invalid_name, refuse_inbox};
 use crate::list::files::allocate_uid_validity;
 use crate::list::hidden::HiddenPlaces;
@@ -25,6 +27,7 @@ use crate::settings::Settings;
 pub struct MaildirStore {
     context: Arc<Context>,
     cleaned: bool,
+    claim: Option<Claim>,
 }
 
 /// The directory with the indexes of mboxes would be a mailbox, if only an empty one.
@@ -91,7 +94,7 @@ impl MaildirStore {
             read_only,
             compression: None,
         };
-        Self { context: Arc::new(context), cleaned: false }
+        Self { context: Arc::new(context), cleaned: false, claim: None }
     }
 
     fn delete_at_most(&mut self, name: &MailboxName, messages: Option<u32>) -> Result<(), StoreError> {
@@ -158,6 +161,13 @@ impl MailStore for MaildirStore {
         Ok(self.context.store_id("maildir"))
     }
 
+    fn claim(&mut self, patience: Duration) -> Result<(), StoreError> {
+        if !self.context.read_only && self.claim.is_none() {
+            self.claim = Claim::take(&self.context, patience)?;
+        }
+        Ok(())
+    }
+
     fn capabilities(&self) -> Capabilities {
         Capabilities {
             directories: self.context.naming.layout == Layout::Fs,
@@ -191,6 +201,7 @@ impl MailStore for MaildirStore {
 
     fn open(&mut self, name: &MailboxName) -> Result<Box<dyn Mailbox>, StoreError> {
         let paths = self.existing(name)?;
+        listing::wait_until_made(&paths);
         Ok(Box::new(MaildirMailbox::open(Arc::clone(&self.context), name.clone(), paths)?))
     }
 

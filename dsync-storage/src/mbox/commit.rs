@@ -27,6 +27,7 @@ use super::snapshot::{self, IndexHealth, Snapshot, index_files};
 use super::staging::Staging;
 use super::visible::VisibleMessage;
 use crate::fs::clock::now;
+use crate::fs::lock::FileLock;
 use crate::fs::permissions::Permissions;
 use crate::fs::replace::Durability;
 use crate::fs::{FsError, mutation};
@@ -55,17 +56,40 @@ pub(super) struct Work<'a> {
     pub(super) identity: MailboxIdentity,
 }
 
+/// A mailbox that nobody else can change; released when dropped.
+#[derive(Debug)]
+pub(super) struct Held {
+    index: Option<LockedIndex>,
+    lock: Arc<MboxLock>,
+}
+
+impl Held {
+    /// The lock of the file, for those who read it meanwhile.
+    pub(super) fn lock(&self) -> &Arc<MboxLock> {
+        &self.lock
+    }
+}
+
 impl Target<'_> {
-    /// Carries the changes out on a mailbox that others can see.
-    pub(super) fn change(&self, work: Work<'_>) -> Result<Snapshot, StoreError> {
-        let index_path = self.index_path()?;
+    /// Keeps others from changing a mailbox that they can see, and that must still be as it was.
+    pub(super) fn hold(&self, before: &Snapshot) -> Result<Held, StoreError> {
         if !listing::is_mailbox(&self.paths.mails) {
             return Err(self.gone());
         }
         let lock = MboxLock::take(&self.paths.mails, self.shared.settings.mbox_locks, self.permissions)?;
-        mutation::create_directories(index_path, self.permissions)?;
-        let index = self.lock_index(work.before)?;
-        self.refuse_if_changed(work.before, &lock, index.as_ref())?;
+        mutation::create_directories(self.index_path()?, self.permissions)?;
+        let index = self.lock_index(before)?;
+        self.refuse_if_changed(before, &lock, index.as_ref())?;
+        Ok(Held { index, lock: Arc::new(lock) })
+    }
+
+    /// Carries the changes out on a mailbox that others can see, and that may be `held`.
+    pub(super) fn change(&self, work: Work<'_>, held: Option<Held>) -> Result<Snapshot, StoreError> {
+        let index_path = self.index_path()?;
+        let Held { index, lock } = match held {
+            Some(held) => held,
+            None => self.hold(work.before)?,
+        };
         let Work { before, changes, staging, identity } = work;
         let mut plan = commit_plan::plan(before, changes, now())?;
         if has_crlf(lock.file(), &self.paths.mails, before)? {
@@ -94,9 +118,11 @@ impl Target<'_> {
         let header = self.header(lock.file(), before, identity, is_changed)?;
         let places = contents.places;
         staging.forget_messages();
-        self.write_index(index, (changes, plan), &places, header, identity)?;
+        let index = self.write_index(index, (changes, plan), &places, header, identity)?;
         drop(places);
-        snapshot::look_locked(self.shared, self.paths, &lock)
+        let after = snapshot::look_locked(self.shared, self.paths, &lock);
+        drop(index);
+        after
     }
 
     /// Writes a new mailbox, and puts it into its place, which it returns.
@@ -226,7 +252,7 @@ impl Target<'_> {
         places: &[u64],
         header: MboxHeader,
         identity: MailboxIdentity,
-    ) -> Result<(), StoreError> {
+    ) -> Result<Option<FileLock>, StoreError> {
         let highest_modseq = changes.highest_modseq.max(ModSeq::FIRST);
         let target = IndexTarget {
             mirrored: changes.origin == Origin::Mirrored,
@@ -244,10 +270,11 @@ impl Target<'_> {
         drop(plan.messages);
         let files = index_files(self.paths).ok_or_else(|| self.gone())?;
         match locked {
-            Some(locked) => Ok(locked.change_to(&target, &dates)?),
+            Some(locked) => Ok(Some(locked.change_to(&target, &dates)?)),
             None => {
                 mutation::create_directories(files.directory(), self.permissions)?;
-                Ok(writer::create(&files, target, &dates, self.permissions, Durability::Now)?)
+                writer::create(&files, target, &dates, self.permissions, Durability::Now)?;
+                Ok(None)
             }
         }
     }

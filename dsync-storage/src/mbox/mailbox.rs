@@ -1,5 +1,6 @@
 //! An open mailbox in an mbox file.
 
+use std::fs::File;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -9,7 +10,7 @@ use dsync_core::model::{
 };
 use dsync_core::store::{BodySource, ErrorKind, Mailbox, MailboxChanges, MessageBody, SavedBody, StoreError};
 
-use super::commit::{Target, Work};
+use super::commit::{Held, Target, Work};
 use super::lock::{MboxLock, ReadLock};
 use super::scan::ScannedMessage;
 use super::shared::Shared;
@@ -38,6 +39,8 @@ pub(super) struct MboxMailbox {
     staging: Option<Staging>,
     /// Where the mailbox is while it is new.
     place: Place,
+    /// What keeps others from changing it.
+    held: Option<Held>,
 }
 
 /// Where a mailbox is.
@@ -63,7 +66,7 @@ impl MboxMailbox {
         };
         let mut snapshot = snapshot::look(&shared, &paths)?;
         snapshot.problems.extend(told);
-        Ok(Self { shared, name, paths, permissions, snapshot, staging: None, place: Place::Visible })
+        Ok(Self { shared, name, paths, permissions, snapshot, staging: None, place: Place::Visible, held: None })
     }
 
     /// A mailbox that is new but cannot be built elsewhere: it appears with its first commit.
@@ -75,14 +78,27 @@ impl MboxMailbox {
         identity: MailboxIdentity,
     ) -> Self {
         let snapshot = Snapshot::of_new(identity);
-        Self { shared, name, paths, permissions, snapshot, staging: None, place: Place::Missing }
+        Self { shared, name, paths, permissions, snapshot, staging: None, place: Place::Missing, held: None }
     }
 
     /// Opens a mailbox that is still being built.
     pub(super) fn building(shared: Arc<Shared>, name: MailboxName, build: Build, permissions: Permissions) -> Self {
         let paths = build.paths().clone();
         let snapshot = Snapshot::of_new(build.identity());
-        Self { shared, name, paths, permissions, snapshot, staging: None, place: Place::Hidden(Box::new(build)) }
+        Self {
+            shared,
+            name,
+            paths,
+            permissions,
+            snapshot,
+            staging: None,
+            place: Place::Hidden(Box::new(build)),
+            held: None,
+        }
+    }
+
+    fn target(&self) -> Target<'_> {
+        Target { shared: &self.shared, paths: &self.paths, permissions: &self.permissions, name: &self.name }
     }
 
     fn staging(&mut self) -> Result<&mut Staging, StoreError> {
@@ -105,25 +121,28 @@ impl MboxMailbox {
 
     /// Where a message is, and the file, which nobody changes meanwhile. It is looked for again if somebody has changed the file
     /// since the mailbox was opened.
-    fn locate(&self, place: usize) -> Result<(ScannedMessage, ReadLock), StoreError> {
+    fn locate(&self, place: usize) -> Result<(ScannedMessage, Kept), StoreError> {
         let gone = || {
             let text =
                 format!("the message in place {} of {} is gone", place.saturating_add(1), lossy(&self.paths.mails));
             StoreError::new(ErrorKind::NotFound, text)
         };
         let found = self.snapshot.found(place).ok_or_else(gone)?;
+        if let Some(held) = &self.held {
+            return Ok((found, Kept::Held(Arc::clone(held.lock()))));
+        }
         let path = &self.paths.mails;
         let lock = ReadLock::take(path, self.shared.settings.mbox_locks)?;
         let mark = snapshot::file_mark(lock.file(), path)?;
         if self.snapshot.mark.is_some_and(|then| then.file() == mark) {
-            return Ok((found, lock));
+            return Ok((found, Kept::ForReading(lock)));
         }
         let uid = self.snapshot.messages.uid_at(place).ok_or_else(gone)?;
         let now = snapshot::look_under(&self.shared, &self.paths, &lock)?;
         let same_numbers = now.status.identity.uid_validity == self.snapshot.status.identity.uid_validity;
         let there = now.messages.index_of(MessageKey::Uid(uid)).filter(|_| same_numbers).ok_or_else(gone)?;
         let moved = now.found(there).filter(|moved| moved.md5 == found.md5).ok_or_else(gone)?;
-        Ok((moved, lock))
+        Ok((moved, Kept::ForReading(lock)))
     }
 }
 
@@ -159,6 +178,7 @@ impl Mailbox for MboxMailbox {
     fn remember(&mut self, point: SyncPoint) -> Result<(), StoreError> {
         self.shared.context.refuse_if_read_only()?;
         self.refuse_if_gone()?;
+        self.release();
         let (Some(files), IndexHealth::Sound) = (index_files(&self.paths), self.snapshot.index) else {
             // Without an index there is no place for it.
             return Ok(());
@@ -171,6 +191,18 @@ impl Mailbox for MboxMailbox {
         }
         self.snapshot.points = point.added_to(&self.snapshot.points);
         Ok(())
+    }
+
+    fn hold(&mut self) -> Result<(), StoreError> {
+        self.shared.context.refuse_if_read_only()?;
+        if matches!(self.place, Place::Visible) && self.held.is_none() {
+            self.held = Some(self.target().hold(&self.snapshot)?);
+        }
+        Ok(())
+    }
+
+    fn release(&mut self) {
+        self.held = None;
     }
 
     fn body(&mut self, message: MessageKey) -> Result<MessageBody, StoreError> {
@@ -214,18 +246,33 @@ impl Mailbox for MboxMailbox {
             self.snapshot.status.identity = identity;
             self.place = Place::Visible;
         }
-        let target =
-            Target { shared: &self.shared, paths: &self.paths, permissions: &self.permissions, name: &self.name };
+        let held = self.held.take();
         let work = Work { before: &self.snapshot, changes: &mut changes, staging: &mut staging, identity };
         self.snapshot = match std::mem::replace(&mut self.place, Place::Visible) {
             Place::Hidden(build) => {
-                self.paths = target.build(work, *build)?;
+                self.paths = self.target().build(work, *build)?;
                 snapshot::look(&self.shared, &self.paths)?
             }
-            Place::Visible | Place::Missing => target.change(work)?,
+            Place::Visible | Place::Missing => self.target().change(work, held)?,
         };
         list_changes::note_identity(&self.shared.context, before, identity)?;
         Ok(())
+    }
+}
+
+/// What keeps others from changing the file while a message is read.
+enum Kept {
+    ForReading(ReadLock),
+    /// The mailbox is held anyway.
+    Held(Arc<MboxLock>),
+}
+
+impl Kept {
+    fn file(&self) -> &File {
+        match self {
+            Self::ForReading(lock) => lock.file(),
+            Self::Held(lock) => lock.file(),
+        }
     }
 }
 
@@ -234,7 +281,7 @@ struct LockedBody {
     bytes: VisibleMessage,
     path: PathBuf,
     mark: FileMark,
-    lock: ReadLock,
+    lock: Kept,
 }
 
 impl std::io::Read for LockedBody {

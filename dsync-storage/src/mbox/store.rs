@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use dsync_core::model::{
     KeptFields, MailboxGuid, MailboxIdentity, MailboxName, MailboxStatus, MailboxTree, TreeChange, TreeHistory,
@@ -14,6 +15,7 @@ use super::{listing, removal};
 use crate::fs::permissions::Permissions;
 use crate::fs::{mutation, unique};
 use crate::list::build::Build;
+use crate::list::claim::Claim;
 use crate::list::context::{Context, invalid_name, refuse_inbox};
 use crate::list::files::allocate_uid_validity;
 use crate::list::hidden::HiddenPlaces;
@@ -27,6 +29,7 @@ use crate::settings::Settings;
 pub struct MboxStore {
     shared: Arc<Shared>,
     cleaned: bool,
+    claim: Option<Claim>,
 }
 
 impl MboxStore {
@@ -78,7 +81,7 @@ impl MboxStore {
             read_only,
             compression: None,
         };
-        Ok(Self { shared: Arc::new(Shared { context, settings }), cleaned: false })
+        Ok(Self { shared: Arc::new(Shared { context, settings }), cleaned: false, claim: None })
     }
 
     fn context(&self) -> &Context {
@@ -155,6 +158,13 @@ impl MailStore for MboxStore {
             self.prepare()?;
         }
         Ok(self.context().store_id(Driver::Mbox.name()))
+    }
+
+    fn claim(&mut self, patience: Duration) -> Result<(), StoreError> {
+        if !self.context().read_only && self.claim.is_none() {
+            self.claim = Claim::take(self.context(), patience)?;
+        }
+        Ok(())
     }
 
     fn capabilities(&self) -> Capabilities {

@@ -49,6 +49,14 @@ impl Mailbox for NamedMailbox {
         self.inner.remember(point)
     }
 
+    fn hold(&mut self) -> Result<(), StoreError> {
+        self.inner.hold()
+    }
+
+    fn release(&mut self) {
+        self.inner.release();
+    }
+
     fn body(&mut self, message: MessageKey) -> Result<MessageBody, StoreError> {
         self.inner.body(message)
     }

@@ -1,6 +1,7 @@
 //! Any store, under the original names of its mailboxes.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 
 use dsync_core::model::{
     MailboxGuid, MailboxIdentity, MailboxName, MailboxNode, MailboxStatus, MailboxTree, NodeKind, TreeHistory,
@@ -247,6 +248,10 @@ impl MailStore for NamedStore {
 
     fn id(&mut self) -> Result<String, StoreError> {
         self.inner.id()
+    }
+
+    fn claim(&mut self, patience: Duration) -> Result<(), StoreError> {
+        self.inner.claim(patience)
     }
 
     fn capabilities(&self) -> Capabilities {

@@ -78,6 +78,15 @@ impl MergedMailbox {
         plan
     }
 
+    /// Whether a side, which is what the mailbox was made from, has all its messages under their UIDs.
+    #[must_use]
+    pub fn is_in(&self, role: Role, side: &MergeSide<'_>) -> bool {
+        self.messages.iter().all(|message| {
+            let there = message.from[role.index()].and_then(|index| side.messages.record(index));
+            there.is_some_and(|record| record.uid == message.record.uid)
+        })
+    }
+
     fn is_needed(&self, plan: &MailboxPlan, own: &MergeSide<'_>) -> bool {
         let MailboxChanges { remove, renumber, update, .. } = &plan.changes;
         let status = &own.status;

@@ -20,6 +20,9 @@ pub(super) struct Open {
     pub(super) summary: MailboxSummary,
     /// It is new, so it has to be committed even if nothing is in it.
     pub(super) created: bool,
+    /// The other side has all messages of the result already, under their UIDs: it has seen them, whatever becomes of the
+    /// mailbox there.
+    pub(super) is_seen: bool,
 }
 
 /// Both lists are on their way.
@@ -60,6 +63,8 @@ pub(super) struct Transfer {
     pub(super) receiving: Receiving,
     /// What the other side asked for and has not got yet; `None` if it has not asked.
     pub(super) wanted: Option<VecDeque<MessageKey>>,
+    /// This side has said that it keeps the mailbox as it is.
+    pub(super) held: bool,
 }
 
 /// What both sides can do.
@@ -189,39 +194,53 @@ impl Comparison {
 
     /// The decision. Both sides make the same one. `tell` sees the whole plan, before the messages to copy are taken out of it.
     pub(super) fn decide(self, role: Role, tell: impl FnOnce(&MailboxName, &MailboxPlan)) -> Transfer {
-        let Self { open, basis, .. } = self;
-        let mut plan = basis.plan(&open, role, &HashSet::new());
+        let Self { mut open, basis, .. } = self;
+        let (mut plan, is_seen) = basis.plan(&open, role, &HashSet::new());
+        open.is_seen = is_seen;
         tell(&open.name, &plan);
         let receiving = Receiving::of(&mut plan);
         let basis = Some(basis).filter(|_| !receiving.is_complete());
-        Transfer { receiving, open, basis, plan, wanted: None }
+        Transfer { receiving, open, basis, plan, wanted: None, held: false }
     }
 }
 
 impl Basis {
-    fn plan(&self, open: &Open, role: Role, unavailable: &HashSet<MessageKey>) -> MailboxPlan {
+    /// The plan, and whether the other side has all messages of the result under their UIDs.
+    fn plan(&self, open: &Open, role: Role, unavailable: &HashSet<MessageKey>) -> (MailboxPlan, bool) {
         let (own, other) = (self.own.side(open), &self.other);
         let (master, slave) = match role {
             Role::Master => (&own, other),
             Role::Slave => (other, &own),
         };
-        let mut plan = match own.imports {
-            true => two_way::merge(master, slave, self.base.as_ref()).plan(role, &own, other, unavailable),
-            false => MailboxPlan::nothing(),
+        let (mut plan, is_seen) = match own.imports {
+            true => {
+                let merged = two_way::merge(master, slave, self.base.as_ref());
+                (merged.plan(role, &own, other, unavailable), merged.is_in(role.other(), other))
+            }
+            false => (MailboxPlan::nothing(), false),
         };
         plan.needed |= open.created;
-        plan
+        (plan, is_seen)
     }
 }
 
 impl Transfer {
+    /// Keeps the mailbox as it was compared, if this side has to change it.
+    pub(super) fn hold(&mut self) -> Result<(), StoreError> {
+        if self.plan.needed {
+            self.open.mailbox.hold()?;
+        }
+        self.held = true;
+        Ok(())
+    }
+
     /// Forgets what the plan was made from, once everything is here that was asked for. Plans without the messages whose
     /// bytes could not be had.
     pub(super) fn settle_plan(&mut self, role: Role) {
         if let Some(basis) = self.basis.take()
             && !self.receiving.failed().is_empty()
         {
-            self.plan = basis.plan(&self.open, role, self.receiving.failed());
+            (self.plan, self.open.is_seen) = basis.plan(&self.open, role, self.receiving.failed());
         }
     }
 

@@ -17,12 +17,19 @@ use super::{
 use crate::merge::MailboxPlan;
 use crate::model::{KeptFields, MailboxIdentity, MailboxName, MailboxTree, NodeKind, Role};
 use crate::report::{Event, Observer, Report};
-use crate::store::{ErrorKind, MailStore, StoreError};
+use crate::store::{ErrorKind, MailStore, Mailbox, StoreError};
 use crate::tree::two_way::{MergedTree, TreeSide};
 
 use amend::Deletable;
 use exchange::{Abilities, Comparison, Open, Transfer};
 use place::Place;
+
+/// How often a mailbox that others keep changing is tried before they have to wait for it.
+const TRIES_WITHOUT_HOLDING: u32 = 2;
+/// How often it is looked at then, until nobody has changed it between look and lock.
+const TRIES_TO_HOLD: u32 = 10;
+/// While more messages than these are on their way nobody has to wait.
+const MOST_WHILE_HELD: usize = 64;
 
 /// One side of a two-way run; the other is one of the other [`Role`].
 pub struct MirrorSession<'a> {
@@ -38,6 +45,7 @@ pub struct MirrorSession<'a> {
     deletable: Deletable,
     /// What this store has since the trees were merged.
     here: MailboxTree,
+    own_id: String,
     greeting: Option<Greeting>,
     outbox: VecDeque<Message>,
     state: State,
@@ -101,6 +109,7 @@ impl<'a> MirrorSession<'a> {
             merged: MergedTree::default(),
             deletable: Deletable::new(),
             here: MailboxTree::new(),
+            own_id: String::new(),
             greeting: None,
             outbox: VecDeque::new(),
             state: State::Start,
@@ -160,13 +169,13 @@ impl<'a> MirrorSession<'a> {
                 self.reporter.replaced_names(self.store);
                 created
             }
-            Place::At(name) if self.imports => settle::open_settled(self.store, name).map(|mailbox| (mailbox, false)),
+            Place::At(name) if self.imports => self.open_settled(name).map(|mailbox| (mailbox, false)),
             Place::At(name) => self.store.open(name).map(|mailbox| (mailbox, false)),
         };
         // A mailbox that this run has made itself, when it was tried before.
         let opened = match opened {
             Err(error) if error.kind() == ErrorKind::Exists && self.tries.of(name) > 0 => {
-                settle::open_settled(self.store, name).map(|mailbox| (mailbox, false))
+                self.open_settled(name).map(|mailbox| (mailbox, false))
             }
             opened => opened,
         };
@@ -176,12 +185,47 @@ impl<'a> MirrorSession<'a> {
                     self.reporter.problem(Some(name), reason.clone());
                 }
                 let summary = MailboxSummary::of(&*mailbox, self.abilities().both_keep());
-                Ok(Some(Open { name: name.clone(), mailbox, summary, created }))
+                Ok(Some(Open { name: name.clone(), mailbox, summary, created, is_seen: false }))
             }
             Err(error) => {
                 self.reporter.cannot_be_had(self.store, name, error)?;
                 Ok(None)
             }
+        }
+    }
+
+    /// A mailbox in which everything is decided. One that others keep changing is held from the moment it is looked at.
+    fn open_settled(&mut self, name: &MailboxName) -> Result<Box<dyn Mailbox>, StoreError> {
+        let mut tries = 0;
+        loop {
+            let mut mailbox = settle::open_settled(self.store, name)?;
+            // The master opens it first, but holds it first only if it commits last.
+            if !self.is_restless(name) || (self.role == Role::Master && !self.commits_last()) {
+                return Ok(mailbox);
+            }
+            tries += 1;
+            match mailbox.hold() {
+                Err(error) if error.kind() == ErrorKind::Changed && tries < TRIES_TO_HOLD => {}
+                Err(error) if error.kind() != ErrorKind::Changed => return Err(error),
+                // The commit tells.
+                _ => return Ok(mailbox),
+            }
+        }
+    }
+
+    /// Whether others have changed the mailbox in each of several tries, so that they have to wait.
+    fn is_restless(&self, name: &MailboxName) -> bool {
+        self.both_import() && self.tries.of(name) >= TRIES_WITHOUT_HOLDING
+    }
+
+    /// Where both sides change, one commits while the other one holds the mailbox, so that either both or none of them do
+    /// what was decided. Which one is which depends on the stores alone: all runs lock them in the same order. With one side that
+    /// changes there is nothing to hold.
+    fn commits_last(&self) -> bool {
+        let other = self.greeting.as_ref().map_or("", |greeting| &greeting.id);
+        match self.both_import() && self.own_id != other {
+            true => self.own_id.as_str() < other,
+            false => self.role == Role::Slave,
         }
     }
 
@@ -223,8 +267,11 @@ impl<'a> MirrorSession<'a> {
             self.remember(&mut open, other.fingerprint)?;
             return Ok(self.next_mailbox());
         }
-        let own_id = self.store.id().map_err(|error| self.store_error(error))?;
-        let labels = [peer_label(&own_id), self.peer()];
+        if self.role == Role::Master && !self.commits_last() && self.is_restless(&open.name) {
+            // The other side holds it by now. If it was changed here since it was opened, the commit tells.
+            let _ = open.mailbox.hold();
+        }
+        let labels = [peer_label(&self.own_id), self.peer()];
         let comparison = Comparison::start(open, other, self.abilities(), &self.options.messages, labels)
             .map_err(|error| self.store_error(error))?;
         Ok(State::Compare(Box::new(comparison)))
@@ -284,24 +331,53 @@ impl<'a> MirrorSession<'a> {
             let mailbox = &mut *transfer.open.mailbox;
             transfer.receiving.take_own(name, mailbox, all_mail, &mut self.reporter, self.store)?;
         }
-        self.outbox.push_back(Message::Request(transfer.receiving.request()));
+        let request = transfer.receiving.request();
+        if request.len() > MOST_WHILE_HELD {
+            transfer.open.mailbox.release();
+        }
+        self.outbox.push_back(Message::Request(request));
         Ok(State::Transfer(Box::new(transfer)))
     }
 
-    /// Goes on as soon as nothing is on its way any more; the slave only once it knows what became of the mailbox at the master, so
-    /// that a mailbox which changed too fast there is left as it is here.
-    fn conclude(&mut self, transfer: Box<Transfer>, master: Option<Outcome>) -> Result<State, SessionError> {
-        if !transfer.is_complete() || (self.role == Role::Slave && master.is_none()) {
+    /// Goes on as soon as nothing is on its way any more. One side then waits until the other one holds the mailbox, which
+    /// commits once it knows what became of it here.
+    fn conclude(&mut self, mut transfer: Box<Transfer>, other: Option<Message>) -> Result<State, SessionError> {
+        if !transfer.is_complete() {
             return Ok(State::Transfer(transfer));
         }
-        let mut transfer = *transfer;
-        let outcome = match master {
-            Some(Outcome::Changed) => Outcome::Changed,
+        let has_to_wait = match self.commits_last() {
+            true => !matches!(other, Some(Message::Outcome(_))),
+            false => self.both_import() && other.is_none(),
+        };
+        if has_to_wait {
+            if !self.commits_last() || !self.both_import() || transfer.held {
+                return Ok(State::Transfer(transfer));
+            }
+            let failure = match transfer.hold() {
+                Ok(()) => {
+                    self.outbox.push_back(Message::Held);
+                    return Ok(State::Transfer(transfer));
+                }
+                Err(error) if is_another(&error) => Outcome::Changed,
+                Err(error) => {
+                    self.reporter.problem_or_error(self.store, &transfer.open.name, error)?;
+                    Outcome::Partial
+                }
+            };
+            return Ok(self.wait_with(*transfer, failure));
+        }
+        let outcome = match other {
+            Some(Message::Outcome(Outcome::Changed)) => Outcome::Changed,
             _ if self.imports => self.commit(&mut transfer)?,
             _ => Outcome::Done(None),
         };
+        Ok(self.wait_with(*transfer, outcome))
+    }
+
+    /// Says how this side came out of a mailbox.
+    fn wait_with(&mut self, transfer: Transfer, outcome: Outcome) -> State {
         self.outbox.push_back(Message::Outcome(outcome));
-        Ok(State::AwaitOutcome(transfer.open, outcome))
+        State::AwaitOutcome(transfer.open, outcome)
     }
 
     fn commit(&mut self, transfer: &mut Transfer) -> Result<Outcome, SessionError> {
@@ -319,7 +395,8 @@ impl<'a> MirrorSession<'a> {
             let receiving = std::mem::take(&mut transfer.receiving);
             match receiving.commit(name, &mut *transfer.open.mailbox, plan, &mut self.reporter) {
                 Ok(()) => {}
-                Err(error) if error.kind() == ErrorKind::Changed => return Ok(Outcome::Changed),
+                // If it was deleted or renamed, the other side must not take what came from here for something new.
+                Err(error) if is_another(&error) => return Ok(Outcome::Changed),
                 Err(error) => {
                     self.reporter.problem_or_error(self.store, &transfer.open.name, error)?;
                     return Ok(Outcome::Partial);
@@ -340,6 +417,13 @@ impl<'a> MirrorSession<'a> {
     /// Both sides are done with the mailbox.
     fn finish_mailbox(&mut self, mut open: Open, own: Outcome, other: Outcome) -> Result<State, SessionError> {
         let both_import = self.both_import();
+        if let Outcome::Done(fingerprint) = own
+            && !matches!(other, Outcome::Done(_))
+            && open.is_seen
+        {
+            // It may be deleted there before another run comes: then it is known that nothing here is unseen.
+            self.remember(&mut open, fingerprint)?;
+        }
         match (own, other) {
             (Outcome::Done(own), Outcome::Done(other)) if own == other && both_import => {
                 if other.is_some() {
@@ -366,6 +450,11 @@ impl<'a> MirrorSession<'a> {
         self.tries.done();
         Ok(self.next_mailbox())
     }
+}
+
+/// Whether the mailbox is no longer the one that was compared.
+fn is_another(error: &StoreError) -> bool {
+    matches!(error.kind(), ErrorKind::Changed | ErrorKind::NotFound)
 }
 
 impl Session for MirrorSession<'_> {
@@ -415,6 +504,9 @@ impl Session for MirrorSession<'_> {
                 if keys.len() > transfer.open.mailbox.messages().len() {
                     return Err(SessionError::InvalidData("a request for more messages than there are".to_owned()));
                 }
+                if keys.len() > MOST_WHILE_HELD {
+                    transfer.open.mailbox.release();
+                }
                 transfer.wanted = Some(keys.into());
                 self.conclude(transfer, None)?
             }
@@ -423,10 +515,11 @@ impl Session for MirrorSession<'_> {
                 transfer.receiving.take(name, &mut **mailbox, body, &mut self.reporter, self.store)?;
                 self.conclude(transfer, None)?
             }
-            (State::Transfer(transfer), Message::Outcome(other))
-                if self.role == Role::Slave && transfer.is_complete() =>
-            {
-                match self.conclude(transfer, Some(other))? {
+            (State::Transfer(transfer), Message::Held) if !self.commits_last() && transfer.is_complete() => {
+                self.conclude(transfer, Some(Message::Held))?
+            }
+            (State::Transfer(transfer), Message::Outcome(other)) if transfer.is_complete() => {
+                match self.conclude(transfer, Some(Message::Outcome(other)))? {
                     State::AwaitOutcome(open, own) => self.finish_mailbox(open, own, other)?,
                     state => state,
                 }

@@ -10,10 +10,10 @@ impl MirrorSession<'_> {
     pub(super) fn hello(&mut self) -> Result<(), SessionError> {
         self.own.tree = self.settled_tree()?;
         self.own.history = self.store.tree_history().map_err(|error| self.store_error(error))?;
-        let id = self.store.id().map_err(|error| self.store_error(error))?;
+        self.own_id = self.store.id().map_err(|error| self.store_error(error))?;
         let greeting = Greeting {
             location: self.store.location(),
-            id,
+            id: self.own_id.clone(),
             options: self.options.clone(),
             capabilities: self.store.capabilities(),
             imports: self.imports,

@@ -1,6 +1,7 @@
 //! The first part of a run with a peer: both trees are told, brought together, and changed.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 
 use super::mailboxes::Agreed;
 use super::own::derived_identity;
@@ -12,8 +13,22 @@ use crate::tree::two_way;
 use crate::wire::{Item, SyncType};
 
 impl RemoteSession<'_> {
+    /// Keeps other runs out of a store that may be changed.
+    fn claim(&mut self) -> Result<(), SessionError> {
+        let waits: u64 = match self.terms.role {
+            Role::Master => 30,
+            // Of two runs that began at both ends, and wait for each other, one goes first.
+            Role::Slave => 5 + self.store_id.bytes().map(u64::from).sum::<u64>() % 10,
+        };
+        match self.terms.part.imports() {
+            true => self.store.claim(Duration::from_secs(waits)).map_err(|error| self.store_error(error)),
+            false => Ok(()),
+        }
+    }
+
     /// Says what this side has.
     pub(super) fn tell_tree(&mut self) -> Result<(), SessionError> {
+        self.claim()?;
         let mut tree = self.list()?;
         if self.terms.part == Part::Both || self.terms.part == Part::MergeDestination {
             tree = settle::settled_tree(self.store, tree, &self.options.mailboxes, &mut self.reporter)?;
