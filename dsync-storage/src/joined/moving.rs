@@ -6,12 +6,20 @@ use dsync_core::store::{ErrorKind, MailStore, MailboxChanges, NewMessages, Origi
 /// Moves one mailbox. If that is cut off, it is in both stores, or still in the first.
 ///
 /// # Errors
-/// As those of either store, or if the UIDs are used up.
+/// As those of either store, if the UIDs are used up, or if anything in the mailbox cannot be read: that would not be copied, and
+/// be deleted all the same.
 pub(super) fn move_mailbox(
     (source, from): (&mut dyn MailStore, &MailboxName),
     (target, to): (&mut dyn MailStore, &MailboxName),
 ) -> Result<(), StoreError> {
     let mut mailbox = source.open(from)?;
+    if let [problem, ..] = mailbox.problems() {
+        let text = format!(
+            "mailbox {from} stays in {}, because not all of it can be read; put that right and run dsync again: {problem}",
+            source.location()
+        );
+        return Err(StoreError::new(ErrorKind::Corrupt, text));
+    }
     let status = mailbox.status().clone();
     let mut copy = target.create(to, status.identity)?;
     let (mut next, mut highest) = (status.uid_next, status.highest_modseq.unwrap_or(ModSeq::FIRST));

@@ -1,12 +1,15 @@
 use dsync_core::conformance;
 use dsync_core::memory::MemoryStore;
-use dsync_core::model::Uid;
+use dsync_core::model::{ModSeq, Uid};
 use dsync_core::report::Unobserved;
 use dsync_core::session::SyncOptions;
+use dsync_core::store::{MailboxChanges, NewMessages, Origin};
 use dsync_core::sync::{backup, mirror};
 use dsync_core::verify::{VerifyOptions, verify};
 
 use super::*;
+use crate::location::Location;
+use crate::settings::Settings;
 
 fn name(text: &str) -> MailboxName {
     MailboxName::parse(text, '/').unwrap()
@@ -161,4 +164,44 @@ fn both_sides_are_equal_after_any_work() {
             assert_eq!(changes, [0; 3], "seed {seed}, round {round}");
         }
     }
+}
+
+#[test]
+fn a_mailbox_that_cannot_be_read_as_a_whole_stays_where_it_is() {
+    let directory = tempfile::tempdir().unwrap();
+    let location = Location::parse(&format!("maildir:{}", directory.path().display()), None).unwrap();
+    let member = |store: Box<dyn MailStore>, prefix: Option<&str>| Member {
+        store,
+        prefix: prefix.map(name),
+        has_inbox: prefix.is_none(),
+        subscriptions: None,
+    };
+    let main = crate::open(&location, &Settings::default()).unwrap();
+    let mut both = JoinedStore::new(vec![member(main, None), member(Box::new(MemoryStore::new()), Some("Public"))]);
+    let mut mailbox = both.create(&name("Work"), MailboxIdentity::UNDECIDED).unwrap();
+    mailbox
+        .commit(MailboxChanges {
+            origin: Origin::Local,
+            identity: MailboxIdentity::UNDECIDED,
+            remove: Vec::new(),
+            renumber: Vec::new(),
+            update: Vec::new(),
+            add: NewMessages::default(),
+            uid_next: Uid::FIRST,
+            highest_modseq: ModSeq::FIRST,
+            first_recent_uid: Uid::FIRST,
+        })
+        .unwrap();
+    drop(mailbox);
+    // Two messages, of which the one hides the other.
+    let work = directory.path().join(".Work");
+    let files = [work.join("cur/1.x:2,S"), work.join("new/1.x")];
+    files.iter().for_each(|file| std::fs::write(file, file.display().to_string()).unwrap());
+    let error = both.rename(&name("Work"), &name("Public/Work")).unwrap_err();
+    assert!(error.to_string().contains("hides it"), "{error}");
+    assert!(files.iter().all(|file| file.exists()));
+    assert!(both.open(&name("Public/Work")).is_err());
+    std::fs::remove_file(&files[1]).unwrap();
+    both.rename(&name("Work"), &name("Public/Work")).unwrap();
+    assert_eq!(both.open(&name("Public/Work")).unwrap().messages().len(), 1);
 }
