@@ -195,15 +195,15 @@ impl RunOptions {
         uses: &SpecialUses,
         unknown: &mut dyn FnMut(&str),
     ) -> SyncOptions {
-        SyncOptions {
-            full: self.full,
-            mailboxes: self.mailboxes.selection(namespace, uses, unknown),
-            messages: self.messages.selection(),
-            allow_empty_source: self.running.allow_empty_source,
-            tree_only: self.mailboxes.tree_only(),
-            all_mailbox: self.mailboxes.all_mailbox(namespace),
-            state: self.running.known_state(),
-        }
+        let mut options = SyncOptions::default();
+        options.full = self.full;
+        options.mailboxes = self.mailboxes.selection(namespace, uses, unknown);
+        options.messages = self.messages.selection();
+        options.allow_empty_source = self.running.allow_empty_source;
+        options.tree_only = self.mailboxes.tree_only();
+        options.all_mailbox = self.mailboxes.all_mailbox(namespace);
+        options.state = self.running.known_state();
+        options
     }
 }
 

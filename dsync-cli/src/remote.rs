@@ -41,7 +41,9 @@ impl Keeping {
             Some(path) => record(path, input, output)?,
             None => (input, output),
         };
-        Ok(Connection::open(input, output, own, ConnectionOptions { timeout: self.timeout })?)
+        let mut options = ConnectionOptions::default();
+        options.timeout = self.timeout;
+        Ok(Connection::open(input, output, own, options)?)
     }
 }
 

@@ -84,7 +84,11 @@ impl Side {
         for (place, part) in self.parts.iter().enumerate() {
             let mut settings = match &self.settings {
                 // The command line says what takes the place of characters, for both.
-                Some(own) => Settings { alternative_character: settings.alternative_character, ..own.clone() },
+                Some(own) => {
+                    let mut own = own.clone();
+                    own.alternative_character = settings.alternative_character;
+                    own
+                }
                 None => settings.clone(),
             };
             if let Some(namespace) = &part.namespace {

@@ -23,8 +23,9 @@ pub(crate) fn verify(
     run: &Run,
     interruption: &Interruption,
 ) -> Result<u8, Failure> {
-    let mailboxes = synchronise::sync_options(user, run)?.mailboxes;
-    let options = VerifyOptions { mailboxes, bodies: !arguments.looking.no_bodies };
+    let mut options = VerifyOptions::default();
+    options.mailboxes = synchronise::sync_options(user, run)?.mailboxes;
+    options.bodies = !arguments.looking.no_bodies;
     let (mut first, mut second) = stores::open_to_compare(arguments, user, run)?;
     let form = match (run.options.running.json, arguments.verbosity()) {
         (true, _) => Form::Json,

@@ -33,7 +33,8 @@ const NAMES: [&[&str]; 9] = [
 fn wanted(names: &[&[&str]]) -> Vec<u8> {
     let (encoder, mut said) = (Encoder::default(), Vec::new());
     encoder.greeting(&mut said);
-    let options = SyncOptions { tree_only: true, ..SyncOptions::default() };
+    let mut options = SyncOptions::default();
+    options.tree_only = true;
     let handshake = master_handshake(Part::Source, &options, "evil.example").unwrap();
     encoder.item(&Item::Handshake(Box::new(handshake)), &mut said);
     for (number, parts) in (1..).zip(names) {

@@ -26,6 +26,7 @@ impl fmt::Display for Problem {
 
 /// Counts of what was done at one side.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Counts {
     /// Mailboxes looked at.
     pub mailboxes: u64,

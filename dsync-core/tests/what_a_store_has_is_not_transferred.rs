@@ -31,11 +31,9 @@ fn bodies_come_from_the_store_itself_where_it_has_them() {
     for mirror in [false, true] {
         let mut source = store("source", "Sent", &["a", "b", "c", "d"]);
         let mut destination = store("destination", "All", &["d", "b"]);
-        let options = SyncOptions {
-            mailboxes: MailboxSelection::matching("Sent"),
-            all_mailbox: Some(name("All")),
-            ..SyncOptions::default()
-        };
+        let mut options = SyncOptions::default();
+        options.mailboxes = MailboxSelection::matching("Sent");
+        options.all_mailbox = Some(name("All"));
         let run = if mirror { sync::mirror } else { sync::backup };
         let report = run(&mut source, &mut destination, &options, &mut Unobserved).unwrap();
         assert_eq!((report.exit_status(), report.counts.messages_saved), (0, 4));

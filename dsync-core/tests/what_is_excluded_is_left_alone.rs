@@ -20,7 +20,8 @@ fn a_level_is_not_missed_where_only_excluded_mailboxes_are_below() {
     source.create_directory(&name("a")).unwrap();
     source.deliver(&name("a/b"), b"Subject: x\n\n");
     let mut destination = MemoryStore::without_directories(2);
-    let options = SyncOptions { mailboxes: MailboxSelection::all().excluding("a/b"), ..SyncOptions::default() };
+    let mut options = SyncOptions::default();
+    options.mailboxes = MailboxSelection::all().excluding("a/b");
     let report = sync::backup(&mut source, &mut destination, &options, &mut Unobserved).unwrap();
     assert_eq!((report.problems, report.counts.messages_saved), (Vec::new(), 1));
 }
@@ -35,7 +36,8 @@ fn a_level_that_is_only_there_for_them_stays() {
             sync::backup(&mut source, &mut destination, &SyncOptions::default(), &mut Unobserved).unwrap();
             // A store that keeps levels, as a dbox does.
             destination.create_directory(&name("a")).unwrap();
-            let options = SyncOptions { mailboxes: selection.clone(), ..SyncOptions::default() };
+            let mut options = SyncOptions::default();
+            options.mailboxes = selection.clone();
             let run = if mirror { sync::mirror } else { sync::backup };
             let report = run(&mut source, &mut destination, &options, &mut Unobserved).unwrap();
             assert_eq!(report.problems, [], "{selection:?} {mirror}");

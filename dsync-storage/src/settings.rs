@@ -10,25 +10,34 @@ pub use crate::content::{Compression, CompressionMethod, InvalidCompression};
 use crate::mbox::header::HeaderDigest;
 use crate::names::AlternativeCharacter;
 
-/// Settings of the server that change what is in a store, or how it is written.
+/// Settings of the server that change what is in a store, or how it is written. They have to be those of the server, or its own
+/// defaults, which are those of [`Settings::default`]; change its fields.
+///
+/// ```
+/// let mut settings = dsync_storage::Settings::default();
+/// settings.rotate_size = 2 << 20;
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Settings {
-    /// No file of an mdbox grows beyond this many bytes, unless a single message is larger (`mdbox_rotate_size`).
+    /// No file of an mdbox grows beyond this many bytes, unless a single message is larger (`mdbox_rotate_size`); default:
+    /// 10 MiB.
     pub rotate_size: u64,
-    /// Where attachments are that were stored outside of the messages (`mail_attachment_dir`).
+    /// Where attachments are that were stored outside of the messages (`mail_attachment_dir`); default: none are.
     pub attachments: Option<PathBuf>,
     /// How new messages are compressed, if they are (`zlib_save`, since Dovecot 2.4 `mail_compress_write_method`). Those of an
-    /// mbox never are.
+    /// mbox never are; default: none.
     pub compression: Option<Compression>,
-    /// What takes the place of characters that a name cannot have in a store (`dsync_alt_char`).
+    /// What takes the place of characters that a name cannot have in a store (`dsync_alt_char`); default: `_`.
     pub alternative_character: AlternativeCharacter,
-    /// What excludes others from an mbox while it is changed (`mbox_write_locks`).
+    /// What excludes others from an mbox while it is changed (`mbox_write_locks`); default: `dotlock fcntl`.
     pub mbox_locks: MboxLocks,
-    /// Of which headers the checksum is made by which messages of an mbox are recognised (`mbox_md5`).
+    /// Of which headers the checksum is made by which messages of an mbox are recognised (`mbox_md5`); default: `apop3d`.
     pub mbox_digest: HeaderDigest,
-    /// With what the names of all mailboxes but INBOX begin that clients see (`prefix` of the namespace).
+    /// With what the names of all mailboxes but INBOX begin that clients see (`prefix` of the namespace); default:
+    /// nothing.
     pub name_prefix: String,
-    /// What stands between the parts of such names (`separator` of the namespace); `None` for the usual one.
+    /// What stands between the parts of such names (`separator` of the namespace); `None`, the default, for the usual one.
     pub separator: Option<char>,
 }
 

@@ -28,7 +28,9 @@ fn everything_in_one_place() {
 
 #[test]
 fn files_that_hold_little() {
-    conforms(&Settings { rotate_size: 1000, ..Settings::default() }, |_| String::new());
+    let mut settings = Settings::default();
+    settings.rotate_size = 1000;
+    conforms(&settings, |_| String::new());
 }
 
 #[test]

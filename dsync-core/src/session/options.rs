@@ -4,7 +4,19 @@ use crate::model::{MailboxName, MailboxSelection, MessageSelection};
 use crate::state::SyncState;
 
 /// What a run is asked to do. The default is everything there is, as fast as it can be done.
+///
+/// There will be more of it, so begin with the default and change what is to be different:
+///
+/// ```
+/// use dsync_core::SyncOptions;
+/// use dsync_core::model::MailboxSelection;
+///
+/// let mut options = SyncOptions::default();
+/// options.mailboxes = MailboxSelection::matching("Lists/*");
+/// assert!(!options.is_everything());
+/// ```
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct SyncOptions {
     /// Look into every mailbox, also into those that both sides show to be the same; default: no.
     pub full: bool,

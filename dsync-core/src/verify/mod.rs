@@ -28,8 +28,9 @@ use crate::store::MailStore;
 
 pub use difference::{Difference, Field};
 
-/// What is to be compared. The default is everything.
+/// What is to be compared. The default is everything; change the fields of [`VerifyOptions::default`] for less.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct VerifyOptions {
     /// Which mailboxes are compared; default: all.
     pub mailboxes: MailboxSelection,

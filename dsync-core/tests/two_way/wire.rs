@@ -29,7 +29,8 @@ pub(crate) fn run(
         _ => u64::MAX,
     };
     let (master_input, slave_input) = (master_input.take(heard(0)), slave_input.take(heard(1)));
-    let limits = ConnectionOptions { timeout: Duration::from_secs(60) };
+    let mut limits = ConnectionOptions::default();
+    limits.timeout = Duration::from_secs(60);
     let (mut master, mut slave) = (master.clone(), slave.clone());
     let slave = thread::spawn(move || {
         let own = slave_handshake("slave.example");

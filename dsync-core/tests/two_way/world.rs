@@ -90,13 +90,16 @@ pub(crate) fn run(
     full: bool,
     cut_off: Option<usize>,
 ) -> Option<Report> {
-    run_with(master, slave, SyncOptions { full, ..SyncOptions::default() }, cut_off)
+    let mut options = SyncOptions::default();
+    options.full = full;
+    run_with(master, slave, options, cut_off)
 }
 
 /// What a run would do.
 fn rehearse(master: &MemoryStore, slave: &MemoryStore, full: bool) -> (Counts, Vec<Problem>) {
     let [mut master, mut slave] = [master, slave].map(|store| Rehearsal::of(Box::new(store.duplicate())));
-    let options = SyncOptions { full, ..SyncOptions::default() };
+    let mut options = SyncOptions::default();
+    options.full = full;
     let report = sync::mirror(&mut master, &mut slave, &options, &mut Unobserved).unwrap();
     (report.counts, report.problems)
 }
@@ -228,7 +231,9 @@ impl World {
                 // Nobody knows which changes in the logs the other side has seen.
                 self.promises.give_up_flags();
             }
-            let options = SyncOptions { full: full && state.is_empty(), state, ..SyncOptions::default() };
+            let mut options = SyncOptions::default();
+            options.full = full && state.is_empty();
+            options.state = state;
             let reports = wire::run(master, slave, &options, cut_off.take());
             let is_over = reports.as_ref().is_none_or(|[master, slave]| {
                 let counts = |report: &Report| {
@@ -266,7 +271,9 @@ impl World {
             (true, false) => MessageSelection { since: Some(Timestamp(self.clock - 30)), ..Default::default() },
             (true, true) => MessageSelection { max_size: Some(0), ..Default::default() },
         };
-        let options = SyncOptions { full: *full, messages, ..SyncOptions::default() };
+        let mut options = SyncOptions::default();
+        options.full = *full;
+        options.messages = messages;
         self.clock += 10;
         self.stores.iter_mut().for_each(|store| store.set_clock(Timestamp(self.clock)));
         self.seen.iter_mut().for_each(Seen::forget);

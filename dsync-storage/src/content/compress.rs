@@ -32,6 +32,7 @@ pub struct Compression {
 
 /// Why messages cannot be compressed in a way.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
+#[non_exhaustive]
 pub enum InvalidCompression {
     /// There is no such method.
     #[error("{0:?} is no way to compress messages; write gz, bz2, xz, zstd or lz4")]

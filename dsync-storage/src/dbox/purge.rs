@@ -25,6 +25,7 @@ use crate::text::lossy;
 
 /// What a purge did.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct PurgeReport {
     /// How many files were replaced or removed.
     pub files: u64,

@@ -22,10 +22,11 @@ const LOOK_UP: Duration = Duration::from_millis(200);
 /// How long a side that gives up waits for its last words to be taken.
 const FAREWELL: Duration = Duration::from_secs(5);
 
-/// How a connection is kept.
+/// How a connection is kept. Change the fields of [`ConnectionOptions::default`].
 #[derive(Clone, Copy, Debug)]
+#[non_exhaustive]
 pub struct ConnectionOptions {
-    /// How long the peer may be silent, and take nothing either.
+    /// How long the peer may be silent, and take nothing either; default: ten minutes.
     pub timeout: Duration,
 }
 
