@@ -7,8 +7,8 @@ use std::time::Duration;
 use thiserror::Error;
 
 pub use crate::content::{Compression, CompressionMethod, InvalidCompression};
-use crate::mbox::header::HeaderDigest;
-use crate::names::AlternativeCharacter;
+pub use crate::mbox::header::{HeaderDigest, InvalidHeaderDigest};
+pub use crate::names::{AlternativeCharacter, InvalidAlternative};
 
 /// Settings of the server that change what is in a store, or how it is written. They have to be those of the server, or its own
 /// defaults, which are those of [`Settings::default`]; change its fields.
@@ -77,19 +77,19 @@ impl Default for Settings {
 /// order does not matter.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct MboxLocks {
-    /// A file beside the mbox (`dotlock`).
+    /// A file beside the mbox (`dotlock`); default: always.
     pub dotlock: DotlockUse,
-    /// A record lock on the whole file (`fcntl`, and `lockf`, which is the same on this system).
+    /// A record lock on the whole file (`fcntl`, and `lockf`, which is the same on this system); default: yes.
     pub fcntl: bool,
-    /// A lock of its own kind on the file (`flock`).
+    /// A lock of its own kind on the file (`flock`); default: no.
     pub flock: bool,
-    /// How long is waited for others (`mbox_lock_timeout`).
+    /// How long is waited for others (`mbox_lock_timeout`); default: five minutes.
     pub wait: Duration,
     /// Which dotlocks of unknown owners count no more: if neither they nor the mbox changed for this long
-    /// (`mbox_dotlock_change_timeout`).
+    /// (`mbox_dotlock_change_timeout`); default: two minutes.
     pub stale_after: Duration,
     /// A dotlock that this process may not make is made, and removed, with the rights of its saved group ID
-    /// (`mail_privileged_group`).
+    /// (`mail_privileged_group`); default: no.
     pub with_saved_group: bool,
 }
 

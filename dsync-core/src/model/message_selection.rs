@@ -7,6 +7,8 @@ use super::{Flags, Keyword, MessageRecord, Timestamp};
 
 /// A choice of messages by what is known of them at the side that has them.
 ///
+/// The default is all: no field says anything.
+///
 /// It is about messages that the other side does not have: those that are not chosen stay where they are, on one side only. What
 /// happens to messages that both sides have is carried over whatever is chosen, and a message is never removed for not being
 /// chosen.
