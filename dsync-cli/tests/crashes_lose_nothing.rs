@@ -8,15 +8,20 @@
 
 mod support;
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
 use std::process::Command;
 use std::sync::{Mutex, PoisonError};
 
+use dsync_core::memory::MemoryStore;
+use dsync_core::model::MailboxName;
 use dsync_core::report::Unobserved;
 use dsync_core::session::SyncOptions;
+use dsync_core::store::MailStore;
 use dsync_core::sync;
 use dsync_storage::fs::fault::{Change, Plan, Session};
+use dsync_storage::joined::{JoinedStore, Member};
 use dsync_storage::location::Location;
 use dsync_storage::settings::Settings;
 use nix::errno::Errno;
@@ -130,17 +135,7 @@ impl Scene {
 
     /// This process goes on after a crash, but the one that held locks would be dead. They keep their age.
     fn bury_owners_of_locks(&self) {
-        let own = format!("{}:", std::process::id());
-        for path in self.tried.iter().flat_map(|store| files_below(store.path())) {
-            let is_lock = path.extension().is_some_and(|it| it == "lock");
-            let content = if is_lock { fs::read_to_string(&path).unwrap_or_default() } else { String::new() };
-            if let Some(host) = content.strip_prefix(&own) {
-                let modified = fs::metadata(&path).unwrap().modified().unwrap();
-                // Process numbers end far below this.
-                fs::write(&path, format!("2147483646:{host}")).unwrap();
-                fs::File::options().write(true).open(&path).unwrap().set_modified(modified).unwrap();
-            }
-        }
+        self.tried.iter().for_each(|store| bury_owners_of_locks(store.path()));
     }
 
     /// The disks of both sides before a run, and what the run changes.
@@ -219,6 +214,20 @@ impl Scene {
         // Files that were put back were saved just now.
         assert_same_but_for(&["date.saved.unixtime"], &self.tried[0], &self.tried[1]);
         self.tried.iter().for_each(Store::assert_no_complaints);
+    }
+}
+
+fn bury_owners_of_locks(below: &Path) {
+    let own = format!("{}:", std::process::id());
+    for path in files_below(below) {
+        let is_lock = path.extension().is_some_and(|it| it == "lock");
+        let content = if is_lock { fs::read_to_string(&path).unwrap_or_default() } else { String::new() };
+        if let Some(host) = content.strip_prefix(&own) {
+            let modified = fs::metadata(&path).unwrap().modified().unwrap();
+            // Process numbers end far below this.
+            fs::write(&path, format!("2147483646:{host}")).unwrap();
+            fs::File::options().write(true).open(&path).unwrap().set_modified(modified).unwrap();
+        }
     }
 }
 
@@ -342,6 +351,80 @@ fn assert_names_the_cause(outcome: Result<(), String>, cause: Errno, when: &str)
     if let Err(error) = outcome {
         let cause = std::io::Error::from(cause).to_string();
         assert!(error.contains(&cause) && error.contains('/'), "{when}: {error}");
+    }
+}
+
+/// Two stores in a directory, the second one below `Public`.
+fn joined(directory: &Path, drivers: [&str; 2]) -> JoinedStore {
+    let member = |driver: &str, prefix: Option<&str>| {
+        let place = directory.join(prefix.unwrap_or("main"));
+        let location = Location::parse(&format!("{driver}:{}", place.display()), None).unwrap();
+        Member {
+            store: dsync_storage::open(&location, &Settings::default()).unwrap(),
+            prefix: prefix.and_then(|prefix| MailboxName::parse(prefix, '/')),
+            has_inbox: prefix.is_none(),
+            subscriptions: None,
+        }
+    };
+    JoinedStore::new(vec![member(drivers[0], None), member(drivers[1], Some("Public"))])
+}
+
+/// The bytes of all messages, in their order.
+fn bodies(store: &mut dyn MailStore) -> Vec<Vec<u8>> {
+    let mut bodies = Vec::new();
+    for (name, _) in store.tree().unwrap().into_iter().filter(|(_, node)| node.is_mailbox()) {
+        let mut mailbox = store.open(&name).unwrap();
+        let keys: Vec<_> = mailbox.messages().keyed().map(|(key, _)| key).collect();
+        bodies.extend(keys.into_iter().map(|key| mailbox.body(key).unwrap().read_all().unwrap()));
+    }
+    bodies.sort();
+    bodies
+}
+
+#[test]
+fn a_mailbox_is_not_lost_on_its_way_to_another_store() {
+    let name = |text: &str| MailboxName::parse(text, '/').unwrap();
+    let options = SyncOptions::default();
+    for drivers in [["maildir", "mdbox"], ["mdbox", "maildir"], ["sdbox", "mbox"]] {
+        let directory = tempfile::tempdir().unwrap();
+        let (before, tried) = (directory.path().join("before"), directory.path().join("tried"));
+        let (mut other, mut third) = (MemoryStore::with_seed(1), MemoryStore::with_seed(2));
+        for number in 0..3 {
+            other.deliver(&name("Work"), format!("Subject: {number}\n\nboth\n").as_bytes());
+        }
+        let mut store = joined(&before, drivers);
+        sync::mirror(&mut store, &mut other, &options, &mut Unobserved).unwrap();
+        // One that is only here, one that is only there, and there it has another place.
+        sync::mirror(&mut store, &mut third, &options, &mut Unobserved).unwrap();
+        third.deliver(&name("Work"), b"Subject: here\n\nhere\n");
+        sync::mirror(&mut store, &mut third, &options, &mut Unobserved).unwrap();
+        other.rename(&name("Work"), &name("Public/Work")).unwrap();
+        other.deliver(&name("Public/Work"), b"Subject: there\n\nthere\n");
+        drop(store);
+        let try_it = |plan| {
+            remove(&tried);
+            copy(&before, &tried);
+            let mut other = other.duplicate();
+            let mut run = || sync::mirror(&mut joined(&tried, drivers), &mut other, &options, &mut Unobserved);
+            let session = Session::begin(plan);
+            let _ = run();
+            let (changes, _) = session.end();
+            bury_owners_of_locks(&tried);
+            let told = run().map_or_else(|error| error.to_string(), |report| format!("{:?}", report.problems));
+            let when = format!("{drivers:?}, {plan:?}: {told}");
+            assert_eq!(run().unwrap().problems, [], "{when}");
+            let [here, there] = [bodies(&mut joined(&tried, drivers)), bodies(&mut other)];
+            assert_eq!(here, there, "{when}");
+            // Both the mailbox and its copy may be there then. Neither is deleted, since nobody knows who has made it.
+            assert!(here.len() == 5 || told.contains("same GUID"), "{when}");
+            assert_eq!(here.iter().collect::<BTreeSet<_>>().len(), 5, "{when}");
+            changes
+        };
+        let count = try_it(Plan::StopAfter(usize::MAX));
+        let step = if is_everything_tried() { 1 } else { count / 6 + 1 };
+        (0..count).step_by(step).for_each(|moment| {
+            try_it(Plan::StopAfter(moment));
+        });
     }
 }
 
