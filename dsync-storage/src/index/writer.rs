@@ -269,7 +269,7 @@ impl LockedIndex {
         let dates = self.new_dates(target, dates)?;
         let places = self.write_dates(target, &dates)?;
         let sound = !self.state.unfinished && self.state.log.as_ref().is_some_and(|log| log.minor >= target::MINOR);
-        if !(sound && target::may_be_reached(&self.state.view, target)) {
+        if self.is_new() || !(sound && target::may_be_reached(&self.state.view, target)) {
             return self.start_anew(target, &dates);
         }
         // There may be millions of messages, so the state follows the records instead of a copy.
@@ -407,6 +407,11 @@ impl LockedIndex {
         Ok(())
     }
 
+    /// Whether there was none, and its log was just begun.
+    fn is_new(&self) -> bool {
+        self.state.view.uid_validity() == 0
+    }
+
     /// Replaces the log by one that holds the wanted state and nothing else.
     fn start_anew(self, target: &IndexTarget, dates: &SaveDates) -> Result<FileLock, IndexError> {
         let view = &self.state.view;
@@ -418,7 +423,9 @@ impl LockedIndex {
         let all: Vec<_> = self.all_dates(dates)?.into_iter().filter(wanted).collect();
         let cache_seq = now().as_u32().max(old_seq.saturating_add(1));
         let places = write_new_cache(&self.files, index_id, cache_seq, &all, &self.permissions, Durability::Now)?;
-        let Some((records, initial)) = target::whole_log(index_id, target, &places) else {
+        // A log that leads here from nothing would say that nothing was expunged before.
+        let log = target::whole_log(index_id, target, &places).filter(|_| !self.is_new());
+        let Some((records, initial)) = log else {
             // So few changes can have been counted only by an index that was not made by counting; one like it then.
             write_snapshot(&self.files, (index_id, seq), target.clone(), &all, &self.permissions, Durability::Now)?;
             mutation::remove_file(&self.files.old_log())?;
