@@ -12,14 +12,15 @@ use std::sync::Arc;
 use dsync_core::model::{MailboxName, MessageRecord, ModSeq, Uid, UidValidity};
 use dsync_core::store::{ErrorKind, MailboxChanges, Origin, StoreError};
 
-use super::commit_plan::{CommitPlan, Source};
+use super::commit_plan::CommitPlan;
 use super::header::{DboxHeader, MdboxColumns, MdboxRecord};
 use super::listing::is_mailbox;
 use super::locked_map::LockedMap;
 use super::references;
 use super::shared::Shared;
 use super::single_files::MailFiles;
-use super::snapshot::{IN_ALT, Snapshot, Stored, index_files};
+use super::snapshot::{IN_ALT, Lost, Snapshot, Stored, index_files};
+use super::sources::Source;
 use super::staging::Staging;
 use super::storage::Storage;
 use crate::fs::clock::now;
@@ -29,7 +30,8 @@ use crate::fs::permissions::Permissions;
 use crate::fs::replace::Durability;
 use crate::index::files::IndexMark;
 use crate::index::mailbox::{save_dates, target_message};
-use crate::index::target::{IndexTarget, TargetMessages};
+use crate::index::target::{IndexTarget, TargetMessage, TargetMessages};
+use crate::index::view::IndexView;
 use crate::index::writer::{self, LockedIndex};
 use crate::list::build::Build;
 use crate::list::changes as list_changes;
@@ -64,7 +66,7 @@ pub(super) struct Held {
 pub(super) struct Committed {
     pub(super) paths: MailboxPaths,
     /// How each message of the plan is stored.
-    pub(super) stored: Vec<Stored>,
+    pub(super) stored: Arc<Vec<Stored>>,
     /// The lock of its index, so that it can be seen before others change it.
     pub(super) lock: Option<FileLock>,
 }
@@ -180,19 +182,13 @@ impl Target<'_> {
             None => Vec::new(),
         };
         let number = |saved: u32| numbers.get(saved as usize).copied().ok_or_else(not_saved);
-        let mut stored = Vec::with_capacity(work.plan.messages.len());
-        for source in &work.plan.sources {
-            stored.push(match *source {
-                Source::Kept(_, kept) => kept,
-                Source::Saved(saved) => Stored { map_uid: number(saved)?, ..Stored::default() },
-            });
-        }
+        let stored = work.plan.sources.stored(|saved| Ok(Stored { map_uid: number(saved)?, ..Stored::default() }))?;
         drop(numbers);
         let first = map.as_ref().map_or(work.plan.header.first, |map| map.map().uid_validity());
         let header = DboxHeader { first, ..work.plan.header };
         let mut count = || {
             let added =
-                work.plan.sources.iter().zip(&stored).filter(|(source, _)| matches!(source, Source::Saved(_)));
+                work.plan.sources.iter().zip(stored.iter()).filter(|(source, _)| matches!(source, Source::Saved(_)));
             let released = work.plan.released.iter().map(|(_, map_uid)| *map_uid);
             match &mut map {
                 Some(map) => map.count(added.map(|(_, stored)| stored.map_uid), released),
@@ -228,24 +224,16 @@ impl Target<'_> {
         let is_hidden = build.is_some();
         let files = MailFiles { paths: self.paths, before: work.before, plan: work.plan };
         let placed = files.place(staging, is_hidden)?;
-        let stored: Vec<Stored> = work
-            .plan
-            .sources
-            .iter()
-            .map(|source| match *source {
-                Source::Kept(_, kept) => kept,
-                Source::Saved(_) => Stored::default(),
-            })
-            .collect();
+        let stored = work.plan.sources.stored(|_| Ok(Stored::default()))?;
         if let Some(index) = &mut index
-            && index.expunge_before(&self.index_target(work, &work.plan.header, &stored))?
+            && index.expunge_before(&self.index_target(work, &work.plan.header, &stored, None))?
         {
             let removed = work.plan.removed.iter().filter_map(|(uid, _)| Uid::new(*uid));
             files.remove(&placed, removed)?;
         }
         let lock = self.write_index(index, work, &work.plan.header, &stored)?;
         let paths = self.publish(build)?;
-        let moved = work.plan.sources.iter().enumerate().filter_map(|(place, source)| match *source {
+        let moved = work.plan.sources.iter().enumerate().filter_map(|(place, source)| match source {
             Source::Kept(old, _) if work.plan.messages.uid_at(place) != Some(old) => Some(old),
             _ => None,
         });
@@ -268,7 +256,7 @@ impl Target<'_> {
         header: &DboxHeader,
         stored: &[Stored],
     ) -> Result<Option<FileLock>, StoreError> {
-        let target = self.index_target(work, header, stored);
+        let target = self.index_target(work, header, stored, index.as_ref().map(LockedIndex::view));
         // An mdbox keeps them in the index itself.
         let dates = match &self.shared.storage {
             Some(_) => Vec::new(),
@@ -285,7 +273,14 @@ impl Target<'_> {
         }
     }
 
-    fn index_target(&self, work: &Work<'_>, header: &DboxHeader, stored: &[Stored]) -> IndexTarget {
+    /// What the index is to hold. What stays as it is in `present` shares its memory.
+    fn index_target(
+        &self,
+        work: &Work<'_>,
+        header: &DboxHeader,
+        stored: &[Stored],
+        present: Option<&IndexView>,
+    ) -> IndexTarget {
         let lost = &work.plan.lost;
         let changes = work.changes;
         let highest_lost = lost.iter().map(|lost| lost.message.modseq).max().unwrap_or(0);
@@ -294,28 +289,20 @@ impl Target<'_> {
         let count = work.plan.messages.len().saturating_add(lost.len());
         let mut messages = TargetMessages::with_capacity(count);
         let is_multi = self.shared.storage.is_some();
-        let mut records = MdboxColumns::with_capacity(if is_multi { count } else { 0 });
-        let mut add = |message, record| {
+        let all = || all_messages(work.plan, stored, highest_modseq);
+        let kept = present
+            .filter(|_| is_multi)
+            .and_then(|present| MdboxColumns::kept(present, all().map(|(message, record)| (message.uid, record))));
+        let mut records = MdboxColumns::with_capacity(if is_multi && kept.is_none() { count } else { 0 });
+        for (message, record) in all() {
             messages.push(message);
-            if is_multi {
+            if is_multi && kept.is_none() {
                 records.push(record);
             }
-        };
-        let mut lost = lost.iter().peekable();
-        for (record, stored) in work.plan.messages.records().zip(stored) {
-            let Some(mut message) = target_message(&record, highest_modseq) else { continue };
-            while let Some(lost) = lost.next_if(|lost| lost.message.uid < message.uid) {
-                add(lost.message.clone(), lost.record);
-            }
-            message.flags |= if stored.in_alt { IN_ALT } else { 0 };
-            add(message, mdbox_record(&record, *stored));
-        }
-        for lost in lost {
-            add(lost.message.clone(), lost.record);
         }
         let mut extensions = header.extensions(self.shared.header_name());
         if is_multi {
-            extensions.extend(records.into_extensions());
+            extensions.extend(kept.unwrap_or_else(|| records.into_extensions()));
         }
         IndexTarget {
             uid_validity: work.uid_validity.map_or(0, UidValidity::get),
@@ -336,6 +323,26 @@ impl Target<'_> {
         build.sync()?;
         build.publish(&lock, self.name, self.permissions, &is_taken)
     }
+}
+
+/// The messages that the index is to hold, by ascending UID: those that can be read, and those that cannot.
+fn all_messages(
+    plan: &CommitPlan,
+    stored: &[Stored],
+    highest_modseq: ModSeq,
+) -> impl Iterator<Item = (TargetMessage, MdboxRecord)> {
+    let readable = plan.messages.records().zip(stored).filter_map(move |(record, stored)| {
+        let mut message = target_message(&record, highest_modseq)?;
+        message.flags |= if stored.in_alt { IN_ALT } else { 0 };
+        Some((message, mdbox_record(&record, *stored)))
+    });
+    let lost = plan.lost.iter().map(|Lost { message, record }| (message.clone(), *record));
+    let (mut readable, mut lost) = (readable.peekable(), lost.peekable());
+    std::iter::from_fn(move || match (readable.peek(), lost.peek()) {
+        (Some((message, _)), Some((gone, _))) if gone.uid < message.uid => lost.next(),
+        (Some(_), _) => readable.next(),
+        (None, _) => lost.next(),
+    })
 }
 
 fn mdbox_record(record: &MessageRecord, stored: Stored) -> MdboxRecord {

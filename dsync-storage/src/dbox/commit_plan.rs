@@ -1,21 +1,14 @@
 //! What a mailbox of an mdbox or sdbox is after a commit, and where its messages come from. A pure function.
 
 use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
 
 use dsync_core::model::{MailboxIdentity, MessageKey, MessageList, MessageRecord, Timestamp, Uid};
-use dsync_core::store::{ErrorKind, MailboxChanges, NewMessages, SavedBody, StoreError};
+use dsync_core::store::{ErrorKind, MailboxChanges, NewMessages, StoreError};
 
 use super::header::DboxHeader;
-use super::snapshot::{Lost, Snapshot, Stored};
-
-/// Where the bytes of a message come from.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Source {
-    /// The message that has this UID now, stored like this.
-    Kept(Uid, Stored),
-    /// The message that was saved under this number. There are less than 2^32 in a mailbox.
-    Saved(u32),
-}
+use super::snapshot::{Lost, Snapshot};
+use super::sources::{Source, Sources};
 
 /// What has to be done.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -23,7 +16,7 @@ pub(super) struct CommitPlan {
     /// All messages that can be read.
     pub(super) messages: MessageList,
     /// Where each of them comes from.
-    pub(super) sources: Vec<Source>,
+    pub(super) sources: Sources,
     /// Places in `messages` whose dates or POP3 data are not those that are stored with them: they are stored again.
     pub(super) rewrite: Vec<usize>,
     /// Messages that cannot be read and stay, by ascending UID.
@@ -78,14 +71,13 @@ pub(super) fn plan(
 impl CommitPlan {
     /// All messages with the places that they come from.
     pub(super) fn placed(&self) -> impl Iterator<Item = (MessageRecord, Source)> {
-        self.messages.records().zip(self.sources.iter().copied())
+        self.messages.records().zip(self.sources.iter())
     }
 
     /// Takes what comes into a mailbox that has nothing, without copying the list.
     fn place_first(&mut self, add: NewMessages, now: Timestamp) {
         let (bodies, messages) = add.into_parts();
-        self.sources.reserve_exact(messages.len());
-        self.sources.extend(bodies.iter().map(saved));
+        self.sources = Sources::Saved(bodies);
         self.messages = messages.saved_by_default(now);
     }
 
@@ -103,9 +95,7 @@ impl CommitPlan {
                 .flatten()
                 .ok_or_else(|| StoreError::new(ErrorKind::Impossible, "a message is updated that is another one"))?;
         }
-        self.sources.reserve_exact(before.stored.len());
-        let uids = (0..before.messages.len()).filter_map(|place| before.messages.uid_at(place));
-        self.sources.extend(uids.zip(&before.stored).map(|(uid, stored)| Source::Kept(uid, *stored)));
+        self.sources = Sources::Kept(before.messages.clone(), Arc::clone(&before.stored));
         Ok(())
     }
 
@@ -117,19 +107,19 @@ impl CommitPlan {
         now: Timestamp,
     ) -> Result<(), StoreError> {
         let count = before.messages.len().saturating_add(changes.add.len()).saturating_sub(changes.remove.len());
-        self.sources.reserve_exact(count);
+        self.sources.reserve(count);
         let mut renumbered = self.release(before, changes)?;
         renumbered.sort_by_key(|(record, _)| record.uid);
         let moves: HashSet<MessageKey> = changes.renumber.iter().map(|(key, _)| *key).collect();
         let goes: HashSet<MessageKey> = changes.remove.iter().copied().collect();
         let update: HashMap<Option<Uid>, &MessageRecord> =
             changes.update.iter().map(|record| (record.uid, record)).collect();
-        let stays = before.messages.keyed().zip(&before.stored).filter_map(|((key, old), stored)| {
+        let stays = before.messages.keyed().zip(before.stored.iter()).filter_map(|((key, old), stored)| {
             let uid = old.uid.filter(|_| !goes.contains(&key) && !moves.contains(&key))?;
             let record = update.get(&old.uid).map_or(old, |record| (*record).clone());
             Some((record, Source::Kept(uid, *stored)))
         });
-        let new = changes.add.iter().map(|(body, record)| (record, saved(body)));
+        let new = changes.add.iter().map(|(body, record)| (record, Source::from(body)));
         let (mut stays, mut renumbered, mut new) =
             (stays.peekable(), renumbered.into_iter().peekable(), new.peekable());
         loop {
@@ -199,7 +189,7 @@ impl CommitPlan {
                 continue;
             };
             let same = lost.record.guid == [0; 16] || lost.record.guid == guid.to_128();
-            if !(same && matches!(self.sources.get(place), Some(Source::Saved(_)))) {
+            if !(same && self.sources.is_saved(place)) {
                 let text = format!(
                     "the message with UID {uid} cannot be read, and another one is to get its UID; doveadm \
                      force-resync makes a server repair the mailbox"
@@ -217,7 +207,7 @@ impl CommitPlan {
         let moves_house = before.header.guid != self.header.guid;
         let header = self.header;
         for (place, source) in self.sources.iter().enumerate() {
-            let Source::Kept(old_uid, stored) = *source else { continue };
+            let Source::Kept(old_uid, stored) = source else { continue };
             let (Some(old), Some(new)) = (before.messages.get(old_uid), self.messages.at(place)) else { continue };
             let uid = new.uid.map_or(0, Uid::get);
             let pop3_differs = old.pop3_uidl != new.pop3_uidl || old.pop3_order != new.pop3_order;
@@ -239,12 +229,6 @@ impl CommitPlan {
             }
         }
     }
-}
-
-/// Where the bytes come from that were saved under a number.
-pub(super) fn saved(SavedBody(number): SavedBody) -> Source {
-    // Nothing was saved under the greatest.
-    Source::Saved(u32::try_from(number).unwrap_or(u32::MAX))
 }
 
 /// The header of the mailbox: servers look for POP3 data only where it says that there are some.
@@ -273,4 +257,4 @@ fn header(before: &Snapshot, messages: &MessageList, lost: &[Lost], identity: Ma
 }
 
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;

@@ -12,6 +12,8 @@
 //! not look for it. Source: observation of Dovecot 2.3.
 #![deny(clippy::indexing_slicing, clippy::unwrap_used)]
 
+use std::sync::Arc;
+
 use dsync_core::model::MailboxGuid;
 
 use crate::index::bytes::Reader;
@@ -144,15 +146,38 @@ impl MdboxColumns {
     /// The extensions that hold them.
     #[must_use]
     pub fn into_extensions(self) -> [TargetExtension; 2] {
-        let extension = |name, record_size, record_align, records| TargetExtension {
-            name,
-            header: Vec::new(),
-            record_size,
-            record_align,
-            records,
-        };
-        [extension(MDBOX_RECORD, PLACE_SIZE, 4, self.places), extension(GUID_RECORD, GUID_SIZE, 1, self.guids)]
+        extensions(Arc::new(self.places), Arc::new(self.guids))
     }
+
+    /// The extensions that hold `records` of messages with these UIDs, if they are in this index already and nothing else is. They
+    /// share the memory of those in the index.
+    #[must_use]
+    pub fn kept(
+        index: &IndexView,
+        records: impl Iterator<Item = (u32, MdboxRecord)>,
+    ) -> Option<[TargetExtension; 2]> {
+        let count = index.messages().len();
+        let column = |name, size: u16| {
+            let extension = index.extension(name).filter(|extension| extension.record_size == size)?;
+            let is_whole = extension.records.len() == count.saturating_mul(size.into());
+            is_whole.then(|| Arc::clone(&extension.records))
+        };
+        let (places, guids) = (column(MDBOX_RECORD, PLACE_SIZE)?, column(GUID_RECORD, GUID_SIZE)?);
+        let there = index.messages().iter().enumerate();
+        let there = there.map(|(place, (uid, _))| (*uid, MdboxRecord::of_view(index, place)));
+        records.eq(there).then(|| extensions(places, guids))
+    }
+}
+
+fn extensions(places: Arc<Vec<u8>>, guids: Arc<Vec<u8>>) -> [TargetExtension; 2] {
+    let extension = |name, record_size, record_align, records| TargetExtension {
+        name,
+        header: Vec::new(),
+        record_size,
+        record_align,
+        records,
+    };
+    [extension(MDBOX_RECORD, PLACE_SIZE, 4, places), extension(GUID_RECORD, GUID_SIZE, 1, guids)]
 }
 
 #[cfg(test)]

@@ -9,7 +9,7 @@ use dsync_core::model::{
 use dsync_core::store::{ErrorKind, Mailbox, MailboxChanges, MessageBody, SavedBody, StoreError};
 
 use super::commit::{self, Held, Target, Work};
-use super::commit_plan::{self, Source};
+use super::commit_plan;
 use super::header::MdboxRecord;
 use super::known;
 use super::shared::{Shared, corrupt};
@@ -143,13 +143,12 @@ impl DboxMailbox {
     /// Stores messages again whose dates or POP3 data change.
     fn rewrite(&mut self, plan: &mut commit_plan::CommitPlan) -> Result<(), StoreError> {
         for place in std::mem::take(&mut plan.rewrite) {
-            let (Some(record), Some(source)) = (plan.messages.at(place), plan.sources.get_mut(place)) else {
+            let (Some(record), Some(uid)) = (plan.messages.at(place), plan.sources.uid_before(place)) else {
                 continue;
             };
-            let Source::Kept(uid, _) = *source else { continue };
             let body = self.body(MessageKey::Uid(uid))?;
-            let SavedBody(number) = self.save(&record, body)?;
-            *source = commit_plan::saved(SavedBody(number));
+            let saved = self.save(&record, body)?;
+            plan.sources.set(place, saved.into());
         }
         Ok(())
     }

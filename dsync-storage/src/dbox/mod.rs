@@ -28,6 +28,7 @@ mod shared;
 mod single;
 mod single_files;
 mod snapshot;
+mod sources;
 mod staging;
 mod storage;
 mod store;

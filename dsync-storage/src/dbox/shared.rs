@@ -4,9 +4,10 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use dsync_core::store::{ErrorKind, StoreError};
 
-use super::commit_plan::{CommitPlan, Source};
+use super::commit_plan::CommitPlan;
 use super::known::{KnownFiles, KnownNumbers};
 use super::snapshot::{Snapshot, Stored};
+use super::sources::Source;
 use super::storage::{Located, MessageFile, Storage};
 use crate::list::context::Context;
 use crate::list::layout::MailboxPaths;

@@ -7,9 +7,10 @@ use dsync_core::model::{MessageKey, Uid};
 use dsync_core::store::{ErrorKind, StoreError};
 
 use super::commit::not_saved;
-use super::commit_plan::{CommitPlan, Source};
+use super::commit_plan::CommitPlan;
 use super::single;
 use super::snapshot::Snapshot;
+use super::sources::Source;
 use super::staging::{StagedMessage, Staging, temporary_path};
 use crate::fs::mutation;
 use crate::list::layout::MailboxPaths;
@@ -31,7 +32,7 @@ impl MailFiles<'_> {
         let mut any = false;
         for (place, source) in self.plan.sources.iter().enumerate() {
             let Some(uid) = self.plan.messages.uid_at(place) else { continue };
-            if let Source::Kept(old, _) = *source
+            if let Source::Kept(old, _) = source
                 && old != uid
             {
                 let from = self.file_of(old)?;
@@ -48,7 +49,7 @@ impl MailFiles<'_> {
             any = true;
         }
         for (place, source) in self.plan.sources.iter().enumerate() {
-            let (Some(uid), Source::Saved(saved)) = (self.plan.messages.uid_at(place), *source) else { continue };
+            let (Some(uid), Source::Saved(saved)) = (self.plan.messages.uid_at(place), source) else { continue };
             let Some(StagedMessage::New { file, .. }) = staging.messages().get(saved as usize).copied() else {
                 return Err(not_saved());
             };
@@ -108,7 +109,7 @@ impl MailFiles<'_> {
     ) -> Result<(), StoreError> {
         for uid in gone.collect::<BTreeSet<_>>() {
             let index = self.plan.messages.index_of(MessageKey::Uid(uid));
-            let is_new = index.is_some_and(|index| matches!(self.plan.sources.get(index), Some(Source::Saved(_))));
+            let is_new = index.is_some_and(|index| self.plan.sources.is_saved(index));
             let place = moved.get(&uid).cloned().or_else(|| is_new.then(|| self.place_of_new(uid)));
             if place.is_none() && index.is_some() {
                 continue;

@@ -43,7 +43,7 @@ pub(super) struct Snapshot {
     pub(super) status: MailboxStatus,
     pub(super) messages: MessageList,
     /// What else is known of each message, in the order of `messages`.
-    pub(super) stored: Vec<Stored>,
+    pub(super) stored: Arc<Vec<Stored>>,
     /// Messages that cannot be read, by ascending UID.
     pub(super) lost: Vec<Lost>,
     /// Messages whose removal was requested and not carried out yet: UID and number in the map.
@@ -87,7 +87,7 @@ impl Snapshot {
                 first_recent_uid: Some(Uid::FIRST),
             },
             messages: MessageList::default(),
-            stored: Vec::new(),
+            stored: Arc::default(),
             lost: Vec::new(),
             doomed: Vec::new(),
             header: DboxHeader::default(),
@@ -105,7 +105,7 @@ impl Snapshot {
         shared: &Shared,
         paths: &MailboxPaths,
         messages: MessageList,
-        stored: Vec<Stored>,
+        stored: Arc<Vec<Stored>>,
         lost: Vec<Lost>,
         problems: Vec<String>,
     ) -> Result<Self, StoreError> {
@@ -284,7 +284,7 @@ pub(super) fn look(shared: &Shared, paths: &MailboxPaths) -> Result<Snapshot, St
     Ok(Snapshot {
         status: status(view, &header, messages.len()),
         messages,
-        stored,
+        stored: Arc::new(stored),
         lost,
         doomed,
         header,

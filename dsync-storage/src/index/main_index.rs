@@ -18,6 +18,7 @@
 #![deny(clippy::indexing_slicing, clippy::unwrap_used)]
 
 use std::io::{self, Read};
+use std::sync::Arc;
 
 use thiserror::Error;
 
@@ -129,8 +130,8 @@ pub struct Extension {
     pub record_size: u16,
     /// Their alignment.
     pub record_align: u16,
-    /// The data of all messages, one after the other.
-    pub records: Vec<u8>,
+    /// The data of all messages, one after the other. A copy shares them until it is changed.
+    pub records: Arc<Vec<u8>>,
 }
 
 impl Extension {
@@ -146,7 +147,7 @@ impl Extension {
     pub fn record_mut(&mut self, index: usize) -> &mut [u8] {
         let size = usize::from(self.record_size);
         let start = index.saturating_mul(size);
-        self.records.get_mut(start..start.saturating_add(size)).unwrap_or_default()
+        Arc::make_mut(&mut self.records).get_mut(start..start.saturating_add(size)).unwrap_or_default()
     }
 }
 
@@ -248,7 +249,8 @@ impl MainIndex {
         // A file can claim to be larger than what it holds.
         let announced = count.min(MOST_RESERVED / record_size);
         for extension in &mut extensions {
-            extension.records.reserve_exact(announced.saturating_mul(extension.record_size.into()));
+            let bytes = announced.saturating_mul(extension.record_size.into());
+            Arc::make_mut(&mut extension.records).reserve_exact(bytes);
         }
         let mut index = Self { base: base.to_vec(), extensions, messages: Vec::with_capacity(announced) };
         let mut records = vec![0; count.min(1 + PIECE / record_size).saturating_mul(record_size)];
@@ -282,8 +284,9 @@ impl MainIndex {
         for (extension, place) in self.extensions.iter_mut().zip(places) {
             let end = place.saturating_add(extension.record_size.into());
             if extension.record_size > 0 {
+                let records = Arc::make_mut(&mut extension.records);
                 for data in bytes.chunks_exact(record_size).filter_map(|record| record.get(*place..end)) {
-                    extension.records.extend_from_slice(data);
+                    records.extend_from_slice(data);
                 }
             }
         }
@@ -416,7 +419,7 @@ fn decode_extension(reader: &mut Reader<'_>) -> Option<(Extension, usize)> {
     let name = part(name_size, padded(name_size, 8).saturating_sub(name_size))?;
     let header_size = usize::try_from(header_size).ok()?;
     let header = part(header_size, padded(header_size, 8).saturating_sub(header_size))?;
-    let extension = Extension { name, reset_id, header, record_size, record_align, records: Vec::new() };
+    let extension = Extension { name, reset_id, header, record_size, record_align, records: Arc::default() };
     Some((extension, place.into()))
 }
 
@@ -481,7 +484,7 @@ mod tests {
                 for (name, (reset_id, header, units, align)) in extensions {
                     let record_align = 1 << align;
                     let record_size = units * record_align;
-                    let records = vec![fill; usize::from(record_size) * index.messages.len()];
+                    let records = Arc::new(vec![fill; usize::from(record_size) * index.messages.len()]);
                     let name = name.into_bytes();
                     index.extensions.push(Extension { name, reset_id, header, record_size, record_align, records });
                 }

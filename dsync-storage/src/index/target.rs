@@ -8,6 +8,7 @@
 mod messages;
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use dsync_core::model::Keywords;
 
@@ -63,15 +64,16 @@ pub struct TargetExtension {
     pub record_size: u16,
     /// Their alignment.
     pub record_align: u16,
-    /// The bytes of all messages, in the order of the messages.
-    pub records: Vec<u8>,
+    /// The bytes of all messages, in the order of the messages. If they stay what they are, those of the present state can be
+    /// shared.
+    pub records: Arc<Vec<u8>>,
 }
 
 impl TargetExtension {
     /// An extension with nothing but a header.
     #[must_use]
     pub fn header_only(name: &'static str, header: Vec<u8>) -> Self {
-        Self { name, header, record_size: 0, record_align: 0, records: Vec::new() }
+        Self { name, header, record_size: 0, record_align: 0, records: Arc::default() }
     }
 
     fn intro(&self, reset_id: u32) -> ExtensionIntro {
@@ -189,7 +191,7 @@ pub fn snapshot(index_id: u32, log_seq: u32, target: IndexTarget, cache: &CacheP
     messages.iter_mut().for_each(|(_, flags)| *flags &= FLAGS | STORAGE);
     index.messages = messages;
     if let Some(extension) = index.extensions.last_mut() {
-        extension.records = modseqs;
+        extension.records = Arc::new(modseqs);
     }
     index.extensions.extend(target.extensions.into_iter().map(|extension| Extension {
         name: extension.name.into(),
@@ -234,7 +236,7 @@ fn keywords_extension(target: &IndexTarget) -> Option<Extension> {
         header,
         record_size: super::bytes::length_u16(size),
         record_align: 1,
-        records,
+        records: Arc::new(records),
     })
 }
 
@@ -253,7 +255,7 @@ fn cache_extension(target: &IndexTarget, cache: &CachePlaces) -> Option<Extensio
         header: Vec::new(),
         record_size: 4,
         record_align: 4,
-        records: target.messages.iter().flat_map(of).collect(),
+        records: Arc::new(target.messages.iter().flat_map(of).collect()),
     })
 }
 

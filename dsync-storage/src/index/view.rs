@@ -6,6 +6,7 @@
 #![deny(clippy::indexing_slicing, clippy::unwrap_used)]
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use super::bytes::{Reader, put, u32_at};
 use super::keywords::{MOST_KEYWORDS, bit, decode_keywords, encode_keywords};
@@ -174,7 +175,7 @@ impl IndexView {
 
     /// Gives back memory that was reserved for more messages than there are.
     pub(crate) fn shrink_to_fit(&mut self) {
-        self.index.extensions.iter_mut().for_each(|extension| extension.records.shrink_to_fit());
+        self.index.extensions.iter_mut().for_each(|extension| Arc::make_mut(&mut extension.records).shrink_to_fit());
         self.index.messages.shrink_to_fit();
     }
 
@@ -183,8 +184,9 @@ impl IndexView {
     pub(crate) fn forget_first(&mut self, count: usize) {
         for extension in &mut self.index.extensions {
             let bytes = count.saturating_mul(extension.record_size.into()).min(extension.records.len());
-            drop(extension.records.drain(..bytes));
-            extension.records.shrink_to_fit();
+            let records = Arc::make_mut(&mut extension.records);
+            drop(records.drain(..bytes));
+            records.shrink_to_fit();
         }
         drop(self.index.messages.drain(..count.min(self.index.messages.len())));
         self.index.messages.shrink_to_fit();
@@ -318,7 +320,7 @@ impl IndexView {
             if size > 0 {
                 let kept =
                     extension.records.chunks_exact(size).enumerate().filter(|(place, _)| !gone.contains(place));
-                extension.records = kept.flat_map(|(_, record)| record).copied().collect();
+                extension.records = Arc::new(kept.flat_map(|(_, record)| record).copied().collect());
             }
         }
         let mut place = 0usize;
@@ -336,7 +338,7 @@ impl IndexView {
             let size = usize::from(extension.record_size);
             let (start, end) = (first.saturating_mul(size), last.saturating_add(1).saturating_mul(size));
             if size > 0 && end <= extension.records.len() {
-                drop(extension.records.drain(start..end));
+                drop(Arc::make_mut(&mut extension.records).drain(start..end));
             }
         }
         if last < self.index.messages.len() {
@@ -361,8 +363,9 @@ impl IndexView {
         self.index.messages.push((uid, flags));
         for extension in &mut self.index.extensions {
             let length = extension.records.len().saturating_add(extension.record_size.into());
-            make_room(&mut extension.records, extension.record_size.into());
-            extension.records.resize(length, 0);
+            let records = Arc::make_mut(&mut extension.records);
+            make_room(records, extension.record_size.into());
+            records.resize(length, 0);
         }
         self.index.set(offset::NEXT_UID, uid.saturating_add(1));
         self.touch(self.index.messages.len().saturating_sub(1));
@@ -472,7 +475,7 @@ impl IndexView {
             extension.reset_id = reset_id;
             if !preserve {
                 extension.header.fill(0);
-                extension.records.fill(0);
+                Arc::make_mut(&mut extension.records).fill(0);
             }
         }
     }
@@ -663,7 +666,7 @@ fn widen(extension: &mut Extension, size: u16, count: usize) {
             to.iter_mut().zip(from).for_each(|(to, from)| *to = *from);
         }
     }
-    extension.records = records;
+    extension.records = Arc::new(records);
     extension.record_size = size;
 }
 

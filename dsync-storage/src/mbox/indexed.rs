@@ -10,6 +10,8 @@
 //! Each message has the place of its From_ line, or rather of the line end before it. Source: observation of Dovecot 2.3.
 #![deny(clippy::indexing_slicing, clippy::unwrap_used)]
 
+use std::sync::Arc;
+
 use dsync_core::model::MailboxGuid;
 
 use crate::index::bytes::Reader;
@@ -54,7 +56,7 @@ impl MboxHeader {
             header,
             record_size: RECORD_SIZE,
             record_align: RECORD_SIZE,
-            records: places.flat_map(u64::to_le_bytes).collect(),
+            records: Arc::new(places.flat_map(u64::to_le_bytes).collect()),
         }
     }
 }

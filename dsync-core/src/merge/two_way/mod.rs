@@ -173,7 +173,7 @@ impl<'a> Counting<'a> {
     }
 
     fn finish(&self, placed: &[Placed], merger: &message::Merger<'_>, uid_next: Uid) -> MergedMailbox {
-        let mut messages = MergedMessages::with_capacity(placed.len());
+        let mut messages = MergedMessages::of_sides(self.sides.map(|side| side.messages.list()), placed.len());
         let mut changed = false;
         let mut highest = ModSeq(self.fresh.get().saturating_sub(1));
         for placed in placed {

@@ -46,12 +46,20 @@ impl Rows {
         self.blocks.iter().flat_map(|block| block.iter()).copied()
     }
 
-    /// Changes rows; the function is told the place of each.
+    /// Changes rows; the function is told the place of each. Blocks in which every row stays what it is stay shared.
     pub(super) fn for_each_mut(&mut self, mut change: impl FnMut(usize, &mut Row)) {
         for (number, block) in self.blocks.iter_mut().enumerate() {
             let first = number.saturating_mul(BLOCK);
-            let rows = Arc::make_mut(block).iter_mut().enumerate();
-            rows.for_each(|(place, row)| change(first.saturating_add(place), row));
+            for place in 0..block.len() {
+                let Some(there) = block.get(place).copied() else { break };
+                let mut row = there;
+                change(first.saturating_add(place), &mut row);
+                if row != there
+                    && let Some(there) = Arc::make_mut(block).get_mut(place)
+                {
+                    *there = row;
+                }
+            }
         }
     }
 

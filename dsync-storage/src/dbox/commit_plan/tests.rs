@@ -1,7 +1,8 @@
 use dsync_core::model::{Flags, Keywords, MailboxGuid, MessageGuid, ModSeq, UidValidity};
-use dsync_core::store::Origin;
+use dsync_core::store::{Origin, SavedBody};
 
 use super::super::header::MdboxRecord;
+use super::super::snapshot::Stored;
 use super::*;
 use crate::index::target::TargetMessage;
 
@@ -9,7 +10,7 @@ fn identity() -> MailboxIdentity {
     MailboxIdentity::new(MailboxGuid::new([1; 16]).unwrap(), UidValidity::new(7).unwrap())
 }
 
-fn record(uid: u32, guid: &str) -> MessageRecord {
+pub(in crate::dbox) fn record(uid: u32, guid: &str) -> MessageRecord {
     MessageRecord {
         uid: Uid::new(uid),
         guid: MessageGuid::new(guid.as_bytes()).unwrap(),
@@ -27,7 +28,7 @@ fn record(uid: u32, guid: &str) -> MessageRecord {
 fn before() -> Snapshot {
     let records: Vec<_> = [(1, "a"), (2, "b"), (3, "c")].map(|(uid, guid)| record(uid, guid)).into();
     let mut snapshot = Snapshot::of_new(identity());
-    snapshot.stored = [10, 20, 30].map(|map_uid| Stored { map_uid, ..Stored::default() }).into();
+    snapshot.stored = Arc::new([10, 20, 30].map(|map_uid| Stored { map_uid, ..Stored::default() }).into());
     snapshot.messages = MessageList::new(records).unwrap();
     snapshot.header.guid = identity().guid;
     snapshot
@@ -70,7 +71,7 @@ fn what_goes_is_released_and_the_rest_stays() {
     let plan = planned(&before(), changes);
     let uids: Vec<_> = plan.messages.records().map(|record| record.uid.unwrap().get()).collect();
     assert_eq!(uids, [1, 5, 6]);
-    assert_eq!(plan.sources[2], Source::Saved(4));
+    assert_eq!(plan.sources.iter().nth(2), Some(Source::Saved(4)));
     assert_eq!(plan.released, [(2, 20)]);
     assert_eq!(plan.removed, [(2, MessageGuid::new(b"b").unwrap().to_128())]);
     assert!(plan.rewrite.is_empty() && !plan.reuses_uids);
@@ -95,7 +96,7 @@ fn what_is_stored_with_a_message_is_stored_again_when_it_changes() {
 #[test]
 fn hidden_pop3_data_do_not_come_to_light_with_those_of_others() {
     let mut before = before();
-    before.stored[0].hides_pop3 = true;
+    Arc::make_mut(&mut before.stored)[0].hides_pop3 = true;
     assert!(planned(&before, changes()).rewrite.is_empty());
     let mut uidl = record(4, "d");
     uidl.pop3_uidl = Some("x".into());
@@ -106,7 +107,7 @@ fn hidden_pop3_data_do_not_come_to_light_with_those_of_others() {
 #[test]
 fn attachments_whose_names_depend_on_the_uid_come_into_the_message_when_it_changes() {
     let mut before = before();
-    before.stored[2].has_attachments = true;
+    Arc::make_mut(&mut before.stored)[2].has_attachments = true;
     assert!(planned(&before, changes()).rewrite.is_empty());
     let renumber = vec![(key(3), record(9, "c"))];
     assert_eq!(planned(&before, MailboxChanges { renumber, ..changes() }).rewrite, [2]);
