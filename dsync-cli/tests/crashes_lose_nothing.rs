@@ -12,7 +12,7 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
 use std::process::Command;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use dsync_core::memory::MemoryStore;
 use dsync_core::model::MailboxName;
@@ -55,11 +55,15 @@ struct Scene {
     outcome: Contents,
 }
 
+/// What is done to one run is done to all of the process, so tests take turns.
+fn alone() -> MutexGuard<'static, ()> {
+    static ALONE: Mutex<()> = Mutex::new(());
+    ALONE.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
 /// The runs of one format at the destination: the first backup, one after changes, and a mirror after changes at both sides.
 fn for_each_scene(driver: Driver, check: impl Fn(&Scene)) {
-    // What is done to one run is done to all of the process.
-    static ALONE: Mutex<()> = Mutex::new(());
-    let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
+    let _alone = alone();
     for (way, is_first) in [(Way::Backup, true), (Way::Backup, false), (Way::Mirror, false)] {
         let dovecot = Dovecot::new();
         let before = [dovecot.store_of("left", Driver::Maildir), dovecot.store_of("right", driver)];
@@ -383,6 +387,7 @@ fn bodies(store: &mut dyn MailStore) -> Vec<Vec<u8>> {
 
 #[test]
 fn a_mailbox_is_not_lost_on_its_way_to_another_store() {
+    let _alone = alone();
     let name = |text: &str| MailboxName::parse(text, '/').unwrap();
     let options = SyncOptions::default();
     for drivers in [["maildir", "mdbox"], ["mdbox", "maildir"], ["sdbox", "mbox"]] {
