@@ -2,6 +2,7 @@
 
 pub(super) mod amend;
 mod exchange;
+mod holding;
 pub(super) mod place;
 mod trees;
 
@@ -17,19 +18,13 @@ use super::{
 use crate::merge::MailboxPlan;
 use crate::model::{KeptFields, MailboxIdentity, MailboxName, MailboxTree, NodeKind, Role};
 use crate::report::{Event, Observer, Report};
-use crate::store::{ErrorKind, MailStore, Mailbox, StoreError};
+use crate::store::{ErrorKind, MailStore, StoreError};
 use crate::tree::two_way::{MergedTree, TreeSide};
 
 use amend::Deletable;
 use exchange::{Abilities, Comparison, Open, Transfer};
+use holding::{MOST_WHILE_HELD, is_another};
 use place::Place;
-
-/// How often a mailbox that others keep changing is tried before they have to wait for it.
-const TRIES_WITHOUT_HOLDING: u32 = 2;
-/// How often it is looked at then, until nobody has changed it between look and lock.
-const TRIES_TO_HOLD: u32 = 10;
-/// While more messages than these are on their way nobody has to wait.
-const MOST_WHILE_HELD: usize = 64;
 
 /// One side of a two-way run; the other is one of the other [`Role`].
 pub struct MirrorSession<'a> {
@@ -194,41 +189,6 @@ impl<'a> MirrorSession<'a> {
         }
     }
 
-    /// A mailbox in which everything is decided. One that others keep changing is held from the moment it is looked at.
-    fn open_settled(&mut self, name: &MailboxName) -> Result<Box<dyn Mailbox>, StoreError> {
-        let mut tries = 0;
-        loop {
-            let mut mailbox = settle::open_settled(self.store, name)?;
-            // The master opens it first, but holds it first only if it commits last.
-            if !self.is_restless(name) || (self.role == Role::Master && !self.commits_last()) {
-                return Ok(mailbox);
-            }
-            tries += 1;
-            match mailbox.hold() {
-                Err(error) if error.kind() == ErrorKind::Changed && tries < TRIES_TO_HOLD => {}
-                Err(error) if error.kind() != ErrorKind::Changed => return Err(error),
-                // The commit tells.
-                _ => return Ok(mailbox),
-            }
-        }
-    }
-
-    /// Whether others have changed the mailbox in each of several tries, so that they have to wait.
-    fn is_restless(&self, name: &MailboxName) -> bool {
-        self.both_import() && self.tries.of(name) >= TRIES_WITHOUT_HOLDING
-    }
-
-    /// Where both sides change, one commits while the other one holds the mailbox, so that either both or none of them do
-    /// what was decided. Which one is which depends on the stores alone: all runs lock them in the same order. With one side that
-    /// changes there is nothing to hold.
-    fn commits_last(&self) -> bool {
-        let other = self.greeting.as_ref().map_or("", |greeting| &greeting.id);
-        match self.both_import() && self.own_id != other {
-            true => self.own_id.as_str() < other,
-            false => self.role == Role::Slave,
-        }
-    }
-
     fn accept_offer(&mut self, name: MailboxName, summary: MailboxSummary) -> Result<State, SessionError> {
         let known = self.merged.tree.get(&name).is_some_and(|node| matches!(node.kind, NodeKind::Mailbox { .. }));
         if !known {
@@ -339,47 +299,6 @@ impl<'a> MirrorSession<'a> {
         Ok(State::Transfer(Box::new(transfer)))
     }
 
-    /// Goes on as soon as nothing is on its way any more. One side then waits until the other one holds the mailbox, which
-    /// commits once it knows what became of it here.
-    fn conclude(&mut self, mut transfer: Box<Transfer>, other: Option<Message>) -> Result<State, SessionError> {
-        if !transfer.is_complete() {
-            return Ok(State::Transfer(transfer));
-        }
-        let has_to_wait = match self.commits_last() {
-            true => !matches!(other, Some(Message::Outcome(_))),
-            false => self.both_import() && other.is_none(),
-        };
-        if has_to_wait {
-            if !self.commits_last() || !self.both_import() || transfer.held {
-                return Ok(State::Transfer(transfer));
-            }
-            let failure = match transfer.hold() {
-                Ok(()) => {
-                    self.outbox.push_back(Message::Held);
-                    return Ok(State::Transfer(transfer));
-                }
-                Err(error) if is_another(&error) => Outcome::Changed,
-                Err(error) => {
-                    self.reporter.problem_or_error(self.store, &transfer.open.name, error)?;
-                    Outcome::Partial
-                }
-            };
-            return Ok(self.wait_with(*transfer, failure));
-        }
-        let outcome = match other {
-            Some(Message::Outcome(Outcome::Changed)) => Outcome::Changed,
-            _ if self.imports => self.commit(&mut transfer)?,
-            _ => Outcome::Done(None),
-        };
-        Ok(self.wait_with(*transfer, outcome))
-    }
-
-    /// Says how this side came out of a mailbox.
-    fn wait_with(&mut self, transfer: Transfer, outcome: Outcome) -> State {
-        self.outbox.push_back(Message::Outcome(outcome));
-        State::AwaitOutcome(transfer.open, outcome)
-    }
-
     fn commit(&mut self, transfer: &mut Transfer) -> Result<Outcome, SessionError> {
         let mut complete = transfer.receiving.failed().is_empty();
         transfer.settle_plan(self.role);
@@ -450,11 +369,6 @@ impl<'a> MirrorSession<'a> {
         self.tries.done();
         Ok(self.next_mailbox())
     }
-}
-
-/// Whether the mailbox is no longer the one that was compared.
-fn is_another(error: &StoreError) -> bool {
-    matches!(error.kind(), ErrorKind::Changed | ErrorKind::NotFound)
 }
 
 impl Session for MirrorSession<'_> {
