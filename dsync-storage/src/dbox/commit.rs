@@ -263,7 +263,7 @@ impl Target<'_> {
             None => save_dates(work.plan.messages.records()),
         };
         match index {
-            Some(index) => Ok(Some(index.change_to(&target, &dates)?)),
+            Some(index) => Ok(Some(index.change_to(target, &dates)?)),
             None => {
                 let files = index_files(self.paths)?;
                 mutation::create_directories(files.directory(), self.permissions)?;

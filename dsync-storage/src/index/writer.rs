@@ -265,17 +265,21 @@ impl LockedIndex {
     ///
     /// # Errors
     /// As the system. The index is in its old state or in the wanted one, then.
-    pub fn change_to(mut self, target: &IndexTarget, dates: &SaveDates) -> Result<FileLock, IndexError> {
-        let dates = self.new_dates(target, dates)?;
-        let places = self.write_dates(target, &dates)?;
+    pub fn change_to(mut self, target: IndexTarget, dates: &SaveDates) -> Result<FileLock, IndexError> {
+        let dates = self.new_dates(&target, dates)?;
+        if self.is_new() {
+            // A log that leads here from nothing would say that nothing was expunged before.
+            return self.write_whole(target, &dates);
+        }
+        let places = self.write_dates(&target, &dates)?;
         let sound = !self.state.unfinished && self.state.log.as_ref().is_some_and(|log| log.minor >= target::MINOR);
-        if self.is_new() || !(sound && target::may_be_reached(&self.state.view, target)) {
+        if !(sound && target::may_be_reached(&self.state.view, &target)) {
             return self.start_anew(target, &dates);
         }
         // There may be millions of messages, so the state follows the records instead of a copy.
         let present = std::mem::replace(&mut self.state.view, IndexView::empty(0, 1));
         let has_requests = !(present.pending_changes().is_empty() && present.pending_expunges().is_empty());
-        let Some(records) = target::transaction(present, target, &places) else {
+        let Some(records) = target::transaction(present, &target, &places) else {
             self.state = read_state(&self.files, &self.lock)?;
             return self.start_anew(target, &dates);
         };
@@ -412,26 +416,34 @@ impl LockedIndex {
         self.state.view.uid_validity() == 0
     }
 
+    /// The number of a log that replaces this one.
+    fn next_log_seq(&self) -> u32 {
+        self.state.log.as_ref().map_or(FIRST_LOG, |log| log.file_seq.saturating_add(1))
+    }
+
+    /// Writes the wanted state into the main index, with all `dates`, and begins a log behind it.
+    fn write_whole(self, target: IndexTarget, dates: &SaveDates) -> Result<FileLock, IndexError> {
+        let names = (self.state.view.snapshot().index_id(), self.next_log_seq());
+        write_snapshot(&self.files, names, target, dates, &self.permissions, Durability::Now)?;
+        mutation::remove_file(&self.files.old_log())?;
+        Ok(self.lock)
+    }
+
     /// Replaces the log by one that holds the wanted state and nothing else.
-    fn start_anew(self, target: &IndexTarget, dates: &SaveDates) -> Result<FileLock, IndexError> {
+    fn start_anew(self, target: IndexTarget, dates: &SaveDates) -> Result<FileLock, IndexError> {
         let view = &self.state.view;
         let index_id = view.snapshot().index_id();
         let old_seq = view.extension(CACHE).map_or(0, |extension| extension.reset_id);
-        let seq = self.state.log.as_ref().map_or(FIRST_LOG, |log| log.file_seq.saturating_add(1));
         // The places of other messages in the cache are forgotten with the log, so all dates are written again.
         let wanted = |(uid, _): &(u32, u32)| target.messages.contains(*uid);
         let all: Vec<_> = self.all_dates(dates)?.into_iter().filter(wanted).collect();
         let cache_seq = now().as_u32().max(old_seq.saturating_add(1));
         let places = write_new_cache(&self.files, index_id, cache_seq, &all, &self.permissions, Durability::Now)?;
-        // A log that leads here from nothing would say that nothing was expunged before.
-        let log = target::whole_log(index_id, target, &places).filter(|_| !self.is_new());
-        let Some((records, initial)) = log else {
+        let Some((records, initial)) = target::whole_log(index_id, &target, &places) else {
             // So few changes can have been counted only by an index that was not made by counting; one like it then.
-            write_snapshot(&self.files, (index_id, seq), target.clone(), &all, &self.permissions, Durability::Now)?;
-            mutation::remove_file(&self.files.old_log())?;
-            return Ok(self.lock);
+            return self.write_whole(target, &all);
         };
-        let header = LogHeader::new(index_id, seq, now().as_u32(), initial);
+        let header = LogHeader::new(index_id, self.next_log_seq(), now().as_u32(), initial);
         let bytes = [header.encode(), encode_transaction(&records)].concat();
         let (path, new) = (self.files.log(), self.files.with(".log.newlock"));
         // Whoever makes such a file while there is a log holds the log's lock, so it is the remains of a crash.

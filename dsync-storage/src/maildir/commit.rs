@@ -287,7 +287,7 @@ impl Target<'_> {
         let dates = save_dates(&plan.messages);
         let files = IndexFiles::of_mailbox(directory);
         match locked {
-            Some(locked) => Ok(Some(locked.change_to(&target, &dates)?)),
+            Some(locked) => Ok(Some(locked.change_to(target, &dates)?)),
             None => {
                 writer::create(&files, target, &dates, self.permissions, self.durability())?;
                 Ok(None)

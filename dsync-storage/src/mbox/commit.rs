@@ -270,7 +270,7 @@ impl Target<'_> {
         drop(plan.messages);
         let files = index_files(self.paths).ok_or_else(|| self.gone())?;
         match locked {
-            Some(locked) => Ok(Some(locked.change_to(&target, &dates)?)),
+            Some(locked) => Ok(Some(locked.change_to(target, &dates)?)),
             None => {
                 mutation::create_directories(files.directory(), self.permissions)?;
                 writer::create(&files, target, &dates, self.permissions, Durability::Now)?;

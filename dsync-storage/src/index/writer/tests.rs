@@ -78,7 +78,7 @@ fn an_index_without_log_gets_one_and_goes_on_counting() {
     change_first(&mut target, |message| message.flags = 0);
     change_first(&mut target, |message| message.modseq = 41);
     let locked = LockedIndex::lock(&at(dir.path()), &Permissions::PRIVATE).unwrap();
-    locked.change_to(&target, &dates_of(&target, 200)).unwrap();
+    locked.change_to(target.clone(), &dates_of(&target, 200)).unwrap();
     assert!(at(dir.path()).main().exists());
     expect(dir.path(), &target, &dates_of(&target, 200));
 }
@@ -91,19 +91,19 @@ fn a_log_that_was_not_replaced_in_time_is_replaced() {
     create(&files, target.clone(), &[], &Permissions::PRIVATE, Durability::Now).unwrap();
     target.highest_modseq = 50;
     change_first(&mut target, |message| message.modseq = 50);
-    LockedIndex::lock(&files, &Permissions::PRIVATE).unwrap().change_to(&target, &[]).unwrap();
+    LockedIndex::lock(&files, &Permissions::PRIVATE).unwrap().change_to(target.clone(), &[]).unwrap();
     let old = std::fs::read(files.log()).unwrap();
     // A lower HIGHESTMODSEQ than the records of a log alone count: the index gets a new log that is empty.
     target.highest_modseq = 2;
     change_first(&mut target, |message| message.modseq = 2);
-    LockedIndex::lock(&files, &Permissions::PRIVATE).unwrap().change_to(&target, &[]).unwrap();
+    LockedIndex::lock(&files, &Permissions::PRIVATE).unwrap().change_to(target.clone(), &[]).unwrap();
     assert_eq!(std::fs::read(files.log()).unwrap().len(), 40);
     std::fs::write(files.log(), old).unwrap();
     expect(dir.path(), &target, &[]);
     change_first(&mut target, |message| message.flags = 0);
     target.highest_modseq = 3;
     change_first(&mut target, |message| message.modseq = 3);
-    LockedIndex::lock(&files, &Permissions::PRIVATE).unwrap().change_to(&target, &[]).unwrap();
+    LockedIndex::lock(&files, &Permissions::PRIVATE).unwrap().change_to(target.clone(), &[]).unwrap();
     expect(dir.path(), &target, &[]);
 }
 
@@ -118,7 +118,7 @@ fn the_remains_of_a_crashed_writer_are_repaired() {
     bytes.extend([0x80, 0x80, 0x80, 0x84, 2, 0]);
     std::fs::write(&path, bytes).unwrap();
     let locked = LockedIndex::lock(&at(dir.path()), &Permissions::PRIVATE).unwrap();
-    locked.change_to(&target, &[]).unwrap();
+    locked.change_to(target.clone(), &[]).unwrap();
     expect(dir.path(), &target, &[]);
 }
 
@@ -137,7 +137,7 @@ fn requests_that_were_carried_out_are_marked_as_done() {
     std::fs::write(&path, bytes).unwrap();
     assert!(!read_index(&at(dir.path())).unwrap().unwrap().view.pending_changes().is_empty());
     target.highest_modseq = 45;
-    LockedIndex::lock(&at(dir.path()), &Permissions::PRIVATE).unwrap().change_to(&target, &[]).unwrap();
+    LockedIndex::lock(&at(dir.path()), &Permissions::PRIVATE).unwrap().change_to(target.clone(), &[]).unwrap();
     expect(dir.path(), &target, &[]);
     assert!(read_index(&at(dir.path())).unwrap().unwrap().view.pending_changes().is_empty());
 }
@@ -150,7 +150,7 @@ fn the_remains_of_a_crashed_replacement_are_no_obstacle() {
     drop(LockedIndex::lock(&at(dir.path()), &Permissions::PRIVATE).unwrap());
     std::fs::write(dir.path().join("dovecot.index.log.newlock"), "half").unwrap();
     target.highest_modseq = 30;
-    LockedIndex::lock(&at(dir.path()), &Permissions::PRIVATE).unwrap().change_to(&target, &[]).unwrap();
+    LockedIndex::lock(&at(dir.path()), &Permissions::PRIVATE).unwrap().change_to(target.clone(), &[]).unwrap();
     expect(dir.path(), &target, &[]);
 }
 
@@ -160,7 +160,7 @@ fn a_state_that_no_counting_leads_to_is_made_anew() {
     let mut target = one_message(40);
     create(&at(dir.path()), target.clone(), &[], &Permissions::PRIVATE, Durability::Now).unwrap();
     target.highest_modseq = 2;
-    LockedIndex::lock(&at(dir.path()), &Permissions::PRIVATE).unwrap().change_to(&target, &[(3, 9)]).unwrap();
+    LockedIndex::lock(&at(dir.path()), &Permissions::PRIVATE).unwrap().change_to(target.clone(), &[(3, 9)]).unwrap();
     expect(dir.path(), &target, &[(3, 9)]);
 }
 
@@ -178,7 +178,7 @@ proptest! {
         for (target, offset) in &targets {
             let dates = dates_of(target, offset * 1000);
             let locked = LockedIndex::lock(&at(dir.path()), &Permissions::PRIVATE).unwrap();
-            locked.change_to(target, &dates).unwrap();
+            locked.change_to(target.clone(), &dates).unwrap();
             expect(dir.path(), target, &dates);
         }
     }
