@@ -37,15 +37,10 @@ pub fn fill(
         add.push(saved, &record)?;
     }
     mailbox.commit(MailboxChanges {
-        origin: Origin::Local,
-        identity: MailboxIdentity::UNDECIDED,
-        remove: Vec::new(),
-        renumber: Vec::new(),
-        update: Vec::new(),
         add,
         uid_next: Uid::new(messages + 1).ok_or("too many messages")?,
         highest_modseq: ModSeq(u64::from(messages) + 10),
-        first_recent_uid: Uid::FIRST,
+        ..MailboxChanges::empty(Origin::Local)
     })?;
     Ok(())
 }

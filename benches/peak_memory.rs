@@ -12,10 +12,10 @@ use std::process::Command;
 use std::time::Instant;
 
 use dsync_benches::filled::fill;
-use dsync_core::model::{Flags, MailboxIdentity, MailboxName, MessageRecord, Uid};
+use dsync_core::model::{Flags, MailboxName, MessageRecord, Uid};
 use dsync_core::report::Unobserved;
 use dsync_core::session::SyncOptions;
-use dsync_core::store::{MailboxChanges, NewMessages, Origin};
+use dsync_core::store::{MailboxChanges, Origin};
 use dsync_storage::location::Location;
 use dsync_storage::settings::Settings;
 
@@ -118,15 +118,11 @@ fn flag(location: &Location) -> Result<(), Box<dyn Error>> {
         ..first
     });
     mailbox.commit(MailboxChanges {
-        origin: Origin::Local,
-        identity: MailboxIdentity::UNDECIDED,
-        remove: Vec::new(),
-        renumber: Vec::new(),
         update: flagged.into_iter().collect(),
-        add: NewMessages::default(),
         uid_next: status.uid_next,
         highest_modseq,
         first_recent_uid: status.first_recent_uid.unwrap_or(Uid::FIRST),
+        ..MailboxChanges::empty(Origin::Local)
     })?;
     Ok(())
 }

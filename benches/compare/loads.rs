@@ -1,8 +1,8 @@
 //! Making mail stores, and changing them as clients would, by means of the library.
 
 use dsync_benches::filled::fill;
-use dsync_core::model::{Flags, MailboxIdentity, MailboxName, MessageRecord, Uid};
-use dsync_core::store::{MailStore, MailboxChanges, NewMessages, Origin};
+use dsync_core::model::{Flags, MailboxName, MessageRecord, Uid};
+use dsync_core::store::{MailStore, MailboxChanges, Origin};
 use dsync_storage::location::Location;
 use dsync_storage::settings::Settings;
 
@@ -46,15 +46,11 @@ pub(crate) fn flag(location: &str, messages: u32, mailboxes: u32, first_mailbox:
         });
         let update: Vec<_> = update.collect();
         mailbox.commit(MailboxChanges {
-            origin: Origin::Local,
-            identity: MailboxIdentity::UNDECIDED,
-            remove: Vec::new(),
-            renumber: Vec::new(),
             update,
-            add: NewMessages::default(),
             uid_next: status.uid_next,
             highest_modseq,
             first_recent_uid: status.first_recent_uid.unwrap_or(Uid::FIRST),
+            ..MailboxChanges::empty(Origin::Local)
         })?;
     }
     Ok(())

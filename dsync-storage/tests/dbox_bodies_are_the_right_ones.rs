@@ -5,10 +5,10 @@ use std::fs;
 use std::path::Path;
 
 use dsync_core::memory::MemoryStore;
-use dsync_core::model::{MailboxIdentity, MailboxName, MessageKey, Uid};
+use dsync_core::model::{MailboxName, MessageKey, Uid};
 use dsync_core::report::Unobserved;
 use dsync_core::session::SyncOptions;
-use dsync_core::store::{ErrorKind, MailStore, Mailbox, MailboxChanges, NewMessages, Origin, StoreError};
+use dsync_core::store::{ErrorKind, MailStore, Mailbox, MailboxChanges, Origin, StoreError};
 use dsync_core::sync::backup;
 use dsync_storage::dbox::map::{Map, MapChanges, MapPlace, records_of_new_map};
 use dsync_storage::fs::permissions::Permissions;
@@ -95,15 +95,10 @@ fn numbers_of_another_map_are_not_taken_over() {
     drop(locked);
     let status = mailbox.status().clone();
     let changes = MailboxChanges {
-        origin: Origin::Local,
-        identity: MailboxIdentity::UNDECIDED,
         remove: vec![MessageKey::Uid(Uid::FIRST)],
-        renumber: Vec::new(),
-        update: Vec::new(),
-        add: NewMessages::default(),
         uid_next: status.uid_next,
         highest_modseq: status.highest_modseq.unwrap().plus(1),
-        first_recent_uid: Uid::FIRST,
+        ..MailboxChanges::empty(Origin::Local)
     };
     assert_eq!(mailbox.commit(changes).unwrap_err().kind(), ErrorKind::Changed);
     assert_eq!(fs::read(&index).unwrap(), before);

@@ -39,15 +39,10 @@ fn add(mailbox: &mut dyn Mailbox, uids: std::ops::Range<u32>) {
         adds.push((mailbox.save(&record, body).unwrap(), record));
     }
     let changes = MailboxChanges {
-        origin: Origin::Local,
-        identity: MailboxIdentity::UNDECIDED,
-        remove: Vec::new(),
-        renumber: Vec::new(),
-        update: Vec::new(),
         add: adds.try_into().unwrap(),
         uid_next,
         highest_modseq: ModSeq(50),
-        first_recent_uid: Uid::FIRST,
+        ..MailboxChanges::empty(Origin::Local)
     };
     mailbox.commit(changes).unwrap();
 }

@@ -8,8 +8,8 @@ use std::path::Path;
 use dsync_core::conformance;
 use dsync_core::memory::MemoryStore;
 use dsync_core::model::{
-    MailboxGuid, MailboxIdentity, MailboxName, MailboxNode, MailboxStatus, MailboxTree, ModSeq, NodeKind, Timestamp,
-    TreeHistory, Uid, UidValidity,
+    MailboxGuid, MailboxIdentity, MailboxName, MailboxNode, MailboxStatus, MailboxTree, NodeKind, Timestamp,
+    TreeHistory, UidValidity,
 };
 use dsync_core::report::Unobserved;
 use dsync_core::session::SyncOptions;
@@ -363,7 +363,9 @@ fn a_mapped_mailbox_that_becomes_another_one_keeps_its_name() {
     let mut mailbox = store.open(&name("Work/Reports")).unwrap();
     let status = mailbox.status().clone();
     let (uid_next, highest_modseq) = (status.uid_next, status.highest_modseq.unwrap());
-    mailbox.commit(MailboxChanges { identity, uid_next, highest_modseq, ..nothing() }).unwrap();
+    mailbox
+        .commit(MailboxChanges { identity, uid_next, highest_modseq, ..MailboxChanges::empty(Origin::Mirrored) })
+        .unwrap();
     store.open(&name("Work/Reports")).unwrap();
     assert_eq!(place.shown(), ["INBOX", "Work", "Work/Reports"]);
 }
@@ -430,20 +432,6 @@ fn renaming_on_either_side_arrives_as_such() {
     }
 }
 
-fn nothing() -> MailboxChanges {
-    MailboxChanges {
-        origin: Origin::Mirrored,
-        identity: MailboxIdentity::UNDECIDED,
-        remove: Vec::new(),
-        renumber: Vec::new(),
-        update: Vec::new(),
-        add: dsync_core::store::NewMessages::default(),
-        uid_next: Uid::FIRST,
-        highest_modseq: ModSeq::FIRST,
-        first_recent_uid: Uid::FIRST,
-    }
-}
-
 /// Parts that layouts have something against, among others.
 fn part() -> impl Strategy<Value = String> {
     prop_oneof![
@@ -498,7 +486,7 @@ proptest! {
                 let identity = MailboxIdentity::new(MailboxGuid::new([number; 16]).unwrap(), UidValidity::new(1).unwrap());
                 let before = place.inner.clone().tree().unwrap();
                 let mut mailbox = store.create(name, identity).unwrap();
-                mailbox.commit(nothing()).unwrap();
+                mailbox.commit(MailboxChanges::empty(Origin::Mirrored)).unwrap();
                 let stays = guids(&before);
                 let after = guids(&place.inner.clone().tree().unwrap());
                 prop_assert!(stays.iter().all(|(name, guid)| after.get(name) == Some(guid)), "nothing else moves");

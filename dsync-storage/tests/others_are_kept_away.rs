@@ -9,7 +9,7 @@ use std::time::Duration;
 use dsync_core::model::{
     Flags, Keywords, MailboxIdentity, MailboxName, MessageGuid, MessageKey, MessageRecord, ModSeq, Timestamp, Uid,
 };
-use dsync_core::store::{ErrorKind, MailStore, MailboxChanges, MessageBody, NewMessages, Origin};
+use dsync_core::store::{ErrorKind, MailStore, MailboxChanges, MessageBody, Origin};
 use dsync_storage::location::Location;
 use dsync_storage::settings::Settings;
 
@@ -26,17 +26,7 @@ fn with_each_format(check: impl Fn(&dyn Fn() -> Box<dyn MailStore>)) {
 }
 
 fn counted_up_to(modseq: u64) -> MailboxChanges {
-    MailboxChanges {
-        origin: Origin::Mirrored,
-        identity: MailboxIdentity::UNDECIDED,
-        remove: Vec::new(),
-        renumber: Vec::new(),
-        update: Vec::new(),
-        add: NewMessages::default(),
-        uid_next: Uid::FIRST,
-        highest_modseq: ModSeq(modseq),
-        first_recent_uid: Uid::FIRST,
-    }
+    MailboxChanges { highest_modseq: ModSeq(modseq), ..MailboxChanges::empty(Origin::Mirrored) }
 }
 
 #[test]

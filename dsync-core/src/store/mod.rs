@@ -334,8 +334,19 @@ pub struct MailboxChanges {
 }
 
 impl MailboxChanges {
-    /// Removes, changes and adds no message, and leaves the identity undecided; all counters are the lowest.
-    pub(crate) fn empty(origin: Origin) -> Self {
+    /// Removes, changes and adds no message, and leaves the identity undecided; all counters are the lowest. What is to change is
+    /// put in its place.
+    ///
+    /// ```
+    /// use dsync_core::model::{ModSeq, Uid};
+    /// use dsync_core::store::{MailboxChanges, Origin};
+    ///
+    /// let uid_next = Uid::FIRST.next();
+    /// let changes = MailboxChanges { uid_next, highest_modseq: ModSeq(9), ..MailboxChanges::empty(Origin::Local) };
+    /// assert!(changes.remove.is_empty() && changes.add.is_empty());
+    /// ```
+    #[must_use]
+    pub fn empty(origin: Origin) -> Self {
         Self {
             origin,
             identity: MailboxIdentity::UNDECIDED,

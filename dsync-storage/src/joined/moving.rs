@@ -39,15 +39,12 @@ pub(super) fn move_mailbox(
             .map_err(|_| StoreError::new(ErrorKind::Corrupt, format!("mailbox {from} is out of order")))?;
     }
     copy.commit(MailboxChanges {
-        origin: Origin::Mirrored,
         identity: status.identity,
-        remove: Vec::new(),
-        renumber: Vec::new(),
-        update: Vec::new(),
         add,
         uid_next: next,
         highest_modseq: highest,
         first_recent_uid: status.first_recent_uid.unwrap_or(Uid::FIRST),
+        ..MailboxChanges::empty(Origin::Mirrored)
     })?;
     drop(copy);
     source.delete_unchanged(from, &status)

@@ -36,15 +36,9 @@ fn before() -> Snapshot {
 
 fn changes() -> MailboxChanges {
     MailboxChanges {
-        origin: Origin::Local,
-        identity: MailboxIdentity::UNDECIDED,
-        remove: Vec::new(),
-        renumber: Vec::new(),
-        update: Vec::new(),
-        add: NewMessages::default(),
         uid_next: Uid::new(100).unwrap(),
         highest_modseq: ModSeq(9),
-        first_recent_uid: Uid::FIRST,
+        ..MailboxChanges::empty(Origin::Local)
     }
 }
 

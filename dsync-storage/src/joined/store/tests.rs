@@ -1,9 +1,9 @@
 use dsync_core::conformance;
 use dsync_core::memory::MemoryStore;
-use dsync_core::model::{ModSeq, Uid};
+use dsync_core::model::Uid;
 use dsync_core::report::Unobserved;
 use dsync_core::session::SyncOptions;
-use dsync_core::store::{MailboxChanges, NewMessages, Origin};
+use dsync_core::store::{MailboxChanges, Origin};
 use dsync_core::sync::{backup, mirror};
 use dsync_core::verify::{VerifyOptions, verify};
 
@@ -179,19 +179,7 @@ fn a_mailbox_that_cannot_be_read_as_a_whole_stays_where_it_is() {
     let main = crate::open(&location, &Settings::default()).unwrap();
     let mut both = JoinedStore::new(vec![member(main, None), member(Box::new(MemoryStore::new()), Some("Public"))]);
     let mut mailbox = both.create(&name("Work"), MailboxIdentity::UNDECIDED).unwrap();
-    mailbox
-        .commit(MailboxChanges {
-            origin: Origin::Local,
-            identity: MailboxIdentity::UNDECIDED,
-            remove: Vec::new(),
-            renumber: Vec::new(),
-            update: Vec::new(),
-            add: NewMessages::default(),
-            uid_next: Uid::FIRST,
-            highest_modseq: ModSeq::FIRST,
-            first_recent_uid: Uid::FIRST,
-        })
-        .unwrap();
+    mailbox.commit(MailboxChanges::empty(Origin::Local)).unwrap();
     drop(mailbox);
     // Two messages, of which the one hides the other.
     let work = directory.path().join(".Work");
