@@ -12,15 +12,7 @@ fn what_a_server_gives_arrives_exactly() {
     {
         let [own, served] = drivers;
         let sides = Sides::of(own, served);
-        build::long_lived(&sides.served);
-        sides.take(master).assert_done();
-        assert_equal(&Snapshot::of(&sides.served), &Snapshot::of(&sides.own));
-        build::a_day_of_work(&sides.served, 1, "server");
-        // What is done to a copy is undone.
-        build::small_work(&sides.own, 1);
-        sides.take(master).assert_done();
-        assert_equal(&Snapshot::of(&sides.served), &Snapshot::of(&sides.own));
-        sides.own.assert_no_complaints();
+        sides.assert_taken_exactly(master);
     }
 }
 
@@ -30,16 +22,7 @@ fn what_a_server_takes_is_what_we_have() {
     {
         let [own, served] = drivers;
         let sides = Sides::of(own, served);
-        build::long_lived(&sides.own);
-        sides.own.adopt();
-        let before = Fingerprint::of(sides.own.path());
-        sides.give(master).assert_done();
-        before.assert_unchanged(sides.own.path());
-        assert_like(&sides.own, &sides.served);
-        build::a_day_of_work(&sides.own, 1, "own");
-        sides.give(master).assert_done();
-        assert_like(&sides.own, &sides.served);
-        sides.served.assert_no_complaints();
+        sides.assert_given(master);
     }
 }
 
@@ -49,18 +32,7 @@ fn both_sides_take_over_what_the_other_did() {
     {
         let [own, served] = drivers;
         let sides = Sides::of(own, served);
-        build::long_lived(&sides.own);
-        sides.run(master, &["sync"]).assert_done();
-        assert_like(&sides.own, &sides.served);
-        build::a_day_of_work(&sides.own, 1, "own");
-        build::small_work(&sides.served, 1);
-        // Dovecot's program plans for two runs.
-        for _ in 0..2 {
-            sides.run(master, &["sync"]).assert_done();
-        }
-        assert_like(&sides.own, &sides.served);
-        sides.own.assert_no_complaints();
-        sides.served.assert_no_complaints();
+        sides.assert_merged(master);
     }
 }
 

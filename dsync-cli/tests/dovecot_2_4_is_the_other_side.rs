@@ -3,8 +3,8 @@
 
 mod support;
 
-use support::sides::{BOTH, Sides, assert_like};
-use support::{Dovecot, Driver, Fingerprint, Release, Snapshot, assert_equal, assert_same, build};
+use support::sides::{BOTH, Sides};
+use support::{Dovecot, Driver, Release, Snapshot, assert_same, build};
 
 fn newer() -> Option<Dovecot> {
     Release::newer().map(Dovecot::of)
@@ -17,14 +17,7 @@ fn what_it_gives_arrives_exactly() {
     {
         let Some(dovecot) = newer() else { return };
         let sides = Sides::with(dovecot, drivers[0], drivers[1]);
-        build::long_lived(&sides.served);
-        sides.take(master).assert_done();
-        assert_equal(&Snapshot::of(&sides.served), &Snapshot::of(&sides.own));
-        build::a_day_of_work(&sides.served, 1, "server");
-        build::small_work(&sides.own, 1);
-        sides.take(master).assert_done();
-        assert_equal(&Snapshot::of(&sides.served), &Snapshot::of(&sides.own));
-        sides.own.assert_no_complaints();
+        sides.assert_taken_exactly(master);
     }
 }
 
@@ -34,16 +27,7 @@ fn what_it_takes_is_what_we_have() {
     {
         let Some(dovecot) = newer() else { return };
         let sides = Sides::with(dovecot, drivers[0], drivers[1]);
-        build::long_lived(&sides.own);
-        sides.own.adopt();
-        let before = Fingerprint::of(sides.own.path());
-        sides.give(master).assert_done();
-        before.assert_unchanged(sides.own.path());
-        assert_like(&sides.own, &sides.served);
-        build::a_day_of_work(&sides.own, 1, "own");
-        sides.give(master).assert_done();
-        assert_like(&sides.own, &sides.served);
-        sides.served.assert_no_complaints();
+        sides.assert_given(master);
     }
 }
 
@@ -53,17 +37,7 @@ fn it_and_we_take_over_what_the_other_did() {
     {
         let Some(dovecot) = newer() else { return };
         let sides = Sides::with(dovecot, drivers[0], drivers[1]);
-        build::long_lived(&sides.own);
-        sides.run(master, &["sync"]).assert_done();
-        assert_like(&sides.own, &sides.served);
-        build::a_day_of_work(&sides.own, 1, "own");
-        build::small_work(&sides.served, 1);
-        for _ in 0..2 {
-            sides.run(master, &["sync"]).assert_done();
-        }
-        assert_like(&sides.own, &sides.served);
-        sides.own.assert_no_complaints();
-        sides.served.assert_no_complaints();
+        sides.assert_merged(master);
     }
 }
 

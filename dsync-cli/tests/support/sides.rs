@@ -1,7 +1,7 @@
 //! A store of ours, and another one that Dovecot's own program opens as the other side of a run.
 
 use super::snapshot::SAVED;
-use super::{Dovecot, Driver, Run, Snapshot, Store, assert_equal};
+use super::{Dovecot, Driver, Fingerprint, Run, Snapshot, Store, assert_equal, build};
 
 /// What Dovecot's program does not take over exactly: it counts on beyond the modification sequences that it is told, drops the
 /// POP3 order of messages without a POP3 UIDL, gives a message that is in a mailbox twice the same saved date and POP3 UIDL twice,
@@ -45,6 +45,57 @@ impl Sides {
             Master::Dsync => self.dovecot.run_with_server(command, &self.own, &self.served),
             Master::Dovecot => self.dovecot.run_doveadm_with(command, &self.served, &self.own),
         }
+    }
+
+    /// What Dovecot's program has arrives here exactly, also after work on both sides: what was done to a copy is undone.
+    ///
+    /// # Panics
+    /// If anything differs.
+    pub fn assert_taken_exactly(&self, master: Master) {
+        build::long_lived(&self.served);
+        self.take(master).assert_done();
+        assert_equal(&Snapshot::of(&self.served), &Snapshot::of(&self.own));
+        build::a_day_of_work(&self.served, 1, "server");
+        build::small_work(&self.own, 1);
+        self.take(master).assert_done();
+        assert_equal(&Snapshot::of(&self.served), &Snapshot::of(&self.own));
+        self.own.assert_no_complaints();
+    }
+
+    /// What we have arrives there, and nothing changes here.
+    ///
+    /// # Panics
+    /// If anything differs.
+    pub fn assert_given(&self, master: Master) {
+        build::long_lived(&self.own);
+        self.own.adopt();
+        let before = Fingerprint::of(self.own.path());
+        self.give(master).assert_done();
+        before.assert_unchanged(self.own.path());
+        assert_like(&self.own, &self.served);
+        build::a_day_of_work(&self.own, 1, "own");
+        self.give(master).assert_done();
+        assert_like(&self.own, &self.served);
+        self.served.assert_no_complaints();
+    }
+
+    /// Each side takes over what was done at the other.
+    ///
+    /// # Panics
+    /// If anything differs.
+    pub fn assert_merged(&self, master: Master) {
+        build::long_lived(&self.own);
+        self.run(master, &["sync"]).assert_done();
+        assert_like(&self.own, &self.served);
+        build::a_day_of_work(&self.own, 1, "own");
+        build::small_work(&self.served, 1);
+        // Dovecot's program plans for two runs.
+        for _ in 0..2 {
+            self.run(master, &["sync"]).assert_done();
+        }
+        assert_like(&self.own, &self.served);
+        self.own.assert_no_complaints();
+        self.served.assert_no_complaints();
     }
 
     /// Makes the store that Dovecot's program opens a copy of ours.
