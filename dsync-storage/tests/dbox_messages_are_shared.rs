@@ -9,7 +9,8 @@ use dsync_core::model::{
 use dsync_core::store::{MailStore, Mailbox, MailboxChanges, MessageBody, Origin};
 use dsync_storage::dbox::map::{Map, MapChanges};
 use dsync_storage::fs::permissions::Permissions;
-use dsync_storage::index::files::{IndexFiles, read_index};
+use dsync_storage::index::files::IndexFiles;
+use dsync_storage::index::reading::read_index;
 use dsync_storage::index::writer::LockedIndex;
 use dsync_storage::location::Location;
 use dsync_storage::settings::Settings;

@@ -21,7 +21,7 @@ use crate::content::{self, AttachmentFiles};
 use crate::fs::clock::now;
 use crate::fs::permissions::Permissions;
 use crate::index;
-use crate::index::files::IndexMark;
+use crate::index::reading::IndexMark;
 use crate::list::build::Build;
 use crate::list::changes as list_changes;
 use crate::list::hidden::{self, HiddenPlaces};

@@ -10,7 +10,7 @@ use super::snapshot::{Snapshot, index_files};
 use super::storage::{Located, MessageFile, number_after};
 use crate::fs::permissions::Permissions;
 use crate::fs::{mutation, read};
-use crate::index::files::read_history;
+use crate::index::reading::read_history;
 use crate::list::layout::MailboxPaths;
 
 /// The places where the message with this UID can be, the first choice first.

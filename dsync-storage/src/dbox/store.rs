@@ -17,7 +17,7 @@ use super::storage::Storage;
 use super::{listing, removal, snapshot};
 use crate::fs::mutation;
 use crate::fs::unique;
-use crate::index::files::read_index;
+use crate::index::reading::read_index;
 use crate::list::build::Build;
 use crate::list::changes;
 use crate::list::claim::Claim;

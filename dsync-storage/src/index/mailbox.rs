@@ -8,7 +8,9 @@ use dsync_core::model::{
 };
 
 use super::cache::{Cache, RECEIVED_DATE, SAVE_DATE};
-use super::files::{IndexError, IndexFiles, LARGEST, read_history};
+use super::error::IndexError;
+use super::files::IndexFiles;
+use super::reading::{LARGEST, read_history};
 use super::target::TargetMessage;
 use super::view::{CACHE, IndexView};
 use super::writer::LockedIndex;

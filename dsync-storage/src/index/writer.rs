@@ -4,32 +4,39 @@
 //! may be out of date. A transaction is one write at the end of the log; a log that starts anew is written beside the old
 //! one, locked, and renamed over it, so that others see the one or the other.
 
+mod create;
+mod dates;
+
 use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom};
 use std::path::Path;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use dsync_core::model::SyncPoint;
 
-use super::cache::{self, Cache};
-use super::files::{self, IndexError, IndexFiles, IndexState};
+use super::error::IndexError;
+use super::files::IndexFiles;
 use super::log::{Change, LogHeader, LogRecord, encode_transaction, next_record};
-use super::main_index::{MainIndex, offset};
+use super::main_index::offset;
 use super::points;
-use super::target::{self, CachePlaces, IndexTarget};
+use super::reading::{IndexState, LARGEST};
+use super::replay::replay_all;
+use super::target::{self, IndexTarget};
 use super::view::{CACHE, IndexView};
 use crate::fs::clock::now;
 use crate::fs::lock::FileLock;
 use crate::fs::permissions::Permissions;
-use crate::fs::replace::{self, Durability};
-use crate::fs::{FsError, mutation, read};
+use crate::fs::replace::Durability;
+use crate::fs::{FsError, mutation};
+
+use create::{continue_snapshot, create_log, write_snapshot};
+use dates::write_new_cache;
+
+pub use create::create;
 
 /// How long to wait for a server that holds the lock; servers wait as long.
 const WAIT: Duration = Duration::from_secs(180);
-/// How long to wait for somebody who has made a new log and has only to rename it.
-const WAIT_FOR_COMPLETE: Duration = Duration::from_secs(5);
-/// How long to wait for the lock of the cache; servers wait as long.
-const CACHE_WAIT: Duration = Duration::from_secs(10);
+
 /// The number of the first log; servers begin with 2 and take any.
 const FIRST_LOG: u32 = 2;
 
@@ -43,69 +50,6 @@ pub struct LockedIndex {
     permissions: Permissions,
     lock: FileLock,
     state: IndexState,
-}
-
-/// Makes the index of a mailbox that has none, and that no server is just making one for. Whatever is left there of an
-/// older index is removed first.
-///
-/// # Errors
-/// As the system.
-pub fn create(
-    files: &IndexFiles,
-    target: IndexTarget,
-    dates: &SaveDates,
-    permissions: &Permissions,
-    durability: Durability,
-) -> Result<(), IndexError> {
-    // A server that has the old one open must not be writing to it meanwhile.
-    let old = match File::options().read(true).append(true).open(files.log()) {
-        Ok(file) => Some(FileLock::exclusive_by_any_method(file, &files.log(), WAIT)?),
-        Err(_) => None,
-    };
-    for path in [files.log(), files.old_log(), files.cache(), files.main()] {
-        mutation::remove_file(&path)?;
-    }
-    let index_id = now().as_u32().max(1);
-    write_snapshot(files, (index_id, FIRST_LOG), target, dates, permissions, durability)?;
-    drop(old);
-    Ok(())
-}
-
-/// Writes the state into the main index, and then a log of this id and number that only continues it. In this order a crash
-/// leaves an index that servers correct by the old log without losing a message.
-fn write_snapshot(
-    files: &IndexFiles,
-    (index_id, log_seq): (u32, u32),
-    target: IndexTarget,
-    dates: &SaveDates,
-    permissions: &Permissions,
-    durability: Durability,
-) -> Result<(), IndexError> {
-    let places = write_new_cache(files, index_id, index_id, dates, permissions, durability)?;
-    let highest_modseq = target.highest_modseq;
-    let index = target::snapshot(index_id, log_seq, target, &places);
-    let (path, temporary) = (files.main(), files.with(".tmp"));
-    replace::replace_with(&path, &temporary, permissions, durability, &|file| {
-        index.encode_in_pieces(&mut |piece| mutation::write(file, &temporary, piece))
-    })?;
-    continue_snapshot(files, &index, highest_modseq, permissions, durability)
-}
-
-/// Puts the log in its place that only continues a main index.
-fn continue_snapshot(
-    files: &IndexFiles,
-    index: &MainIndex,
-    highest_modseq: u64,
-    permissions: &Permissions,
-    durability: Durability,
-) -> Result<(), IndexError> {
-    let log_seq = index.get(offset::LOG_SEQ);
-    let mut header = LogHeader::new(index.index_id(), log_seq, now().as_u32(), highest_modseq);
-    // With 0 it would start the index from nothing.
-    header.prev_file_seq = log_seq.saturating_sub(1).max(1);
-    header.prev_file_offset = index.get(offset::LOG_HEAD);
-    replace::replace(&files.log(), &files.with(".log.newlock"), &header.encode(), permissions, durability)?;
-    Ok(())
 }
 
 impl LockedIndex {
@@ -305,92 +249,6 @@ impl LockedIndex {
         Ok(())
     }
 
-    /// The dates that the cache does not hold yet.
-    fn new_dates(&self, target: &IndexTarget, dates: &SaveDates) -> Result<Vec<(u32, u32)>, IndexError> {
-        let known = self.known_dates()?;
-        // A UID that is given again is another message.
-        let again = target.reuses_uids || target.uid_validity != self.view().uid_validity();
-        let needed = |(uid, date): &(u32, u32)| {
-            again || known.binary_search(&(*uid, *date)).is_err() || target.stale_in_cache.binary_search(uid).is_ok()
-        };
-        Ok(dates.iter().copied().filter(needed).collect())
-    }
-
-    /// Writes dates into the cache file, before the index points to them.
-    fn write_dates(&self, target: &IndexTarget, dates: &SaveDates) -> Result<CachePlaces, IndexError> {
-        if dates.is_empty() {
-            return Ok(CachePlaces::default());
-        }
-        let view = &self.state.view;
-        let index_id = view.snapshot().index_id();
-        let file_seq = view.extension(CACHE).map_or(0, |extension| extension.reset_id);
-        let path = self.files.cache();
-        let opened = File::options().read(true).write(true).open(&path);
-        if let Ok(file) = opened {
-            let lock = FileLock::exclusive_by_any_method(file, &path, CACHE_WAIT)?;
-            if lock.is_at(&path)
-                && let Some(places) = self.add_dates(&lock, file_seq, &target.stale_in_cache, dates)?
-            {
-                return Ok(places);
-            }
-        }
-        let file_seq = now().as_u32().max(file_seq.saturating_add(1));
-        let all = self.all_dates(dates)?;
-        write_new_cache(&self.files, index_id, file_seq, &all, &self.permissions, Durability::Now)
-    }
-
-    /// A new file replaces all dates, so those that were known come along.
-    fn all_dates(&self, dates: &SaveDates) -> Result<Vec<(u32, u32)>, IndexError> {
-        let mut all = self.known_dates()?;
-        all.retain(|(known, _)| dates.binary_search_by_key(known, |(uid, _)| *uid).is_err());
-        all.extend(dates.iter().copied());
-        all.sort_unstable();
-        Ok(all)
-    }
-
-    /// The dates that the cache holds, by ascending UID.
-    fn known_dates(&self) -> Result<Vec<(u32, u32)>, IndexError> {
-        let view = &self.state.view;
-        let bytes = read::contents(&self.files.cache(), files::LARGEST)?.unwrap_or_default();
-        let cache = view
-            .extension(CACHE)
-            .and_then(|extension| Cache::decode(&bytes, view.snapshot().index_id(), extension.reset_id));
-        let Some(cache) = cache else { return Ok(Vec::new()) };
-        let messages = view.messages().iter().enumerate();
-        Ok(messages
-            .filter_map(|(place, (uid, _))| Some((*uid, cache.date(view.cache_offset(place), cache::SAVE_DATE)?)))
-            .collect())
-    }
-
-    /// `None` if the file cannot be used.
-    fn add_dates(
-        &self,
-        lock: &FileLock,
-        file_seq: u32,
-        stale: &[u32],
-        dates: &SaveDates,
-    ) -> Result<Option<CachePlaces>, IndexError> {
-        let view = &self.state.view;
-        let path = &self.files.cache();
-        let bytes = read_locked(lock.file(), path)?;
-        let Some(cache) = Cache::decode(&bytes, view.snapshot().index_id(), file_seq) else { return Ok(None) };
-        let known_place = |uid: u32| match stale.binary_search(&uid) {
-            Ok(_) => 0,
-            Err(_) => view.index_of(uid).map_or(0, |place| view.cache_offset(place)),
-        };
-        let with_places: Vec<(u32, u32)> = dates.iter().map(|(uid, date)| (known_place(*uid), *date)).collect();
-        let Some(addition) = cache::encode_addition(&cache, now().as_u32(), &with_places) else { return Ok(None) };
-        mutation::write_at(lock.file(), path, &addition.append, bytes.len() as u64)?;
-        // What points to it comes after it, also after a power cut.
-        mutation::sync_file(lock.file(), path)?;
-        for (offset, patch) in &addition.patches {
-            mutation::write_at(lock.file(), path, patch, *offset as u64)?;
-        }
-        mutation::sync_file(lock.file(), path)?;
-        let uids = dates.iter().map(|(uid, _)| *uid);
-        Ok(Some(CachePlaces { file_seq, new_file: false, offsets: uids.zip(addition.offsets).collect() }))
-    }
-
     fn append(&self, bytes: &[u8]) -> Result<(), IndexError> {
         if bytes.is_empty() {
             return Ok(());
@@ -468,55 +326,10 @@ impl LockedIndex {
 /// The state of an index whose log is locked.
 fn read_state(files: &IndexFiles, lock: &FileLock) -> Result<IndexState, IndexError> {
     let bytes = read_locked(lock.file(), &files.log())?;
-    files::replay_all(files, Some(&bytes))?.ok_or_else(|| IndexError::Lost {
+    replay_all(files, Some(&bytes))?.ok_or_else(|| IndexError::Lost {
         path: files.directory().to_owned(),
         reason: "the log vanished while it was locked",
     })
-}
-
-/// Makes an empty log that continues the main index, if there is one.
-fn create_log(files: &IndexFiles, path: &Path, permissions: &Permissions) -> Result<(), IndexError> {
-    let mut header = LogHeader::new(now().as_u32().max(1), FIRST_LOG, now().as_u32(), 1);
-    if let Some(state) = files::replay_all(files, None)? {
-        let index = state.view.snapshot();
-        header.index_id = index.index_id();
-        header.prev_file_seq = index.get(offset::LOG_SEQ).max(1);
-        header.prev_file_offset = index.get(offset::LOG_HEAD);
-        header.file_seq = header.prev_file_seq.saturating_add(1);
-        header.initial_modseq = state.view.highest_modseq();
-    }
-    let new = files.with(".log.newlock");
-    // It appears with all that is in it, so that a crash leaves one that others recognise as complete.
-    let file = match mutation::create_with(&new, &header.encode(), permissions) {
-        // A server is just making one, or crashed doing so; it is never held for long.
-        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
-            wait_for(&new)?;
-            return Ok(());
-        }
-        result => result?,
-    };
-    let result = mutation::sync_file(&file, &new)
-        .and_then(|()| if path.exists() { mutation::remove_file(&new) } else { mutation::rename(&new, path) });
-    if result.is_err() {
-        let _ = mutation::remove_file(&new);
-    }
-    Ok(result?)
-}
-
-/// Waits until a new log has its final name. One that does not get it in time was left by a crash and is taken away: a
-/// complete one soon, because nothing but renaming it was left to do; another one after as long as servers wait.
-fn wait_for(path: &Path) -> Result<(), FsError> {
-    let complete = read::contents(path, files::LARGEST)?.is_some_and(|bytes| LogHeader::decode(&bytes).is_ok());
-    let wait = if complete { WAIT_FOR_COMPLETE } else { WAIT };
-    let give_up = Instant::now() + wait;
-    loop {
-        let Ok(metadata) = std::fs::metadata(path) else { return Ok(()) };
-        let age = metadata.modified().ok().and_then(|time| time.elapsed().ok()).unwrap_or_default();
-        if age > wait || Instant::now() > give_up {
-            return mutation::remove_file(path);
-        }
-        std::thread::sleep(Duration::from_millis(20));
-    }
 }
 
 /// Writes a new file, which is complete as soon as it can be seen, and locks it before it gets the name that others look for.
@@ -527,34 +340,11 @@ fn write_locked(path: &Path, bytes: &[u8], permissions: &Permissions) -> Result<
     Ok(lock)
 }
 
-fn write_new_cache(
-    files: &IndexFiles,
-    index_id: u32,
-    file_seq: u32,
-    dates: &SaveDates,
-    permissions: &Permissions,
-    durability: Durability,
-) -> Result<CachePlaces, IndexError> {
-    if dates.is_empty() {
-        return Ok(CachePlaces::default());
-    }
-    let values: Vec<u32> = dates.iter().map(|(_, date)| *date).collect();
-    let path = files.cache();
-    let Some((bytes, offsets)) = cache::encode_new(index_id, file_seq, now().as_u32(), &values) else {
-        let text = "it would become too large";
-        return Err(FsError::new("write", &path, io::Error::new(io::ErrorKind::FileTooLarge, text)).into());
-    };
-    let temporary = files.with(".cache.tmp");
-    replace::replace(&path, &temporary, &bytes, permissions, durability)?;
-    let uids = dates.iter().map(|(uid, _)| *uid);
-    Ok(CachePlaces { file_seq, new_file: true, offsets: uids.zip(offsets).collect() })
-}
-
 /// All of a locked file, through the handle that holds the lock.
 fn read_locked(mut file: &File, path: &Path) -> Result<Vec<u8>, FsError> {
     let failed = |error| FsError::new("read", path, error);
     let length = file.metadata().map_err(failed)?.len();
-    if length > files::LARGEST {
+    if length > LARGEST {
         return Err(failed(io::Error::new(io::ErrorKind::InvalidData, "it is larger than 4 GiB")));
     }
     file.seek(SeekFrom::Start(0)).map_err(failed)?;

@@ -12,7 +12,8 @@ use dsync_core::model::MailboxGuid;
 use dsync_core::store::StoreError;
 
 use crate::fs::permissions::Permissions;
-use crate::index::files::{IndexError, IndexFiles};
+use crate::index::error::IndexError;
+use crate::index::files::IndexFiles;
 use crate::index::log::{Change, ExtensionIntro, FlagUpdate, LogRecord, UidRange};
 use crate::index::writer::LockedIndex;
 

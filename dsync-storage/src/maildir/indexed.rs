@@ -6,9 +6,11 @@ use dsync_core::model::{ModSeq, Uid, UidValidity};
 
 use super::indexed_messages::IndexedMessages;
 use super::join::IndexedMailbox;
-use crate::index::files::{IndexError, IndexFiles, IndexState, read_index};
+use crate::index::error::IndexError;
+use crate::index::files::IndexFiles;
 use crate::index::mailbox::{cache_bytes, cache_of, messages};
 use crate::index::points;
+use crate::index::reading::{IndexState, read_index};
 
 /// Reads the index in a directory; `None` if there is none.
 pub(super) fn read(directory: &Path) -> Result<Option<IndexedMailbox>, IndexError> {

@@ -184,10 +184,10 @@ impl Mailbox for MboxMailbox {
             return Ok(());
         };
         let mut locked = LockedIndex::lock(&files, &self.permissions)?;
-        let before = index::files::IndexMark::of(locked.state());
+        let before = index::reading::IndexMark::of(locked.state());
         index::mailbox::remember(&mut locked, point)?;
         if let Some(mark) = &mut self.snapshot.mark {
-            mark.advance(before, index::files::IndexMark::of(locked.state()));
+            mark.advance(before, index::reading::IndexMark::of(locked.state()));
         }
         self.snapshot.points = point.added_to(&self.snapshot.points);
         Ok(())

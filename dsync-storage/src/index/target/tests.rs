@@ -1,7 +1,10 @@
 use dsync_core::model::Keyword;
 use proptest::prelude::*;
 
+use super::records::Builder;
 use super::*;
+use crate::index::log::LogRecord;
+use crate::index::main_index::MainIndex;
 
 pub(in crate::index) fn any_target() -> impl Strategy<Value = IndexTarget> {
     let keywords = prop::sample::subsequence(vec!["B", "a", "c", "d", "e", "f", "g", "h", "i", "j"], 0..10);

@@ -1,4 +1,5 @@
 use super::*;
+use crate::index::log::{Change, ExtensionIntro, ExtensionTarget, FlagUpdate};
 
 fn apply(view: &mut IndexView, changes: &[Change]) {
     for change in changes {

@@ -1,8 +1,10 @@
 use dsync_core::model::Keyword;
 use proptest::prelude::*;
 
+use super::create::WAIT_FOR_COMPLETE;
 use super::*;
-use crate::index::files::read_index;
+use crate::index::cache::{self, Cache};
+use crate::index::reading::read_index;
 use crate::index::target::tests::change_first;
 use crate::index::target::{TargetMessage, TargetMessages};
 

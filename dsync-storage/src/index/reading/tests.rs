@@ -1,7 +1,8 @@
 use std::fs;
 
 use super::*;
-use crate::index::log::{FlagUpdate, LogRecord, UidRange, encode_transaction};
+use crate::index::log::{Change, FlagUpdate, LogRecord, UidRange, encode_transaction};
+use crate::index::main_index::{MainIndex, offset};
 
 fn append(uids: &[u32]) -> LogRecord {
     LogRecord::external(Change::Append(uids.iter().map(|uid| (*uid, 0, [0; 3])).collect()))
