@@ -4,24 +4,16 @@
 //! gives away or takes in may fail at any moment; the caller notes that and lets the encoder come to an end.
 #![deny(clippy::indexing_slicing, clippy::unwrap_used)]
 
-use std::fmt;
 use std::io::{self, Read, Write};
 use std::ops::RangeInclusive;
 use std::str::FromStr;
 
-use bzip2::write::BzEncoder;
-use flate2::write::GzEncoder;
-use lzma_rust2::{XzOptions, XzWriter};
-use ruzstd::encoding::{CompressionLevel, FrameCompressor};
 use thiserror::Error;
 
 use super::compression::CompressionMethod;
-use super::lz4;
 
 /// What both plugins use if nothing else is said.
 const USUAL_LEVEL: u32 = 6;
-/// The smallest dictionary that xz knows, in bytes.
-const LEAST_XZ_DICTIONARY: u64 = 4096;
 
 /// How new messages are compressed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -37,6 +29,11 @@ pub enum InvalidCompression {
     /// There is no such method.
     #[error("{0:?} is no way to compress messages; write gz, bz2, xz, zstd or lz4")]
     Method(String),
+    /// The library was built without the method.
+    #[error(
+        "this program was built without {0}; build it with the feature \"compression\", or let new messages be stored as they are"
+    )]
+    NotBuiltIn(CompressionMethod),
     /// The method has no such level.
     #[error("{method} has no level {level:?}; write a number from {least} to {most}")]
     Level {
@@ -51,25 +48,12 @@ pub enum InvalidCompression {
     },
 }
 
-impl fmt::Display for CompressionMethod {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Gzip => "gz",
-            Self::Bzip2 => "bz2",
-            Self::Xz => "xz",
-            Self::Zstd => "zstd",
-            Self::Lz4 => "lz4",
-        })
-    }
-}
-
 impl FromStr for CompressionMethod {
     type Err = InvalidCompression;
 
     /// Reads the name that settings have for it.
     fn from_str(name: &str) -> Result<Self, InvalidCompression> {
-        let all = [Self::Gzip, Self::Bzip2, Self::Xz, Self::Zstd, Self::Lz4];
-        let found = all.into_iter().find(|method| method.to_string() == name);
+        let found = Self::ALL.into_iter().find(|method| method.to_string() == name);
         found.ok_or_else(|| InvalidCompression::Method(name.to_owned()))
     }
 }
@@ -95,8 +79,11 @@ impl Compression {
     /// ```
     ///
     /// # Errors
-    /// If the method has no such level.
+    /// If the method has no such level, or is not built in.
     pub fn new(method: CompressionMethod, level: Option<&str>) -> Result<Self, InvalidCompression> {
+        if !method.is_built_in() {
+            return Err(InvalidCompression::NotBuiltIn(method));
+        }
         let Some(text) = level else { return Ok(Self { method, level: USUAL_LEVEL }) };
         let (least, most) = method.levels().into_inner();
         let invalid = || InvalidCompression::Level { method, level: text.to_owned(), least, most };
@@ -109,35 +96,7 @@ impl Compression {
     /// # Errors
     /// As `plain` and `stored`. With some methods they must not have any.
     pub(crate) fn write(self, size: Option<u64>, plain: &mut dyn Read, stored: &mut dyn Write) -> io::Result<()> {
-        match self.method {
-            CompressionMethod::Gzip => {
-                let mut encoder = GzEncoder::new(stored, flate2::Compression::new(self.level));
-                io::copy(plain, &mut encoder)?;
-                encoder.finish().map(drop)
-            }
-            CompressionMethod::Bzip2 => {
-                let mut encoder = BzEncoder::new(stored, bzip2::Compression::new(self.level));
-                io::copy(plain, &mut encoder)?;
-                encoder.finish().map(drop)
-            }
-            CompressionMethod::Xz => {
-                let mut options = XzOptions::with_preset(self.level);
-                // A dictionary costs many times its size, and one that is larger than the message is of no use.
-                let enough = size.and_then(|size| u32::try_from(size.max(LEAST_XZ_DICTIONARY)).ok());
-                let dictionary = &mut options.lzma_options.dict_size;
-                *dictionary = enough.map_or(*dictionary, |enough| enough.min(*dictionary));
-                let mut encoder = XzWriter::new(stored, options)?;
-                io::copy(plain, &mut encoder)?;
-                encoder.finish().map(drop)
-            }
-            CompressionMethod::Zstd => {
-                let mut encoder = FrameCompressor::new(CompressionLevel::Fastest);
-                encoder.set_source(plain);
-                encoder.set_drain(stored);
-                encoder.compress();
-                Ok(())
-            }
-            CompressionMethod::Lz4 => lz4::write(plain, stored),
-        }
+        let codec = self.method.codec().ok_or(io::ErrorKind::Unsupported)?;
+        (codec.write)(self.level, size, plain, stored)
     }
 }

@@ -15,12 +15,18 @@ use std::io::{self, Read, Write};
 
 use lz4_flex::block;
 
-/// What such data begins with.
-pub const MAGIC: [u8; 15] = *b"Dovecot-LZ4\x0d\x2a\x9b\xc5";
+use super::compression::{Codec, LZ4_MAGIC as MAGIC, StoredReader};
+
 /// The most plain bytes in a chunk that Dovecot writes, and so do we.
 const CHUNK: u32 = 64 * 1024;
 /// The most that is believed.
 const LARGEST_CHUNK: usize = 16 << 20;
+
+pub(super) const CODEC: Codec = Codec { read, write };
+
+fn read(stored: StoredReader) -> Box<dyn Read + Send> {
+    Box::new(Lz4Reader::new(stored))
+}
 
 /// Reads framed data from its magic on.
 #[derive(Debug)]
@@ -103,8 +109,8 @@ impl<R: Read> Read for Lz4Reader<R> {
     }
 }
 
-/// Writes what `plain` gives in frames, from the magic on.
-pub(super) fn write(plain: &mut dyn Read, stored: &mut dyn Write) -> io::Result<()> {
+/// Writes what `plain` gives in frames, from the magic on. There is only one level.
+fn write(_level: u32, _size: Option<u64>, plain: &mut dyn Read, stored: &mut dyn Write) -> io::Result<()> {
     stored.write_all(&MAGIC)?;
     stored.write_all(&CHUNK.to_be_bytes())?;
     let mut chunk = Vec::new();

@@ -6,15 +6,24 @@
 //!
 //! * [`open`]: a body that may be compressed; [`open_message`]: one of a dbox, with what its metadata says.
 //! * `attachments`: puts a message together whose attachments are elsewhere.
-//! * `compression`: the formats, and how they are recognised; [`lz4`] and `zstd` are taken out of their frames here.
+//! * `compression`: the formats, how they are recognised, and what is built in. `gzip`, `bzip2`, `xz`, `zstd` and `lz4` carry them out;
+//!   each is a feature of the crate. The last two are taken out of their frames here.
 //! * `compress`: the other way round, for stores whose server wants new messages compressed.
 //! * `exact`: a stream that has to have its length.
 
 mod attachments;
+#[cfg(feature = "bzip2")]
+mod bzip2;
 mod compress;
 mod compression;
 mod exact;
+#[cfg(feature = "gzip")]
+mod gzip;
+#[cfg(feature = "lz4")]
 pub mod lz4;
+#[cfg(feature = "xz")]
+mod xz;
+#[cfg(feature = "zstd")]
 mod zstd;
 
 use std::io;
@@ -24,8 +33,8 @@ use dsync_core::store::{BodySource, ErrorKind, FileRange, MessageBody, StoreErro
 
 pub use self::attachments::AttachmentFiles;
 pub use self::compress::{Compression, InvalidCompression};
-pub use self::compression::CompressionMethod;
 use self::compression::Format;
+pub use self::compression::{CompressionMethod, LZ4_MAGIC};
 use self::exact::{Exact, Place};
 use crate::dbox::message_file::Metadata;
 use crate::fs::FsError;
@@ -40,7 +49,7 @@ use crate::fs::FsError;
 /// damaged or the message has another size.
 ///
 /// # Errors
-/// [`ErrorKind::Source`] if the file cannot be read, or the message is encrypted.
+/// [`ErrorKind::Source`] if the file cannot be read, or the message is encrypted, or compressed in a way that is not built in.
 pub fn open(stored: FileRange, plain_size: Option<u64>, path: &Path) -> Result<MessageBody, StoreError> {
     let place = Place { path: path.to_owned(), offset: stored.offset() };
     let format = Format::of(stored.clone())
@@ -54,13 +63,21 @@ pub fn open(stored: FileRange, plain_size: Option<u64>, path: &Path) -> Result<M
             );
             return Err(StoreError::new(ErrorKind::Source, text));
         }
-        Format::Compressed(compression) => {
+        Format::Compressed(method) => {
+            let Some(codec) = method.codec() else {
+                let text = format!(
+                    "{place} is compressed with {method}, which this program was built without, so it is left out; build \
+                     dsync with the feature \"compression\" (of dsync-storage: \"{}\")",
+                    method.feature()
+                );
+                return Err(StoreError::new(ErrorKind::Source, text));
+            };
             let has_its_size = plain_size == Some(stored.length());
-            let mut trial = Exact::new(compression.reader(stored.clone()), plain_size, place.clone());
+            let mut trial = Exact::new(codec.plain(stored.clone()), plain_size, place.clone());
             if has_its_size && io::copy(&mut trial, &mut io::sink()).is_err() {
                 return Ok(MessageBody::from_range(stored));
             }
-            compression.reader(stored)
+            codec.plain(stored)
         }
     };
     let exact = Exact::new(reader, plain_size, place);

@@ -1,16 +1,34 @@
 //! Zstandard data: any number of frames, of which some may have to be skipped.
 #![deny(clippy::indexing_slicing, clippy::unwrap_used)]
 
-use std::io::{self, BufRead, Read};
+use std::io::{self, BufRead, Read, Write};
 
 use ruzstd::decoding::errors::{FrameDecoderError, ReadFrameHeaderError};
 use ruzstd::decoding::{BlockDecodingStrategy, FrameDecoder};
+use ruzstd::encoding::{CompressionLevel, FrameCompressor};
+
+use super::compression::{Codec, StoredReader};
 
 /// The most that a frame may want to look back. Dovecot compresses with any level, and the highest ones need this much.
 const LARGEST_WINDOW: u64 = 128 << 20;
 
+pub(super) const CODEC: Codec = Codec { read, write };
+
+fn read(stored: StoredReader) -> Box<dyn Read + Send> {
+    Box::new(ZstdReader::new(stored))
+}
+
+/// There is only one level.
+fn write(_level: u32, _size: Option<u64>, plain: &mut dyn Read, stored: &mut dyn Write) -> io::Result<()> {
+    let mut encoder = FrameCompressor::new(CompressionLevel::Fastest);
+    encoder.set_source(plain);
+    encoder.set_drain(stored);
+    encoder.compress();
+    Ok(())
+}
+
 /// Reads compressed data to its end.
-pub(super) struct ZstdReader<R> {
+struct ZstdReader<R> {
     source: R,
     decoder: FrameDecoder,
     /// Bytes of the current frame that were given away; `None` between frames.
@@ -18,7 +36,7 @@ pub(super) struct ZstdReader<R> {
 }
 
 impl<R: BufRead> ZstdReader<R> {
-    pub(super) fn new(source: R) -> Self {
+    fn new(source: R) -> Self {
         let mut decoder = FrameDecoder::new();
         decoder.set_max_window_size(LARGEST_WINDOW);
         Self { source, decoder, given: None }
