@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use crate::messages;
-use crate::progress::bytes;
+use crate::quantities::bytes;
 
 /// How often it is drawn, at most.
 const EACH: Duration = Duration::from_millis(100);

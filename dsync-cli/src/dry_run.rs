@@ -10,7 +10,8 @@ use dsync_core::tree::TreeAction;
 use serde_json::{Value, json};
 
 use crate::messages::harmless;
-use crate::progress::{self, bytes};
+use crate::progress;
+use crate::quantities::{self, bytes, messages};
 
 /// What would be done to one store.
 pub(crate) struct Rehearsed {
@@ -33,10 +34,12 @@ pub(crate) fn write_text(output: &mut dyn Write, stores: &[Rehearsed], report: &
     let Counts { messages_saved, bytes_saved, messages_changed, messages_removed, .. } = report.counts;
     writeln!(
         output,
-        "In all: {mailboxes} mailboxes looked at, {mailboxes_changed} to change; {messages_saved} messages ({}) to copy, \
-         {messages_changed} to change, {messages_removed} to remove; {mailboxes_renamed} mailboxes to rename, \
-         {mailboxes_deleted} to delete",
-        bytes(bytes_saved)
+        "In all: {} looked at, {mailboxes_changed} to change; {} ({}) to copy, {messages_changed} to change, \
+         {messages_removed} to remove; {} to rename, {mailboxes_deleted} to delete",
+        quantities::mailboxes(mailboxes),
+        messages(messages_saved),
+        bytes(bytes_saved),
+        quantities::mailboxes(mailboxes_renamed)
     )
 }
 
@@ -52,16 +55,16 @@ fn describe(change: &StoreChange) -> String {
                 parts.push("write down what other programs did".to_owned());
             }
             if !added.is_empty() {
-                parts.push(format!("copy {} ({})", messages(added.len()), bytes(*size)));
+                parts.push(format!("copy {} ({})", messages(added.len() as u64), bytes(*size)));
             }
             if !updated.is_empty() {
-                parts.push(format!("change {}", messages(updated.len())));
+                parts.push(format!("change {}", messages(updated.len() as u64)));
             }
             if !renumbered.is_empty() {
-                parts.push(format!("give other UIDs to {}", messages(renumbered.len())));
+                parts.push(format!("give other UIDs to {}", messages(renumbered.len() as u64)));
             }
             if !removed.is_empty() {
-                parts.push(format!("remove {}", messages(removed.len())));
+                parts.push(format!("remove {}", messages(removed.len() as u64)));
             }
             if parts.is_empty() {
                 parts.push("change its counters".to_owned());
@@ -69,10 +72,6 @@ fn describe(change: &StoreChange) -> String {
             format!("{name}: {}", parts.join(", "))
         }
     }
-}
-
-fn messages(count: usize) -> String {
-    if count == 1 { "1 message".to_owned() } else { format!("{count} messages") }
 }
 
 /// Writes it for programs: one JSON object.

@@ -20,6 +20,7 @@ mod manual;
 mod messages;
 mod output;
 mod progress;
+mod quantities;
 mod remote;
 mod second_location;
 mod second_settings;

@@ -8,6 +8,7 @@ use dsync_storage::dbox::PurgeReport;
 
 use crate::bar::Bar;
 use crate::interruption::Interruption;
+use crate::quantities::{self, bytes, counted, mailboxes};
 use crate::{exit, messages};
 
 /// How much to say.
@@ -130,25 +131,24 @@ pub(crate) enum About {
 
 fn summary(report: &Report, about: About) -> String {
     let counts = &report.counts;
-    let copied = format!("{} messages ({})", counts.messages_saved, bytes(counts.bytes_saved));
-    let sent = format!("{} messages ({})", counts.messages_sent, bytes(counts.bytes_sent));
+    let copied = format!("{} ({})", quantities::messages(counts.messages_saved), bytes(counts.bytes_saved));
+    let sent = format!("{} ({})", quantities::messages(counts.messages_sent), bytes(counts.bytes_sent));
     let (copied, here) = match about {
         About::ThisSide => (format!("{sent} copied to the other side; here {copied} copied"), " here"),
         _ => (format!("{copied} copied"), ""),
     };
     format!(
-        "{} mailboxes looked at, {} changed{here}; {copied}, {} changed, {} removed; {} mailboxes renamed, {} deleted; {}",
-        counts.mailboxes,
+        "{} looked at, {} changed{here}; {copied}, {} changed, {} removed; {} renamed, {} deleted; {}",
+        mailboxes(counts.mailboxes),
         counts.mailboxes_changed,
         counts.messages_changed,
         counts.messages_removed,
-        counts.mailboxes_renamed,
+        mailboxes(counts.mailboxes_renamed),
         counts.mailboxes_deleted,
         match report.problems.len() {
             0 if about == About::EqualStores => "both sides are equal now".to_owned(),
             0 => "everything was taken over".to_owned(),
-            1 => "1 problem".to_owned(),
-            many => format!("{many} problems"),
+            count => counted(count as u64, "problem", "problems"),
         }
     )
 }
@@ -190,21 +190,6 @@ pub(crate) fn describe(action: &TreeAction) -> String {
     }
 }
 
-/// A number of bytes for people, in units of 1024.
-pub(crate) fn bytes(count: u64) -> String {
-    const UNITS: [&str; 5] = ["bytes", "KiB", "MiB", "GiB", "TiB"];
-    let mut whole = count;
-    let mut tenths = 0;
-    let mut unit = 0;
-    while whole >= 1024 && unit + 1 < UNITS.len() {
-        tenths = whole % 1024 * 10 / 1024;
-        whole /= 1024;
-        unit += 1;
-    }
-    let name = UNITS.get(unit).copied().unwrap_or_default();
-    if unit == 0 { format!("{whole} {name}") } else { format!("{whole}.{tenths} {name}") }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -214,19 +199,9 @@ mod tests {
         let mut report = Report::default();
         (report.counts.messages_saved, report.counts.messages_sent, report.counts.bytes_sent) = (1, 3, 2048);
         let local = summary(&report, About::EqualStores);
-        assert!(
-            local.contains("; 1 messages (0 bytes) copied, 0 changed") && local.ends_with("equal now"),
-            "{local}"
-        );
+        assert!(local.contains("; 1 message (0 bytes) copied, 0 changed") && local.ends_with("equal now"), "{local}");
         let text = summary(&report, About::ThisSide);
-        let expected = "3 messages (2.0 KiB) copied to the other side; here 1 messages (0 bytes) copied, 0 changed";
+        let expected = "3 messages (2.0 KiB) copied to the other side; here 1 message (0 bytes) copied, 0 changed";
         assert!(text.contains(expected) && text.ends_with("everything was taken over"), "{text}");
-    }
-
-    #[test]
-    fn sizes_are_readable() {
-        assert_eq!(bytes(1023), "1023 bytes");
-        assert_eq!(bytes(1536), "1.5 KiB");
-        assert_eq!(bytes(335_544_320), "320.0 MiB");
     }
 }

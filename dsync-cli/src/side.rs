@@ -52,10 +52,7 @@ impl Side {
         self.parts.iter().map(|part| &part.location)
     }
 
-    /// The location of the first place.
-    ///
-    /// # Errors
-    /// Never: there is one.
+    /// The location of the first place, by which people know the side.
     pub(crate) fn first(&self) -> Option<&Location> {
         self.locations().next()
     }

@@ -13,7 +13,8 @@ use crate::exit::Failure;
 use crate::interruption::Interruption;
 use crate::messages::harmless;
 use crate::output::Output;
-use crate::progress::{Progress, Verbosity, bytes};
+use crate::progress::{Progress, Verbosity};
+use crate::quantities::{self, bytes, counted};
 use crate::{stores, synchronise};
 
 /// Compares two stores and says on stdout what is different. The exit status.
@@ -185,12 +186,11 @@ fn not_compared(keeps: KeptFields) -> Vec<&'static str> {
 fn summary(outcome: &Verification) -> String {
     let found = match outcome.differences {
         0 => "no differences".to_owned(),
-        1 => "1 difference".to_owned(),
-        many => format!("{many} differences"),
+        count => counted(count, "difference", "differences"),
     };
-    let Verification { mailboxes, messages, undecided, problems, .. } = outcome;
-    let mut text =
-        format!("{found}; {mailboxes} mailboxes and {messages} messages ({}) compared", bytes(outcome.bytes));
+    let Verification { undecided, problems, .. } = outcome;
+    let (mailboxes, messages) = (quantities::mailboxes(outcome.mailboxes), quantities::messages(outcome.messages));
+    let mut text = format!("{found}; {mailboxes} and {messages} ({}) compared", bytes(outcome.bytes));
     let names: Vec<_> = not_compared(outcome.compared)
         .into_iter()
         .map(|name| match name {
@@ -256,7 +256,7 @@ mod tests {
         let lines: Vec<_> = text.lines().collect();
         assert_eq!(lines[..2], ["the first: maildir:/a\\n", "the second: mbox:/b"]);
         assert_eq!(lines[2], "INBOX: message with UID 1: flags: \\Seen at the first, nothing at the second");
-        assert!(lines[4].starts_with("2 differences; 1 mailboxes and 2 messages (2.0 KiB) compared"), "{text}");
+        assert!(lines[4].starts_with("2 differences; 1 mailbox and 2 messages (2.0 KiB) compared"), "{text}");
         assert_eq!(said(Form::Text, &[]).lines().count(), 1);
         assert_eq!(said(Form::Nothing, &differences()), "");
     }
