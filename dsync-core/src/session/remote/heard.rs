@@ -2,10 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use super::exchange::Terms;
 use super::own::{OwnMailbox, UNCOUNTED};
 use super::rows::{Knowledge, history_of, record_of};
 use super::since::Since;
+use super::terms::Terms;
 use crate::merge::Contents;
 use crate::merge::two_way::{SideMessage, SideMessages};
 use crate::model::{MailboxName, MessageGuid, MessageKey, MessageList, MessageRecord, MessageSelection, Uid};

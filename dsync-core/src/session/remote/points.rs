@@ -1,7 +1,7 @@
 //! What a side remembers of the other one: moments at which both had the same.
 
-use super::exchange::Terms;
 use super::own::OwnMailbox;
+use super::terms::Terms;
 use crate::model::{KeptFields, MailboxGuid, MailboxStatus, ModSeq, SyncPoint, Uid, UidValidity};
 use crate::session::reporting::Reporter;
 use crate::session::{MailboxSummary, SessionError, peer_label, sync_point};

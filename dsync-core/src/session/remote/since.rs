@@ -4,10 +4,10 @@
 //! it can prove that the moment was one of its own: its counters have not gone back, and its history reaches there. Otherwise the
 //! mailbox is listed as a whole, or, if it is too late to say so, nothing is done about it in this run.
 
-use super::exchange::Terms;
 use super::own::OwnMailbox;
 use super::points;
 use super::rows::Knowledge;
+use super::terms::Terms;
 use crate::model::{HistoryRange, MailboxHistory, MessageRecord, ModSeq, SyncPoint, Uid, UidValidity};
 use crate::store::StoreError;
 use crate::wire::{MailboxInfo, MailboxState};

@@ -1,6 +1,7 @@
 //! How often both sides have to wait for each other.
 
 use super::*;
+use crate::wire::MailboxInfo;
 
 fn heard(said: Said) -> Heard {
     match said {
