@@ -190,6 +190,12 @@ impl Mailbox for MemoryMailbox {
         Ok(())
     }
 
+    /// Nobody is kept away, but who was there is noticed.
+    fn hold(&mut self) -> Result<(), StoreError> {
+        let contents = lock(&self.shared);
+        self.refuse_if_changed(&contents)
+    }
+
     fn body(&mut self, message: MessageKey) -> Result<MessageBody, StoreError> {
         let uid = self.uid_of(message)?;
         let message = self.stored.messages.get(&uid).map(|message| message.bytes.to_vec());

@@ -214,10 +214,14 @@ impl Tries {
     /// Notes another try in vain. Whether one more makes sense.
     pub(super) fn again(&mut self, name: &MailboxName) -> bool {
         let tries = self.of(name).saturating_add(1);
-        let looked_at = self.messages.saturating_mul(tries.into());
-        let most = if looked_at < Self::MOST_MESSAGES { Self::MOST } else { Self::LEAST };
-        self.last = (tries < most).then(|| (name.clone(), tries));
+        self.last = (tries < Self::most(self.messages, tries)).then(|| (name.clone(), tries));
         self.last.is_some()
+    }
+
+    /// How often a mailbox with so many messages is tried that was tried in vain so often.
+    pub(super) fn most(messages: u64, tries: u32) -> u32 {
+        let looked_at = messages.saturating_mul(tries.into());
+        if looked_at < Self::MOST_MESSAGES { Self::MOST } else { Self::LEAST }
     }
 
     pub(super) fn done(&mut self) {

@@ -13,6 +13,8 @@ use crate::store::{ErrorKind, MailStore, Mailbox, MailboxChanges, Origin, StoreE
 const HEADROOM: u64 = 4;
 /// How often a mailbox that others keep changing is tried.
 const TRIES: u32 = 20;
+/// How often one that is to be held is looked at, until nobody has changed it between look and lock.
+const TRIES_TO_HOLD: u32 = 10;
 
 /// The tree of the store, of which `tree` is the one so far, in which every mailbox that takes part has its identity.
 pub(super) fn settled_tree(
@@ -50,6 +52,20 @@ pub(super) fn open_settled(store: &mut dyn MailStore, name: &MailboxName) -> Res
             // What was pending is part of the history only once it is read again.
             Ok(true) => return store.open(name),
             Ok(false) => return Ok(mailbox),
+        }
+    }
+}
+
+/// The same, and keeps others from changing it. If they never rest between look and lock, the commit tells.
+pub(super) fn open_held(store: &mut dyn MailStore, name: &MailboxName) -> Result<Box<dyn Mailbox>, StoreError> {
+    let mut tries = 0;
+    loop {
+        let mut mailbox = open_settled(store, name)?;
+        tries += 1;
+        match mailbox.hold() {
+            Err(error) if error.kind() == ErrorKind::Changed && tries < TRIES_TO_HOLD => {}
+            Err(error) if error.kind() != ErrorKind::Changed => return Err(error),
+            _ => return Ok(mailbox),
         }
     }
 }

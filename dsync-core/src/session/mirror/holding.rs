@@ -10,29 +10,17 @@ use crate::session::{Outcome, SessionError, settle};
 use crate::store::{ErrorKind, Mailbox, StoreError};
 
 /// How often a mailbox that others keep changing is tried before they have to wait for it.
-const TRIES_WITHOUT_HOLDING: u32 = 2;
-/// How often it is looked at then, until nobody has changed it between look and lock.
-const TRIES_TO_HOLD: u32 = 10;
+pub(in crate::session) const TRIES_WITHOUT_HOLDING: u32 = 2;
 /// While more messages than these are on their way nobody has to wait.
-pub(super) const MOST_WHILE_HELD: usize = 64;
+pub(in crate::session) const MOST_WHILE_HELD: usize = 64;
 
 impl MirrorSession<'_> {
     /// A mailbox in which everything is decided. One that others keep changing is held from the moment it is looked at.
     pub(super) fn open_settled(&mut self, name: &MailboxName) -> Result<Box<dyn Mailbox>, StoreError> {
-        let mut tries = 0;
-        loop {
-            let mut mailbox = settle::open_settled(self.store, name)?;
-            // The master opens it first, but holds it first only if it commits last.
-            if !self.is_restless(name) || (self.role == Role::Master && !self.commits_last()) {
-                return Ok(mailbox);
-            }
-            tries += 1;
-            match mailbox.hold() {
-                Err(error) if error.kind() == ErrorKind::Changed && tries < TRIES_TO_HOLD => {}
-                Err(error) if error.kind() != ErrorKind::Changed => return Err(error),
-                // The commit tells.
-                _ => return Ok(mailbox),
-            }
+        // The master opens it first, but holds it first only if it commits last.
+        match self.is_restless(name) && (self.role == Role::Slave || self.commits_last()) {
+            true => settle::open_held(self.store, name),
+            false => settle::open_settled(self.store, name),
         }
     }
 
@@ -99,6 +87,6 @@ impl MirrorSession<'_> {
 }
 
 /// Whether the mailbox is no longer the one that was compared.
-pub(super) fn is_another(error: &StoreError) -> bool {
+pub(in crate::session) fn is_another(error: &StoreError) -> bool {
     matches!(error.kind(), ErrorKind::Changed | ErrorKind::NotFound)
 }

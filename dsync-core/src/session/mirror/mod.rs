@@ -2,7 +2,7 @@
 
 pub(super) mod amend;
 mod exchange;
-mod holding;
+pub(super) mod holding;
 pub(super) mod place;
 mod trees;
 

@@ -69,6 +69,11 @@ impl Arrivals {
         Self { fetch, places, arrived: HashMap::new(), bytes: 0 }
     }
 
+    /// How many there are.
+    pub(super) fn len(&self) -> usize {
+        self.fetch.len()
+    }
+
     /// The request for the message at a place.
     pub(super) fn request(&self, place: usize) -> Option<MailRequest> {
         match self.fetch.key(place)? {

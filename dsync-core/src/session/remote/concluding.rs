@@ -30,8 +30,7 @@ impl Exchange {
         if planned.plan.needed
             && let Err(error) = planned.arrivals.commit(name, &mut **mailbox, planned.plan, reporter)
         {
-            self.incomplete = true;
-            return reporter.problem_or_error(store, name, error);
+            return self.fail(error, reporter, store);
         }
         if self.own.created {
             points::remember_beginning(&mut self.own, reporter, store)?;
@@ -52,7 +51,8 @@ impl Exchange {
     /// What both sides have in common now, as far as this side knows. Nothing, if anything is missing on one of them.
     pub(super) fn state(&self) -> MailboxState {
         let status = self.own.status();
-        let is_common = !self.incomplete && !self.leaves_out && self.own.is_decided();
+        let is_done = !self.incomplete && !self.to_be_repeated;
+        let is_common = is_done && !self.leaves_out && self.own.is_decided();
         let common_modseq = match self.terms.part.imports() {
             true => self.other_info.highest_modseq,
             false => self.own_info.highest_modseq,
@@ -64,8 +64,10 @@ impl Exchange {
             common_modseq: if is_common { common_modseq } else { 0 },
             common_private_modseq: 0,
             message_count: u32::try_from(self.own.messages().len()).unwrap_or(u32::MAX),
-            changes_during_sync: self.incomplete,
+            changes_during_sync: !is_done,
             counters: points::counters(status),
+            held: false,
+            to_be_repeated: self.to_be_repeated,
         }
     }
 }

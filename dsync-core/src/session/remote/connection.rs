@@ -22,6 +22,9 @@ const LOOK_UP: Duration = Duration::from_millis(200);
 /// How long a side that gives up waits for its last words to be taken.
 const FAREWELL: Duration = Duration::from_secs(5);
 
+/// How long the peer may be silent while clients cannot change a mailbox: less than the two minutes that servers wait for a lock.
+const MOST_SILENCE_WHILE_HELD: Duration = Duration::from_secs(60);
+
 /// How a connection is kept. Change the fields of [`ConnectionOptions::default`].
 #[derive(Clone, Copy, Debug)]
 #[non_exhaustive]
@@ -44,6 +47,8 @@ pub struct Connection {
     encoder: Encoder,
     /// What is to be written and was not given to the writer yet.
     pending: Vec<u8>,
+    /// How long the peer may be silent.
+    timeout: Duration,
 }
 
 impl Connection {
@@ -69,7 +74,8 @@ impl Connection {
             timeout: options.timeout,
         };
         let input = Arc::new(Mutex::new(input));
-        let mut connection = Self { input, shared, encoder: Encoder::default(), pending: Vec::new() };
+        let mut connection =
+            Self { input, shared, encoder: Encoder::default(), pending: Vec::new(), timeout: options.timeout };
         connection.encoder.greeting(&mut connection.pending);
         connection.encoder.item(&Item::Handshake(Box::new(own.clone())), &mut connection.pending);
         connection.flush();
@@ -144,6 +150,10 @@ impl Connection {
             if session.is_finished() {
                 break;
             }
+            lock(&self.input).timeout = match session.is_holding() {
+                true => self.timeout.min(MOST_SILENCE_WHILE_HELD),
+                false => self.timeout,
+            };
             let incoming = lock(&self.input).next()?;
             if let Some(incoming) = incoming {
                 self.hear(incoming, session)?;

@@ -19,6 +19,10 @@ impl RemoteSession<'_> {
             }
             match std::mem::replace(&mut self.state, State::Finished) {
                 State::Trees => self.state = self.bring_trees_together()?,
+                State::Offer if self.awaits_repetition() => {
+                    self.state = State::Offer;
+                    return Ok(None);
+                }
                 State::Offer => {
                     let (state, said) = self.offer()?;
                     self.state = state;
@@ -26,13 +30,13 @@ impl RemoteSession<'_> {
                 }
                 State::Exchange(mut exchange) => {
                     let said = exchange.next(&mut self.reporter, self.store)?;
-                    if let Some(Said::Item(Item::MailboxState(state))) = &said {
-                        self.outcomes.entry(state.guid).or_default().own(*state);
-                    }
                     let is_over = exchange.is_over();
                     self.state = if is_over {
-                        self.agreed_mailbox = exchange.into_agreed();
-                        self.remember_agreed()?;
+                        if let Some(Said::Item(Item::MailboxState(state))) = &said {
+                            self.outcomes.entry(state.guid).or_default().own(*state);
+                            self.agreed_mailbox = exchange.into_agreed();
+                            self.conclude(state.guid)?;
+                        }
                         self.after_mailbox()
                     } else {
                         State::Exchange(exchange)
@@ -99,13 +103,8 @@ impl RemoteSession<'_> {
                 }
                 State::Trees
             }
-            (state, Heard::Item(Item::MailboxState(outcome))) if self.unconfirmed == Some(outcome.guid) => {
-                self.unconfirmed = None;
-                self.outcomes.entry(outcome.guid).or_default().other(outcome);
-                if outcome.changes_during_sync {
-                    self.reporter.problem(self.agreed.name(outcome.guid), "the other side could not do all of it");
-                }
-                self.remember_agreed()?;
+            (mut state, Heard::Item(Item::MailboxState(outcome))) if self.unconfirmed == Some(outcome.guid) => {
+                self.hear_outcome(&mut state, outcome)?;
                 state
             }
             (state @ (State::Exchange(_) | State::AwaitOffer), Heard::Item(Item::Mailbox(info)))

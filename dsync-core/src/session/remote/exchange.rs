@@ -13,6 +13,7 @@ use std::collections::{HashMap, VecDeque};
 use super::arrivals::Arrivals;
 use super::giving::Wanted;
 use super::heard::{Heard, Here};
+use super::holding::{OthersEnd, Turn};
 use super::own::OwnMailbox;
 use super::part::Part;
 use super::points::Agreement;
@@ -83,6 +84,13 @@ pub(super) struct Exchange {
     pub(super) incomplete: bool,
     /// Messages may be on one side only because they were not chosen.
     pub(super) leaves_out: bool,
+    /// Nothing is done about the mailbox before it has been offered again.
+    pub(super) to_be_repeated: bool,
+    /// The other side knows that this one holds it.
+    pub(super) has_said_held: bool,
+    /// Others are kept from changing the mailbox here.
+    pub(super) is_holding: bool,
+    pub(super) others_end: OthersEnd,
     /// In what both sides agree if the other one has done its part too.
     pub(super) agreement: Option<Agreement>,
 }
@@ -131,6 +139,10 @@ impl Exchange {
             receiving,
             incomplete: false,
             leaves_out: false,
+            to_be_repeated: false,
+            has_said_held: false,
+            is_holding: false,
+            others_end: OthersEnd::Nothing,
             agreement: None,
         };
         exchange.look(history)?;
@@ -201,8 +213,16 @@ impl Exchange {
             },
             Sending::Commit if self.receiving != Receiving::Nothing => Ok(None),
             Sending::Commit => {
-                if part.imports() {
-                    self.commit(reporter, store)?;
+                match self.turn() {
+                    Turn::Wait => return Ok(None),
+                    Turn::Hold => {
+                        if let Some(held) = self.hold(reporter, store)? {
+                            return Ok(Some(Said::Item(Item::MailboxState(held))));
+                        }
+                    }
+                    Turn::LeaveIt => self.leave_it(),
+                    Turn::Commit if part.imports() => self.commit(reporter, store)?,
+                    Turn::Commit => {}
                 }
                 self.sending = Sending::State;
                 self.next(reporter, store)
@@ -240,6 +260,7 @@ impl Exchange {
             }
             (Receiving::Requests, Received::Item(Item::MailRequest(request))) => self.want(&request)?,
             (Receiving::Requests, Received::EndOfList) => {
+                self.release_for(self.wanted.len());
                 // Dovecot's program forgets POP3 UIDLs that come after one of a greater UID.
                 self.wanted.make_contiguous().sort_by_key(|wanted| wanted.uid);
                 self.receiving = if self.terms.part.imports() { Receiving::Mails } else { Receiving::Nothing };

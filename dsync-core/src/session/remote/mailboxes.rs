@@ -59,8 +59,14 @@ pub(super) struct Offered {
 impl RemoteSession<'_> {
     /// The next mailbox, or the end.
     pub(super) fn offer(&mut self) -> Result<(State, Said), SessionError> {
-        if let Some((offered, said)) = self.next_offer()? {
-            return Ok((State::AwaitAnswer(Box::new(offered)), said));
+        loop {
+            if let Some((offered, said)) = self.next_offer()? {
+                return Ok((State::AwaitAnswer(Box::new(offered)), said));
+            }
+            match self.again.pop_front() {
+                Some(guid) => self.offers.push_back(guid),
+                None => break,
+            }
         }
         // Peers of old versions say nothing at the end.
         let state = if self.peer_minor >= 3 { State::AwaitFinish } else { State::Finished };
@@ -145,6 +151,8 @@ impl RemoteSession<'_> {
                 message_count: state.message_count,
                 changes_during_sync: false,
                 counters: None,
+                held: false,
+                to_be_repeated: false,
             };
             if self.can_go_on(name, &state) {
                 self.remembered.insert(guid, state);
@@ -203,7 +211,7 @@ impl RemoteSession<'_> {
     /// Both have said what the mailbox is at their side.
     fn compare(
         &mut self,
-        own: OwnMailbox,
+        mut own: OwnMailbox,
         info: MailboxInfo,
         other: MailboxInfo,
         extent: Extent,
@@ -226,8 +234,15 @@ impl RemoteSession<'_> {
         };
         self.outcomes.insert(info.guid, Remembered::default());
         self.unconfirmed = Some(info.guid);
+        let is_restless = self.is_restless(info.guid);
+        if is_restless && self.terms.role == Role::Master {
+            // The other side holds it by now. If it was changed here since it was opened, the commit tells.
+            let _ = own.mailbox.hold();
+        }
         let exchange = Exchange::start(own, info, other, self.terms.clone(), since);
-        Ok(State::Exchange(Box::new(exchange.map_err(|error| self.store_error(error))?)))
+        let mut exchange = exchange.map_err(|error| self.store_error(error))?;
+        exchange.is_holding = is_restless;
+        Ok(State::Exchange(Box::new(exchange)))
     }
 
     /// Nothing has to be done about the mailbox, but that it has to exist.
@@ -245,6 +260,8 @@ impl RemoteSession<'_> {
                 message_count: info.message_count,
                 changes_during_sync: false,
                 counters: None,
+                held: false,
+                to_be_repeated: false,
             }),
         );
         if self.terms.part.imports() {
@@ -335,7 +352,9 @@ impl RemoteSession<'_> {
     /// The mailbox with this GUID, made if it is missing. `None` if it cannot be had.
     fn open(&mut self, guid: MailboxGuid) -> Result<Option<OwnMailbox>, SessionError> {
         let Some(name) = self.agreed.name(guid).cloned() else { return Ok(None) };
-        self.reporter.report.counts.mailboxes += 1;
+        if self.repetitions.of(guid) == 0 {
+            self.reporter.report.counts.mailboxes += 1;
+        }
         let opened = match self.terms.part {
             Part::Source => self.open_source(&name).map(Some),
             Part::Copy => self.open_or_create(&name, guid).map(Some),
@@ -389,7 +408,11 @@ impl RemoteSession<'_> {
             Place::Nowhere => Ok(None),
             Place::At(place) if !self.terms.part.imports() => self.open_source(&place).map(Some),
             Place::At(place) => {
-                let mailbox = settle::open_settled(self.store, &place)?;
+                // The master has it open already when the slave holds it, and follows.
+                let mailbox = match self.terms.role == Role::Slave && self.is_restless(guid) {
+                    true => settle::open_held(self.store, &place)?,
+                    false => settle::open_settled(self.store, &place)?,
+                };
                 Ok(Some(OwnMailbox::new(place, mailbox, false, keeps)))
             }
             Place::New => {

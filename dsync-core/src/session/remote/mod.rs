@@ -24,6 +24,7 @@ mod exchange;
 mod giving;
 mod header_hash;
 mod heard;
+mod holding;
 mod incoming;
 mod looking;
 mod mailboxes;
@@ -57,6 +58,7 @@ use crate::wire::{Handshake, Item, Mail, MailboxState, SyncType};
 use early::EarlyOffers;
 use exchange::Exchange;
 use header_hash::Hashing;
+use holding::Repetitions;
 use mailboxes::{Agreed, Offered};
 use names::Prefix;
 use points::AgreedMailbox;
@@ -137,6 +139,9 @@ pub struct RemoteSession<'a> {
     state: State,
     /// Mailboxes that the master has still to offer.
     offers: VecDeque<MailboxGuid>,
+    /// Mailboxes that somebody changed while they were synchronised: the master offers them again when it has offered all others.
+    again: VecDeque<MailboxGuid>,
+    repetitions: Repetitions,
     early: EarlyOffers,
     /// Mailboxes of which only what happened since an earlier run is listed.
     remembered: BTreeMap<MailboxGuid, MailboxState>,
@@ -234,6 +239,7 @@ impl<'a> RemoteSession<'a> {
             requests: master.send_mail_requests,
             peer_minor: peer.minor_version,
             attributes: peer.minor_version >= 1,
+            in_turn: master.commits_in_turn && peer.handshake.commits_in_turn,
             hashing: match (master.hashes_contents, peer.handshake.hashes_contents) {
                 (true, true) => Hashing::Contents,
                 _ => Hashing::Headers {
@@ -271,6 +277,8 @@ impl<'a> RemoteSession<'a> {
                 _ => State::AwaitTree(PeerTree::new(prefixes)),
             },
             offers: VecDeque::new(),
+            again: VecDeque::new(),
+            repetitions: Repetitions::default(),
             early: EarlyOffers::new(peer.handshake.takes_early_offers),
             remembered: BTreeMap::new(),
             was_lost: false,

@@ -5,7 +5,7 @@ use super::{RemoteSession, State};
 use crate::model::MailboxGuid;
 use crate::session::SessionError;
 use crate::state::SyncState;
-use crate::wire::Finish;
+use crate::wire::{Finish, MailboxState};
 
 impl RemoteSession<'_> {
     /// What the master is to remember of the run.
@@ -19,8 +19,47 @@ impl RemoteSession<'_> {
         before.filter(|(guid, _)| is_there(*guid)).chain(now).collect()
     }
 
+    /// The other side says how it came out of the mailbox that was exchanged last, or that it holds it.
+    ///
+    /// # Errors
+    /// If it must not say that, or the own store fails.
+    pub(super) fn hear_outcome(&mut self, state: &mut State, outcome: MailboxState) -> Result<(), SessionError> {
+        match state {
+            State::Exchange(exchange) => exchange.hear_end(&outcome)?,
+            // A master that has nothing to change is done before it hears that.
+            _ if outcome.held && !self.terms.may_hear_held() => {
+                return Err(SessionError::InvalidData(
+                    "that a mailbox is kept as it is, which was not due".to_owned(),
+                ));
+            }
+            _ => {}
+        }
+        if outcome.held {
+            return Ok(());
+        }
+        self.unconfirmed = None;
+        self.outcomes.entry(outcome.guid).or_default().other(outcome);
+        if outcome.changes_during_sync && !(self.terms.in_turn && outcome.to_be_repeated) {
+            self.reporter.problem(self.agreed.name(outcome.guid), "the other side could not do all of it");
+        }
+        self.conclude(outcome.guid)
+    }
+
+    /// Goes on with a mailbox of which at least one side has said how it came out.
+    pub(super) fn conclude(&mut self, guid: MailboxGuid) -> Result<(), SessionError> {
+        let outcomes = self.outcomes.get(&guid).and_then(Remembered::both);
+        if let Some([own, other]) = outcomes.filter(|_| self.terms.in_turn)
+            && (own.to_be_repeated || other.to_be_repeated)
+        {
+            self.agreed_mailbox = None;
+            self.repeat(guid, own.message_count.max(other.message_count));
+            return Ok(());
+        }
+        self.remember_agreed()
+    }
+
     /// Remembers how a mailbox is now, if both sides have done everything.
-    pub(super) fn remember_agreed(&mut self) -> Result<(), SessionError> {
+    fn remember_agreed(&mut self) -> Result<(), SessionError> {
         let Some(agreed) = self.agreed_mailbox.take() else { return Ok(()) };
         let other = self.outcomes.get(&agreed.guid).and_then(Remembered::others);
         match other.copied() {

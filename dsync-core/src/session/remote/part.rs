@@ -108,6 +108,7 @@ pub fn master_handshake(part: Part, options: &SyncOptions, hostname: &str) -> Re
         relative_to: Some(b"/".to_vec()),
         allow_empty_source: options.allow_empty_source,
         hashes_contents: true,
+        commits_in_turn: true,
         ..Handshake::default()
     })
 }
@@ -145,6 +146,7 @@ pub fn slave_handshake(hostname: &str) -> Handshake {
         hashed_headers: Some(Vec::new()),
         hashes_contents: true,
         takes_early_offers: true,
+        commits_in_turn: true,
         relative_to: Some(b"/".to_vec()),
         ..Handshake::default()
     }

@@ -52,6 +52,7 @@ impl Exchange {
             reporter.problem(Some(name), format!("{key} cannot be copied: {reason}"));
         }
         let arrivals = Arrivals::of(&mut plan);
+        self.release_for(arrivals.len());
         self.planned = Some(Planned { plan, arrivals, other_stays });
         Ok(())
     }

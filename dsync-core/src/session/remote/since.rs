@@ -189,6 +189,11 @@ impl Remembered {
         self.other.as_ref()
     }
 
+    /// What both say, the own first, once they have.
+    pub(super) fn both(&self) -> Option<[MailboxState; 2]> {
+        Some([self.own?, self.other?])
+    }
+
     /// `None` if the sides do not agree on anything.
     pub(super) fn state(&self) -> Option<crate::state::MailboxState> {
         let (own, other) = (self.own?, self.other?);

@@ -15,6 +15,8 @@ pub(super) struct Terms {
     pub(super) peer_minor: u32,
     /// The peer knows attributes.
     pub(super) attributes: bool,
+    /// Both sides say whether they hold a mailbox, and whether it has to be offered again.
+    pub(super) in_turn: bool,
     /// By what messages are recognised that have no GUIDs.
     pub(super) hashing: Hashing,
     /// How the other side is called in sync points.

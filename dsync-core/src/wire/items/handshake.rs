@@ -86,6 +86,9 @@ pub struct Handshake {
     /// As a slave, the sender takes offers of mailboxes before it has answered the last one. Only this program says that; others do
     /// not understand it.
     pub takes_early_offers: bool,
+    /// If both sides say it, the slave holds a mailbox that both change while the master commits, and a mailbox that others changed
+    /// meanwhile is offered again. Only this program says that; others do not understand it.
+    pub commits_in_turn: bool,
 }
 
 impl Row for Handshake {
@@ -122,6 +125,7 @@ impl Row for Handshake {
         optional("store"),
         optional("hashes_contents"),
         optional("takes_early_offers"),
+        optional("commits_in_turn"),
     ];
 
     fn read(fields: &Fields<'_>) -> Result<Self, WireError> {
@@ -172,6 +176,7 @@ impl Row for Handshake {
             store: fields.bytes("store"),
             hashes_contents: fields.is_set("hashes_contents"),
             takes_early_offers: fields.is_set("takes_early_offers"),
+            commits_in_turn: fields.is_set("commits_in_turn"),
         })
     }
 
@@ -215,5 +220,6 @@ impl Row for Handshake {
         row.set_if_some("store", self.store.clone());
         row.set_flag("hashes_contents", self.hashes_contents);
         row.set_flag("takes_early_offers", self.takes_early_offers);
+        row.set_flag("commits_in_turn", self.commits_in_turn);
     }
 }

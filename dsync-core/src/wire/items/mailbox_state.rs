@@ -26,6 +26,12 @@ pub struct MailboxState {
     /// UIDNEXT, the first recent UID and HIGHESTMODSEQ as the sender has them now. Only this program says that; others do not
     /// understand it.
     pub counters: Option<(u32, u32, u64)>,
+    /// The sender keeps the mailbox as it was compared until it hears what became of it at the other side; another row will say how it
+    /// came out here. Only this program says that, to a peer that [does it too](super::Handshake::commits_in_turn).
+    pub held: bool,
+    /// Nothing was done, because somebody has changed the mailbox since it was compared: it is to be offered again. Only this program
+    /// says that, like [`Self::held`].
+    pub to_be_repeated: bool,
 }
 
 impl Row for MailboxState {
@@ -41,6 +47,8 @@ impl Row for MailboxState {
         optional("uid_next"),
         optional("first_recent_uid"),
         optional("highest_modseq"),
+        optional("held"),
+        optional("to_be_repeated"),
     ];
 
     fn read(fields: &Fields<'_>) -> Result<Self, WireError> {
@@ -60,6 +68,8 @@ impl Row for MailboxState {
                 (Some(uid_next), Some(first_recent), Some(modseq)) => Some((uid_next, first_recent, modseq)),
                 _ => None,
             },
+            held: fields.is_set("held"),
+            to_be_repeated: fields.is_set("to_be_repeated"),
         })
     }
 
@@ -76,5 +86,7 @@ impl Row for MailboxState {
             row.set_number("first_recent_uid", first_recent);
             row.set_number("highest_modseq", modseq);
         }
+        row.set_flag("held", self.held);
+        row.set_flag("to_be_repeated", self.to_be_repeated);
     }
 }

@@ -63,7 +63,7 @@ fn handshake() -> impl Strategy<Value = Item> {
     let types = option::of(prop::sample::select(vec![SyncType::Full, SyncType::Changed, SyncType::State]));
     let texts = (option::of(bytes()), option::of(bytes()), option::of(bytes()), option::of(bytes()));
     let numbers = option::of(any::<u64>());
-    (some_bytes(), prefixes, types, texts, list(), list(), any::<[bool; 14]>(), option::of(any::<u32>()), numbers)
+    (some_bytes(), prefixes, types, texts, list(), list(), any::<[bool; 15]>(), option::of(any::<u32>()), numbers)
         .prop_map(|(hostname, prefixes, sync_type, texts, exclude, hashed, flags, small, number)| {
             Item::Handshake(Box::new(Handshake {
                 hostname,
@@ -97,23 +97,28 @@ fn handshake() -> impl Strategy<Value = Item> {
                 store: Some(b"mdbox:~/mdbox".to_vec()),
                 hashes_contents: flags[12],
                 takes_early_offers: flags[13],
+                commits_in_turn: flags[14],
             }))
         })
 }
 
 fn mailbox_state() -> impl Strategy<Value = Item> {
-    (mailbox_guid(), any::<[u32; 3]>(), any::<[u64; 2]>(), any::<bool>()).prop_map(|(guid, small, large, flag)| {
-        Item::MailboxState(MailboxState {
-            guid,
-            uid_validity: small[0],
-            common_uid: small[1],
-            common_modseq: large[0],
-            common_private_modseq: large[1],
-            message_count: small[2],
-            changes_during_sync: flag,
-            counters: flag.then_some((small[0], small[1], large[0])),
-        })
-    })
+    (mailbox_guid(), any::<[u32; 3]>(), any::<[u64; 2]>(), any::<[bool; 3]>()).prop_map(
+        |(guid, small, large, flags)| {
+            Item::MailboxState(MailboxState {
+                guid,
+                uid_validity: small[0],
+                common_uid: small[1],
+                common_modseq: large[0],
+                common_private_modseq: large[1],
+                message_count: small[2],
+                changes_during_sync: flags[0],
+                counters: flags[0].then_some((small[0], small[1], large[0])),
+                held: flags[1],
+                to_be_repeated: flags[2],
+            })
+        },
+    )
 }
 
 fn tree_node() -> impl Strategy<Value = Item> {

@@ -1,6 +1,7 @@
 //! Two sides in one process, each with a store in memory, and pipes between them.
 
 mod failures;
+mod holding;
 mod losses;
 mod selections;
 mod states;
@@ -15,6 +16,13 @@ use crate::memory::MemoryStore;
 use crate::model::{Flags, KeptFields, Keyword, MailboxName, MailboxSelection, Uid};
 use crate::report::{Event, Observer, Unobserved};
 use crate::session::MailboxSummary;
+
+impl RemoteSession<'_> {
+    /// Whether a mailbox is being synchronised.
+    fn is_at_work(&self) -> bool {
+        matches!(self.state, State::Exchange(_))
+    }
+}
 
 fn name(text: &str) -> MailboxName {
     MailboxName::parse(text, '/').unwrap()

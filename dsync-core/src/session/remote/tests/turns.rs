@@ -3,7 +3,7 @@
 use super::*;
 use crate::wire::MailboxInfo;
 
-fn heard(said: Said) -> Heard {
+pub(super) fn heard(said: Said) -> Heard {
     match said {
         Said::Item(item) => Heard::Item(item),
         Said::EndOfList => Heard::EndOfList,
