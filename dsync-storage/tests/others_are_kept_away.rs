@@ -72,6 +72,26 @@ fn a_held_mailbox_waits_for_its_commit() {
     });
 }
 
+/// A server that renames a Maildir looks at no lock in it. One of a living process that stayed there would be waited for.
+#[test]
+fn a_maildir_that_is_renamed_while_it_is_held_is_free_afterwards() {
+    let directory = tempfile::tempdir().unwrap();
+    let location = Location::parse(&format!("maildir:{}", directory.path().display()), None).unwrap();
+    let mut store = dsync_storage::open(&location, &Settings::default()).unwrap();
+    let [name, renamed] = ["Work", "Done"].map(|text| MailboxName::parse(text, '/').unwrap());
+    store.create(&name, MailboxIdentity::UNDECIDED).unwrap().commit(counted_up_to(5)).unwrap();
+    let mut held = store.open(&name).unwrap();
+    held.hold().unwrap();
+    let [before, after] = [".Work", ".Done"].map(|name| directory.path().join(name));
+    std::fs::rename(before, &after).unwrap();
+    let lock = after.join("dovecot-uidlist.lock");
+    assert!(lock.exists());
+    assert_eq!(held.commit(counted_up_to(9)).unwrap_err().kind(), ErrorKind::NotFound);
+    drop(held);
+    assert!(!lock.exists());
+    store.open(&renamed).unwrap().commit(counted_up_to(10)).unwrap();
+}
+
 #[test]
 fn a_claimed_store_is_claimed_by_no_other_run() {
     with_each_format(|open| {

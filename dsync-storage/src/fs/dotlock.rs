@@ -7,13 +7,15 @@
 use std::collections::BTreeSet;
 use std::fs;
 use std::io;
-use std::os::unix::fs::MetadataExt;
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
 
 use nix::errno::Errno;
+use nix::fcntl::{AtFlags, OFlag};
 use nix::sys::signal::kill;
+use nix::sys::stat::fstatat;
 use nix::unistd::Pid;
 
 use super::permissions::Permissions;
@@ -45,9 +47,14 @@ impl DotlockRules {
 }
 
 /// A lock that is held; released when dropped.
+///
+/// Its directory may be renamed meanwhile: servers rename a Maildir without a look at its locks. A lock that stayed there would be that
+/// of a living process, and a server would wait for it.
 #[derive(Debug)]
 pub struct Dotlock {
     path: PathBuf,
+    /// Where it is, whatever that is called by now.
+    directory: fs::File,
     inode: u64,
     device: u64,
     rules: DotlockRules,
@@ -97,6 +104,7 @@ impl Dotlock {
         rules: DotlockRules,
         permissions: &Permissions,
     ) -> Result<Option<Self>, FsError> {
+        let directory = open_directory(path)?;
         let file = match rules.carry_out(path, || take_free(path, permissions)) {
             Ok(file) => file,
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
@@ -110,7 +118,8 @@ impl Dotlock {
         match file.metadata() {
             Ok(metadata) => {
                 held().insert((metadata.dev(), metadata.ino()));
-                Ok(Some(Self { path: path.to_owned(), inode: metadata.ino(), device: metadata.dev(), rules }))
+                let (inode, device) = (metadata.ino(), metadata.dev());
+                Ok(Some(Self { path: path.to_owned(), directory, inode, device, rules }))
             }
             Err(error) => {
                 let _ = rules.carry_out(path, || mutation::remove_file(path));
@@ -123,13 +132,22 @@ impl Dotlock {
 impl Drop for Dotlock {
     fn drop(&mut self) {
         held().remove(&(self.device, self.inode));
+        let Some(name) = self.path.file_name() else { return };
         // If somebody took it over, it is theirs.
-        if let Ok(metadata) = fs::symlink_metadata(&self.path)
-            && (metadata.ino(), metadata.dev()) == (self.inode, self.device)
+        if let Ok(found) = fstatat(&self.directory, name, AtFlags::AT_SYMLINK_NOFOLLOW)
+            && (found.st_ino, found.st_dev) == (self.inode, self.device)
         {
-            let _ = self.rules.carry_out(&self.path, || mutation::remove_file(&self.path));
+            let _ = self.rules.carry_out(&self.path, || mutation::remove_file_in(&self.directory, &self.path));
         }
     }
+}
+
+/// The directory in which a lock is to be, for looking up names in it alone.
+fn open_directory(lock: &Path) -> Result<fs::File, FsError> {
+    let parent = lock.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let flags = (OFlag::O_PATH | OFlag::O_DIRECTORY).bits();
+    let opened = fs::File::options().read(true).custom_flags(flags).open(parent);
+    opened.map_err(|error| FsError::new("open", parent, error))
 }
 
 /// Makes the lock file, if there is none. It never exists without the name of its owner, so that after a crash others
@@ -192,6 +210,21 @@ mod tests {
         assert_eq!(take(dir.path(), QUICK).unwrap_err().kind(), io::ErrorKind::TimedOut);
         drop(lock);
         take(dir.path(), QUICK).unwrap();
+    }
+
+    #[test]
+    fn a_lock_goes_from_a_directory_that_was_renamed() {
+        let dir = tempfile::tempdir().unwrap();
+        let [before, after] = ["before", "after"].map(|name| dir.path().join(name));
+        fs::create_dir(&before).unwrap();
+        let lock = take(&before, QUICK).unwrap();
+        fs::rename(&before, &after).unwrap();
+        fs::create_dir(&before).unwrap();
+        let other = take(&before, QUICK).unwrap();
+        drop(lock);
+        assert_eq!([&before, &after].map(|dir| dir.join("x.lock").exists()), [true, false]);
+        drop(other);
+        assert_eq!(fs::read_dir(&before).unwrap().count(), 0);
     }
 
     #[test]

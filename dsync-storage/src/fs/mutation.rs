@@ -12,7 +12,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use nix::errno::Errno;
 use nix::fcntl::{AT_FDCWD, AtFlags, OFlag};
-use nix::unistd::linkat;
+use nix::unistd::{UnlinkatFlags, linkat, unlinkat};
 
 use super::FsError;
 #[cfg(feature = "fault-injection")]
@@ -230,6 +230,20 @@ pub fn link(from: &Path, to: &Path) -> Result<(), FsError> {
 /// As the system.
 pub fn remove_file(path: &Path) -> Result<(), FsError> {
     match changing!(Step::Remove(path), fs::remove_file(path)) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(FsError::new("remove", path, error)),
+        _ => Ok(()),
+    }
+}
+
+/// Removes the file that was made at `path`, from `directory`, which was its place then and may have another name by now. One
+/// that is missing already is fine.
+///
+/// # Errors
+/// As the system.
+pub fn remove_file_in(directory: &File, path: &Path) -> Result<(), FsError> {
+    let Some(name) = path.file_name() else { return Ok(()) };
+    let remove = || unlinkat(directory, name, UnlinkatFlags::NoRemoveDir).map_err(io::Error::from);
+    match changing!(Step::Remove(path), remove()) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => Err(FsError::new("remove", path, error)),
         _ => Ok(()),
     }

@@ -49,7 +49,8 @@ pub(in crate::session) fn find(
         Some(_) => {
             Err("another mailbox has its name at this side, and could not be renamed; run dsync again".to_owned())
         }
-        None if had(before).is_some() => {
+        // One that was not there before may have been between two names just then.
+        None if had(before).is_some() || had(now).is_some() => {
             Err("it was renamed or deleted at this side meanwhile, or could not be renamed; run dsync again"
                 .to_owned())
         }
@@ -88,6 +89,7 @@ mod tests {
         assert!(place(true, &[("x", 2)], &[("x", 2)]).is_err(), "it belongs to another name");
         assert!(place(true, &[("z", 1), ("x", 9)], &[("z", 1), ("x", 9)]).is_err(), "the renaming was refused");
         assert!(place(true, &[("x", 1)], &[]).is_err(), "a client has just deleted it");
+        assert!(place(true, &[], &[("z", 1)]).is_err(), "it was not seen while it was being renamed");
     }
 
     #[test]
