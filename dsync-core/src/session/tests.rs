@@ -124,3 +124,31 @@ fn what_is_not_done_at_one_side_is_not_done_at_the_other() {
     assert_eq!(mirror(&mut first, &mut second, &options, &mut Unobserved).unwrap().exit_status(), 0);
     assert!(first.open(&work).is_err(), "so the deletion is carried over");
 }
+
+#[test]
+fn what_was_done_to_a_message_follows_it_where_nothing_but_its_bytes_tells_that_it_was_moved() {
+    let inbox = MailboxName::inbox();
+    for keeps_guids in [[true, true], [false, false], [true, false], [false, true]] {
+        for other_moves in [false, true] {
+            let store =
+                |seed, keeps| if keeps { MemoryStore::with_seed(seed) } else { MemoryStore::without_guids(seed) };
+            let (mut first, mut second) = (store(1, keeps_guids[0]), store(2, keeps_guids[1]));
+            first.deliver(&inbox, b"moved");
+            first.deliver(&inbox, b"left where it is");
+            let options = SyncOptions::default();
+            mirror(&mut first, &mut second, &options, &mut Unobserved).unwrap();
+            let (mover, marker) = if other_moves { (&mut second, &mut first) } else { (&mut first, &mut second) };
+            mover.copy(&inbox, Uid::FIRST, &inbox);
+            mover.expunge(&inbox, Uid::FIRST);
+            marker.change_flags(&inbox, Uid::FIRST, Flags::FLAGGED, Flags::NONE);
+            marker.deliver(&inbox, b"new");
+            mirror(&mut first, &mut second, &options, &mut Unobserved).unwrap();
+            for store in [&mut first, &mut second] {
+                let mailbox = store.open(&inbox).unwrap();
+                let flags: Vec<_> = mailbox.messages().records().map(|record| record.flags).collect();
+                let flagged = flags.iter().filter(|flags| **flags == Flags::FLAGGED).count();
+                assert_eq!((flags.len(), flagged), (3, 1), "{keeps_guids:?} {other_moves}");
+            }
+        }
+    }
+}

@@ -5,8 +5,8 @@ use std::collections::{BTreeMap, HashSet, VecDeque};
 use crate::merge::MailboxPlan;
 use crate::merge::two_way::{self, MergeSide, MessageNotes, Origins, SideMessages};
 use crate::model::{
-    HistoryRange, KeptFields, MailboxHistory, MailboxName, MessageKey, MessageList, MessageRecord, MessageSelection,
-    ModSeq, Role, RunTraces, SyncPoint, Uid,
+    HistoryRange, KeptFields, MailboxHistory, MailboxName, MailboxStatus, MessageKey, MessageList, MessageRecord,
+    MessageSelection, ModSeq, Role, RunTraces, SyncPoint, Uid,
 };
 use crate::session::content::content;
 use crate::session::receiving::Receiving;
@@ -103,7 +103,8 @@ impl Comparison {
         let agreed = open.summary.points.iter().map(|point| point.highest_modseq).max().unwrap_or_default();
         let range = HistoryRange { since: base.map(|point| point.highest_modseq), mirrored_until: agreed };
         let history = open.mailbox.history(range)?;
-        let mut own = OwnSide::of(&mut open, history, base, abilities, selection)?;
+        let may_be_moved = base.is_some_and(|base| may_have_moved(&open, &history, base, &other.status));
+        let mut own = OwnSide::of(&mut open, history, base, may_be_moved, abilities, selection)?;
         if needs_proof {
             own.expunged.retain(|uid, _| common_below.is_some_and(|next| *uid < next));
         }
@@ -279,6 +280,7 @@ impl OwnSide {
         open: &mut Open,
         mut history: MailboxHistory,
         base: Option<SyncPoint>,
+        may_be_moved: bool,
         abilities: Abilities,
         selection: &MessageSelection,
     ) -> Result<Self, StoreError> {
@@ -291,12 +293,13 @@ impl OwnSide {
             let (Some(key), Some(record)) = (list.key_of(index), list.at(index)) else { continue };
             is_believable &= record.modseq <= highest_modseq.or(record.modseq);
             let known_to_both = base.is_some_and(|base| record.uid.is_some_and(|uid| uid < base.uid_next));
-            let content = match by_content && !known_to_both {
+            let history = record.uid.and_then(|uid| history.flags.remove(&uid)).filter(|history| !history.is_empty());
+            let is_compared = !known_to_both || may_be_moved && history.is_some();
+            let content = match by_content && is_compared {
                 // What is gone by now is like no other message.
                 true => open.mailbox.body(key).ok().and_then(content),
                 false => None,
             };
-            let history = record.uid.and_then(|uid| history.flags.remove(&uid)).filter(|history| !history.is_empty());
             let message = (key, &record);
             let selected = selecting::is_selected(&mut *open.mailbox, message, selection, !known_to_both);
             notes.push(index, history, content, selected);
@@ -327,6 +330,18 @@ impl OwnSide {
             imports: self.abilities.own_imports,
         }
     }
+}
+
+/// Whether the other side can have given messages that both had at `base` other UIDs: it has new ones, and lacks some. What was done here
+/// to a moved message follows it, and if it has no GUID, only its bytes tell where to.
+fn may_have_moved(open: &Open, history: &MailboxHistory, base: SyncPoint, other: &MailboxStatus) -> bool {
+    let is_old = |uid: &Uid| *uid < base.uid_next;
+    let list = open.mailbox.messages();
+    let here = (0..list.assigned()).take_while(|place| list.uid_at(*place).as_ref().is_some_and(is_old)).count();
+    let old = here.saturating_add(history.expunged.keys().filter(|uid| is_old(uid)).count());
+    let new = other.uid_next.get().saturating_sub(base.uid_next.get());
+    let lacks_some = u64::from(other.message_count) < (old as u64).saturating_add(new.into());
+    new > 0 && (lacks_some || !history.complete)
 }
 
 /// What the log tells about those who brought and removed messages.
