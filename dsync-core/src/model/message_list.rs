@@ -235,6 +235,12 @@ impl MessageList {
         self.index_of(MessageKey::Uid(uid)).is_some()
     }
 
+    /// Whether every message has a UID and a modseq. If not, somebody has done something that is not counted yet.
+    #[must_use]
+    pub fn is_decided(&self) -> bool {
+        self.assigned() == self.len() && self.records().all(|record| record.modseq.is_some())
+    }
+
     /// A checksum over every field of every record (keywords in lower case: a mailbox knows only one spelling of each),
     /// by which two sides can see that they hold the same without exchanging their lists. `None` if anything is not
     /// decided yet (a UID or a modseq), because that could become something else on either side.

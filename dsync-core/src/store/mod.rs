@@ -122,19 +122,22 @@ pub trait MailStore: Send {
     /// [`ErrorKind::NotFound`] if there is none, [`ErrorKind::Impossible`] for `INBOX`.
     fn delete(&mut self, name: &MailboxName) -> Result<(), StoreError>;
 
-    /// The same, unless the mailbox is no longer what `expected` says: somebody may just have put a message into it.
+    /// The same, unless the mailbox is no longer what `expected` says: somebody may just have put a message into it. What is
+    /// [not counted yet](MessageList::is_decided) came after it, too, so the mailbox has to be settled before.
     ///
     /// A store that can should see to it that nothing comes in between.
     ///
     /// # Errors
     /// [`ErrorKind::Changed`] if it is another; else as [`delete`](Self::delete).
     fn delete_unchanged(&mut self, name: &MailboxName, expected: &MailboxStatus) -> Result<(), StoreError> {
-        if self.open(name)?.status() != expected {
+        let mailbox = self.open(name)?;
+        if mailbox.status() != expected || !mailbox.messages().is_decided() {
             return Err(StoreError::new(
                 ErrorKind::Changed,
                 format!("mailbox {name} was changed meanwhile; it stays"),
             ));
         }
+        drop(mailbox);
         self.delete(name)
     }
 

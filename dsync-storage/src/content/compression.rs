@@ -132,20 +132,20 @@ impl CompressionMethod {
 
     /// `None` if it is not built in.
     pub(super) fn codec(self) -> Option<Codec> {
-        Some(match self {
+        match self {
             #[cfg(feature = "gzip")]
-            Self::Gzip => gzip::CODEC,
+            Self::Gzip => Some(gzip::CODEC),
             #[cfg(feature = "bzip2")]
-            Self::Bzip2 => bzip2::CODEC,
+            Self::Bzip2 => Some(bzip2::CODEC),
             #[cfg(feature = "xz")]
-            Self::Xz => xz::CODEC,
+            Self::Xz => Some(xz::CODEC),
             #[cfg(feature = "zstd")]
-            Self::Zstd => zstd::CODEC,
+            Self::Zstd => Some(zstd::CODEC),
             #[cfg(feature = "lz4")]
-            Self::Lz4 => lz4::CODEC,
+            Self::Lz4 => Some(lz4::CODEC),
             #[cfg(not(all(feature = "gzip", feature = "bzip2", feature = "xz", feature = "zstd", feature = "lz4")))]
-            _ => return None,
-        })
+            _ => None,
+        }
     }
 }
 

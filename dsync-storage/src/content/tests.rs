@@ -2,7 +2,7 @@
 mod compressed;
 mod parts;
 
-use std::io::{self, Write};
+use std::io::Write;
 use std::sync::Arc;
 
 use super::*;
@@ -16,10 +16,6 @@ fn stored(bytes: &[u8]) -> FileRange {
 
 fn opened(bytes: &[u8], plain_size: Option<u64>) -> Result<MessageBody, StoreError> {
     open(stored(bytes), plain_size, Path::new("/storage/m.1"))
-}
-
-fn read(bytes: &[u8], plain_size: Option<u64>) -> io::Result<Vec<u8>> {
-    opened(bytes, plain_size).unwrap().read_all()
 }
 
 fn mail(lines: usize) -> Vec<u8> {

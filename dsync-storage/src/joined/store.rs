@@ -1,5 +1,6 @@
 //! The store that others make together.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use dsync_core::model::{
@@ -8,7 +9,7 @@ use dsync_core::model::{
 };
 use dsync_core::store::{Capabilities, ErrorKind, MailStore, Mailbox, ReplacedName, StoreError};
 
-use super::moving::move_mailbox;
+use super::moving::{LeftOver, carry_moments, left_over, move_mailbox};
 use super::routes::{Part, Routes};
 use super::{Member, ParentSubscriptions};
 
@@ -42,6 +43,86 @@ impl JoinedStore {
 
     fn two(&mut self, first: usize, second: usize) -> Option<[&mut Box<dyn MailStore>; 2]> {
         self.stores.get_disjoint_mut([first, second]).ok()
+    }
+
+    /// All members, as they are.
+    fn listed(&mut self) -> Result<MailboxTree, StoreError> {
+        let directories = self.capabilities().directories;
+        let mut tree = MailboxTree::new();
+        for (at, store) in self.stores.iter_mut().enumerate() {
+            let mut is_empty = true;
+            let mut nodes = store.tree()?;
+            let elsewhere = self.subscriptions.get(at).and_then(Option::as_ref);
+            let guests: Vec<_> = self.subscriptions.iter().flatten().filter(|(host, _)| *host == at).collect();
+            for (inner, node) in &mut nodes {
+                let is_others = guests.iter().any(|(_, subscriptions)| subscriptions.has(inner));
+                node.subscribed &= elsewhere.is_none() && !is_others;
+            }
+            for inner in elsewhere.map(|(_, subscriptions)| subscriptions.read()).transpose()?.into_iter().flatten() {
+                let absent = MailboxNode { kind: NodeKind::Absent, subscribed: true };
+                nodes.entry(inner).or_insert(absent).subscribed = true;
+            }
+            for (inner, node) in nodes {
+                let Some(name) = self.routes.shown(at, &inner) else { continue };
+                if node.kind != NodeKind::Absent || node.subscribed {
+                    is_empty &= node.kind == NodeKind::Absent;
+                    tree.insert(name, node);
+                }
+            }
+            if directories && !is_empty {
+                for level in self.routes.levels(at) {
+                    let absent = MailboxNode { kind: NodeKind::Absent, subscribed: false };
+                    let node = tree.entry(level).or_insert(absent);
+                    if node.kind == NodeKind::Absent {
+                        node.kind = NodeKind::Directory;
+                    }
+                }
+            }
+        }
+        Ok(tree)
+    }
+
+    /// Takes away what moves that were cut off have left. Of stores that may only be read it is taken out of the list alone. Whether
+    /// the stores were changed.
+    fn finish_moves(&mut self, tree: &mut MailboxTree) -> Result<bool, StoreError> {
+        let mut by_guid: BTreeMap<MailboxGuid, Vec<MailboxName>> = BTreeMap::new();
+        for (name, node) in &*tree {
+            if let Some(guid) = node.guid() {
+                by_guid.entry(guid).or_default().push(name.clone());
+            }
+        }
+        let mut changed = false;
+        for names in by_guid.into_values() {
+            let [first, second] = &names[..] else { continue };
+            let member = |name: &MailboxName| self.routes.route(name).map(|(at, _)| at);
+            if member(first) == member(second) {
+                continue;
+            }
+            let keeps = self.capabilities().keeps;
+            // What cannot be opened is not decided about; whoever wants it says why.
+            let (Ok(one), Ok(other)) = (self.open(first), self.open(second)) else { continue };
+            let (name, gone, mut stays) = match left_over(&*one, &*other, keeps) {
+                Some(LeftOver::First) => (first, one, other),
+                Some(LeftOver::Second) => (second, other, one),
+                None => continue,
+            };
+            let expected = gone.status().clone();
+            let carried = carry_moments(&*gone, &mut *stays);
+            drop((gone, stays));
+            match carried.and_then(|()| self.delete_unchanged(name, &expected)) {
+                Ok(()) => changed = true,
+                Err(error) if error.kind() == ErrorKind::ReadOnly => {
+                    if let Some(node) = tree.get_mut(name) {
+                        node.kind = NodeKind::Absent;
+                    }
+                    tree.retain(|_, node| node.kind != NodeKind::Absent || node.subscribed);
+                }
+                // Somebody is at work in it, so nothing is known about it any more.
+                Err(error) if error.kind() == ErrorKind::Changed => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(changed)
     }
 
     /// Renames what one member has to names of another.
@@ -164,37 +245,9 @@ impl MailStore for JoinedStore {
     }
 
     fn tree(&mut self) -> Result<MailboxTree, StoreError> {
-        let directories = self.capabilities().directories;
-        let mut tree = MailboxTree::new();
-        for (at, store) in self.stores.iter_mut().enumerate() {
-            let mut is_empty = true;
-            let mut nodes = store.tree()?;
-            let elsewhere = self.subscriptions.get(at).and_then(Option::as_ref);
-            let guests: Vec<_> = self.subscriptions.iter().flatten().filter(|(host, _)| *host == at).collect();
-            for (inner, node) in &mut nodes {
-                let is_others = guests.iter().any(|(_, subscriptions)| subscriptions.has(inner));
-                node.subscribed &= elsewhere.is_none() && !is_others;
-            }
-            for inner in elsewhere.map(|(_, subscriptions)| subscriptions.read()).transpose()?.into_iter().flatten() {
-                let absent = MailboxNode { kind: NodeKind::Absent, subscribed: true };
-                nodes.entry(inner).or_insert(absent).subscribed = true;
-            }
-            for (inner, node) in nodes {
-                let Some(name) = self.routes.shown(at, &inner) else { continue };
-                if node.kind != NodeKind::Absent || node.subscribed {
-                    is_empty &= node.kind == NodeKind::Absent;
-                    tree.insert(name, node);
-                }
-            }
-            if directories && !is_empty {
-                for level in self.routes.levels(at) {
-                    let absent = MailboxNode { kind: NodeKind::Absent, subscribed: false };
-                    let node = tree.entry(level).or_insert(absent);
-                    if node.kind == NodeKind::Absent {
-                        node.kind = NodeKind::Directory;
-                    }
-                }
-            }
+        let mut tree = self.listed()?;
+        if self.finish_moves(&mut tree)? {
+            return self.listed();
         }
         Ok(tree)
     }

@@ -9,6 +9,7 @@ use dsync_core::model::{
 use dsync_core::store::{ErrorKind, FileRange, Mailbox, MailboxChanges, MessageBody, SavedBody, StoreError};
 
 use super::commit::{self, Held};
+use super::files::MessageFiles;
 use super::listing;
 use super::snapshot::{self, IndexHealth, OpenedMessage, Snapshot};
 use super::staging::Staging;
@@ -47,6 +48,11 @@ impl MaildirMailbox {
         let permissions = Permissions::like(&paths.mails, &context.roots.mails);
         let mailbox = Self::open_new(context, name, paths, permissions, MailboxIdentity::UNDECIDED)?;
         Ok(Self { existed: true, ..mailbox })
+    }
+
+    /// The files of its messages.
+    pub(super) fn files(&self) -> &MessageFiles {
+        &self.snapshot.joined.files
     }
 
     /// A mailbox that is new but cannot be built elsewhere: it appears with its first message.

@@ -97,14 +97,6 @@ impl MaildirStore {
         Self { context: Arc::new(context), cleaned: false, claim: None }
     }
 
-    fn delete_at_most(&mut self, name: &MailboxName, messages: Option<u32>) -> Result<(), StoreError> {
-        refuse_inbox(name)?;
-        let paths = self.existing(name)?;
-        self.prepare()?;
-        let guid = snapshot::identity(&paths.control)?.guid;
-        tree_changes::delete(&self.context, name, &paths, guid, messages)
-    }
-
     fn paths(&self, name: &MailboxName) -> Result<MailboxPaths, StoreError> {
         self.context.roots.of_mailbox(self.context.naming, name).map_err(|error| invalid_name(&error))
     }
@@ -224,15 +216,24 @@ impl MailStore for MaildirStore {
     }
 
     fn delete(&mut self, name: &MailboxName) -> Result<(), StoreError> {
-        self.delete_at_most(name, None)
+        refuse_inbox(name)?;
+        let paths = self.existing(name)?;
+        self.prepare()?;
+        let guid = snapshot::identity(&paths.control)?.guid;
+        tree_changes::delete(&self.context, name, &paths, guid, None)
     }
 
     fn delete_unchanged(&mut self, name: &MailboxName, expected: &MailboxStatus) -> Result<(), StoreError> {
-        if self.open(name)?.status() != expected {
+        refuse_inbox(name)?;
+        let paths = self.existing(name)?;
+        self.prepare()?;
+        listing::wait_until_made(&paths);
+        let mailbox = MaildirMailbox::open(Arc::clone(&self.context), name.clone(), paths.clone())?;
+        if mailbox.status() != expected || !mailbox.messages().is_decided() {
             let text = format!("mailbox {name} in {} was changed meanwhile; it stays", self.context.location);
             return Err(StoreError::new(ErrorKind::Changed, text));
         }
-        self.delete_at_most(name, Some(expected.message_count))
+        tree_changes::delete(&self.context, name, &paths, expected.identity.guid, Some(mailbox.files()))
     }
 
     fn rename(&mut self, from: &MailboxName, to: &MailboxName) -> Result<(), StoreError> {

@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 use dsync_core::model::{MailboxGuid, MailboxName, TreeChange};
 use dsync_core::store::{ErrorKind, StoreError};
 
+use super::files::{FoundFile, MessageFiles};
 use super::scan;
 use crate::fs::read::EntryKind;
 use crate::fs::{FsError, mutation, read};
@@ -18,13 +19,13 @@ use crate::list::hidden::hidden_place;
 use crate::list::layout::{Layout, MailboxPaths};
 use crate::list::list_index::Stale;
 
-/// Deletes a mailbox. What lies below it stays. With `at_most`, it comes back if it turns out to hold more messages.
+/// Deletes a mailbox. What lies below it stays. With `expected`, it comes back if it turns out to hold other files.
 pub(super) fn delete(
     context: &Context,
     name: &MailboxName,
     paths: &MailboxPaths,
     guid: Option<MailboxGuid>,
-    at_most: Option<u32>,
+    expected: Option<&MessageFiles>,
 ) -> Result<(), StoreError> {
     let permissions = context.permissions();
     let hidden = hidden_place(context, &context.roots.mails, &permissions)?;
@@ -32,7 +33,7 @@ pub(super) fn delete(
     let gone = match context.naming.layout {
         Layout::MaildirPlusPlus => {
             mutation::rename(&paths.mails, &hidden)?;
-            if let Err(error) = refuse_if_more(name, &hidden, at_most) {
+            if let Err(error) = refuse_if_changed(name, &hidden, expected) {
                 mutation::rename(&hidden, &paths.mails)?;
                 return Err(error);
             }
@@ -41,7 +42,7 @@ pub(super) fn delete(
         Layout::Fs | Layout::Dbox | Layout::Mbox => {
             mutation::create_directory(&hidden, &permissions)?;
             move_mails(&paths.mails, &hidden)?;
-            if let Err(error) = refuse_if_more(name, &hidden, at_most) {
+            if let Err(error) = refuse_if_changed(name, &hidden, expected) {
                 move_mails(&hidden, &paths.mails)?;
                 mutation::remove_directory(&hidden)?;
                 return Err(error);
@@ -79,13 +80,16 @@ fn move_mails(from: &Path, to: &Path) -> Result<(), FsError> {
     Ok(())
 }
 
-/// Refuses to delete more messages than expected, and what cannot be counted. Nobody can add any more where they are now.
-fn refuse_if_more(name: &MailboxName, hidden: &Path, at_most: Option<u32>) -> Result<(), StoreError> {
-    let Some(at_most) = at_most else { return Ok(()) };
-    if scan::scan(hidden)?.len() <= usize::try_from(at_most).unwrap_or(usize::MAX) {
+/// Refuses to delete other files than expected: a message may have come, or got other flags. Nobody can do that any more where they
+/// are now.
+fn refuse_if_changed(name: &MailboxName, hidden: &Path, expected: Option<&MessageFiles>) -> Result<(), StoreError> {
+    let Some(expected) = expected else { return Ok(()) };
+    let found = scan::scan(hidden)?;
+    let is_there = |file: FoundFile<'_>| found.get(file.base()).is_some_and(|there| there.name == file.name);
+    if found.len() <= expected.listed.len().saturating_add(expected.doomed.len()) && expected.iter().all(is_there) {
         return Ok(());
     }
-    let text = format!("a message came into mailbox {name} while it was being deleted; it stays");
+    let text = format!("something came into mailbox {name} or was changed while it was being deleted; it stays");
     Err(StoreError::new(ErrorKind::Changed, text))
 }
 

@@ -34,7 +34,7 @@ pub(super) fn delete(
     let identity = match expected {
         Some(expected) => {
             let found = snapshot::look_locked(shared, paths, &mbox_lock)?;
-            if *expected != found.status {
+            if *expected != found.status || !found.messages.is_decided() {
                 let text = format!("mailbox {name} in {} was changed meanwhile; it stays", context.location);
                 return Err(StoreError::new(ErrorKind::Changed, text));
             }

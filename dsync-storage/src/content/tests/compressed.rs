@@ -11,6 +11,10 @@ use super::*;
 use crate::dbox::message_file::encode_message_header;
 use crate::incoming;
 
+fn read(bytes: &[u8], plain_size: Option<u64>) -> io::Result<Vec<u8>> {
+    opened(bytes, plain_size).unwrap().read_all()
+}
+
 const FORMATS: [&str; 5] = ["gzip", "bzip2", "xz", "zstd", "lz4"];
 
 fn compressed(format: &str, plain: &[u8]) -> Vec<u8> {
