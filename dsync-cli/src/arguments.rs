@@ -173,6 +173,11 @@ pub(crate) struct RunOptions {
     #[arg(short = 'R', long = "reverse-sync")]
     pub(crate) reverse: bool,
 
+    /// Clients use the store that is written (backup): a mailbox that has changed since its copy was made gets a new UIDVALIDITY,
+    /// so that no client takes one message for another
+    #[arg(long = "restore")]
+    pub(crate) restore: bool,
+
     /// Look into every mailbox, also into those that both sides show to be the same
     #[arg(short = 'f', long = "full-sync")]
     pub(crate) full: bool,
@@ -197,6 +202,7 @@ impl RunOptions {
     ) -> SyncOptions {
         let mut options = SyncOptions::default();
         options.full = self.full;
+        options.restore = self.restore;
         options.mailboxes = self.mailboxes.selection(namespace, uses, unknown);
         options.messages = self.messages.selection();
         options.allow_empty_source = self.running.allow_empty_source;
@@ -274,6 +280,9 @@ impl Arguments {
             }
             _ if location.is_empty() && !options.running.default_destination => {
                 return refuse("LOCATION2 is missing, for example maildir:/backup/user/Maildir");
+            }
+            CommandName::Mirror if options.restore => {
+                return refuse("--restore is of backup; a mirror takes nothing back");
             }
             CommandName::Backup if options.one_way => {
                 return refuse("-1 is of mirror; a backup has one direction anyway");
@@ -469,6 +478,7 @@ mod tests {
             "--dry-run",
             "--json",
             "--allow-empty-source",
+            "--restore",
             "--no-bodies",
             "--messages",
         ] {

@@ -92,6 +92,9 @@ impl Peer {
         if running.dry_run {
             return Err(Failure::Usage("--dry-run cannot be used with another host yet; run it without, or with a copy of the other store on this machine".to_owned()));
         }
+        if run.options.restore {
+            return Err(Failure::Usage("--restore cannot be used with another host; run it where the mail is to be, with the copy on the same machine".to_owned()));
+        }
         let namespaces = user.namespaces()?;
         if namespaces.len() > 1 && !user.chooses_namespaces() {
             let prefixes: Vec<_> = namespaces.iter().map(|namespace| format!("-n {:?}", namespace.prefix)).collect();

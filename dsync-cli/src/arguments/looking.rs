@@ -60,6 +60,7 @@ fn of_synchronisations(options: &RunOptions) -> Option<&'static str> {
     let running = &options.running;
     [
         (options.one_way, "-1 is of mirror"),
+        (options.restore, "--restore is of backup"),
         (options.reverse, "-R is of backup and mirror: nothing is changed here, so there is no direction"),
         (!options.messages.is_everything(), "-t, -e, -I and -O are of backup and mirror: they say what is copied"),
         (running.dry_run, "--dry-run is of backup and mirror: nothing is changed here anyway"),

@@ -30,6 +30,10 @@ pub struct SyncOptions {
     /// A source without any mailbox empties the destination. Otherwise, which is the default, that is
     /// refused: it may not be mounted.
     pub allow_empty_source: bool,
+    /// Clients use the store that becomes a copy, and what it becomes a copy of was made of it earlier: a mailbox that has gone on since
+    /// gets a new UIDVALIDITY, because UIDs and modseqs that clients have seen will be given again. Only a backup between two stores in
+    /// one process heeds it; default: no.
+    pub restore: bool,
     /// A mailbox that is likely to hold most messages. What a store has in it, by its GUID, is copied from there and does
     /// not come from the other side; default: none.
     pub all_mailbox: Option<MailboxName>,

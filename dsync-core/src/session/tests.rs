@@ -3,7 +3,7 @@
 use super::disturbed::Disturbed;
 use super::*;
 use crate::memory::MemoryStore;
-use crate::model::{Flags, MailboxIdentity, MailboxName, ModSeq, Uid};
+use crate::model::{Flags, Keywords, MailboxIdentity, MailboxName, ModSeq, Uid};
 use crate::report::{Event, Observer, Unobserved};
 use crate::store::MailStore;
 use crate::sync::{backup, mirror};
@@ -47,6 +47,33 @@ fn a_mailbox_that_appears_while_it_is_made_does_not_end_the_run() {
     let report = backup(&mut source, &mut destination, &options, &mut Unobserved).unwrap();
     assert_eq!((report.exit_status(), report.problems.len()), (2, 1), "{:?}", report.problems);
     assert!(destination.store.open(&name("Work")).is_ok());
+}
+
+#[test]
+fn clients_of_a_restored_store_forget_what_was_taken_back() {
+    let inbox = MailboxName::inbox();
+    let (mut store, mut copy) = (MemoryStore::with_seed(1), MemoryStore::with_seed(2));
+    let uid = store.deliver(&inbox, b"old");
+    backup(&mut store, &mut copy, &SyncOptions::default(), &mut Unobserved).unwrap();
+    let seen = |store: &mut MemoryStore| store.open(&inbox).unwrap().status().clone();
+    let options = SyncOptions { restore: true, ..SyncOptions::default() };
+    let mut restore = |store: &mut MemoryStore| {
+        assert_eq!(backup(&mut copy, store, &options, &mut Unobserved).unwrap().problems, []);
+        seen(store)
+    };
+    let before = seen(&mut store);
+    assert_eq!(restore(&mut store), before, "nothing has changed");
+    store.deliver(&inbox, b"newer");
+    let first = restore(&mut store);
+    assert!(first.identity.uid_validity > before.identity.uid_validity);
+    assert_eq!((first.identity.guid, first.uid_next), (before.identity.guid, before.uid_next));
+    assert_eq!(restore(&mut store), first, "it stays the same then");
+    store.set_flags(&inbox, uid, Flags::SEEN, Keywords::none());
+    let second = restore(&mut store);
+    assert!(second.identity.uid_validity > first.identity.uid_validity);
+    // The next backup takes it over.
+    backup(&mut store, &mut copy, &SyncOptions::default(), &mut Unobserved).unwrap();
+    assert_eq!(seen(&mut copy), seen(&mut store));
 }
 
 /// Notes what it is told.

@@ -1,5 +1,6 @@
 //! The side that becomes a copy.
 
+mod restoring;
 mod transfer;
 
 use std::collections::VecDeque;
@@ -147,12 +148,11 @@ impl<'a> DestinationSession<'a> {
         Ok(())
     }
 
-    fn accept_offer(&mut self, name: MailboxName, summary: MailboxSummary) -> Result<State, SessionError> {
-        let MailboxSummary { status, complete, .. } = &summary;
+    fn accept_offer(&mut self, name: MailboxName, mut summary: MailboxSummary) -> Result<State, SessionError> {
         if self.tries.of(&name) == 0 && self.disproved.as_ref() != Some(&name) {
             self.reporter.report.counts.mailboxes += 1;
         }
-        let opened = opening::open_or_create(self.store, &name, status.identity);
+        let opened = opening::open_or_create(self.store, &name, summary.status.identity);
         self.reporter.replaced_names(self.store);
         let possible = |(mailbox, created): (Box<dyn Mailbox>, bool)| {
             opening::refuse_impossible(&name, mailbox.status()).map(|()| (mailbox, created))
@@ -165,6 +165,16 @@ impl<'a> DestinationSession<'a> {
                 return Ok(State::AwaitOffer);
             }
         };
+        if self.options.restore && !created {
+            let fresh = || self.store.new_identity().map(|identity| identity.uid_validity);
+            let kept = restoring::uid_validity(mailbox.status(), &summary.status, fresh);
+            if let Some(uid_validity) = kept.map_err(|error| self.store_error(error.in_mailbox(&name)))? {
+                summary.status.identity.uid_validity = Some(uid_validity);
+                // It was made of the other one.
+                summary.fingerprint = None;
+            }
+        }
+        let MailboxSummary { status, complete, .. } = &summary;
         self.tries.weigh([mailbox.status().message_count, status.message_count]);
         let fields = self.fields();
         let own = if created { None } else { MailboxSummary::of(&*mailbox, fields).fingerprint };
