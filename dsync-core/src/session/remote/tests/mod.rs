@@ -2,6 +2,7 @@
 
 mod failures;
 mod holding;
+mod hostile;
 mod losses;
 mod selections;
 mod states;
@@ -364,62 +365,6 @@ fn a_run_that_is_cut_off_anywhere_loses_nothing() {
     }
 }
 
-/// What a slave makes of a master that says just that.
-fn said_to_slave(said: &[u8]) -> (Result<Report, SessionError>, Vec<String>) {
-    let store = filled();
-    let (_peer_input, output) = pipe().unwrap();
-    let (input, mut peer) = pipe().unwrap();
-    let said = said.to_vec();
-    let writer = thread::spawn(move || peer.write_all(&said));
-    let limits = ConnectionOptions { timeout: Duration::from_secs(5) };
-    let mut changed = store.clone();
-    let run = || {
-        let (connection, peer) = Connection::open(input, output, &slave_handshake("slave"), limits)?;
-        let mut observer = Unobserved;
-        let mut session = RemoteSession::slave(&mut changed, &peer, &mut observer)?;
-        connection.run(&mut session)?;
-        Ok(session.into_report())
-    };
-    let outcome = run();
-    let _ = writer.join();
-    (outcome, contents(&store, false))
-}
-
-#[test]
-fn a_peer_that_makes_no_sense_changes_nothing() {
-    // What a master says that merges, up to the end of its tree.
-    let mut greeting = Vec::new();
-    crate::wire::Encoder::default().greeting(&mut greeting);
-    let handshake = master_handshake(Part::Both, &SyncOptions { full: true, ..SyncOptions::default() }, "m").unwrap();
-    crate::wire::Encoder::default().item(&Item::Handshake(Box::new(handshake)), &mut greeting);
-    let before = contents(&filled(), false);
-    let inbox = before.iter().find_map(|line| Some(line.split("MailboxGuid(").nth(1)?.split(')').next()?.to_owned()));
-    let guid = inbox.unwrap();
-    let b = format!("B{guid}\t1\t99\t99\t1\t9\t0\t\u{2}\t\u{2}\t\t\t\n");
-    for rows in [
-        String::new(),
-        "nonsense\n".to_owned(),
-        ".\n".to_owned(),
-        "D/\n".to_owned(),
-        format!("{b}.\n"),
-        "Na\ty\nNa\ty\n".to_owned(),
-        format!("NINBOX\ty\t{guid}\t1\t9\nNother\ty\t{guid}\t1\t9\n"),
-        // A mailbox of which nobody has said anything, and then nothing.
-        ".\nD/\nB0123456789abcdef0123456789abcdef\t1\t1\t0\t1\t1\t0\n".to_owned(),
-        format!(".\nD/\n{b}.\nCs\t5\tg\nCs\t4\th\n"),
-        format!(".\nD/\n{b}.\nCs\t100\tg\n"),
-        format!(".\nD/\n{b}.\nCf\t1\tg\n"),
-        format!(".\nD/\n{b}Mg\t\u{2}\t\t\u{2}\t1\t1\t\n"),
-        format!(".\nD/\n{b}.\n.\nR\u{2}\t4000000\n.\n"),
-        format!(".\nD/\n{b}.\nCs\t90\tnew\n.\n.\nM\t90\t\t\u{2}\t1\t1\t\nthe beginning of a body"),
-        format!(".\nD/\n{b}.\nCe\t2\nCe\t3\nX\n"),
-    ] {
-        let (outcome, after) = said_to_slave(&[&greeting, rows.as_bytes()].concat());
-        assert!(outcome.is_err(), "{rows:?}");
-        assert_eq!(after, before, "{rows:?}");
-    }
-}
-
 #[test]
 fn options_that_are_not_understood_are_refused_before_anything_is_said() {
     let mut greeting = Vec::new();
@@ -427,7 +372,7 @@ fn options_that_are_not_understood_are_refused_before_anything_is_said() {
     let mut handshake = master_handshake(Part::Source, &SyncOptions::default(), "m").unwrap();
     handshake.until = Some(0);
     crate::wire::Encoder::default().item(&Item::Handshake(Box::new(handshake)), &mut greeting);
-    let (outcome, _) = said_to_slave(&greeting);
+    let (outcome, _) = hostile::said_to_slave(&filled(), &greeting);
     assert!(matches!(outcome, Err(SessionError::Unsupported(_))), "{outcome:?}");
 }
 
