@@ -97,21 +97,40 @@ fn a_storage_that_is_gone() {
 }
 
 #[test]
-fn a_message_that_cannot_be_read_stays_in_a_copy_on_another_host() {
-    for pull in [false, true] {
+fn a_message_that_cannot_be_read_stays_on_another_host_and_the_others_are_synchronised() {
+    for (command, pull) in [(&["backup"][..], false), (&["backup", "-R"], true), (&["mirror"], false)] {
         let dovecot = Dovecot::new();
         let (source, copy) = (dovecot.store_of("source", Driver::Sdbox), dovecot.store("destination"));
         build::small(&source);
         let run = || match pull {
-            false => dovecot.run_with_peer(&["backup"], &source, &copy),
-            true => dovecot.run_with_peer(&["backup", "-R"], &copy, &source),
+            false => dovecot.run_with_peer(command, &source, &copy),
+            true => dovecot.run_with_peer(command, &copy, &source),
         };
         run().assert_done();
         let count = Snapshot::of(&copy).message_count();
         let messages = fs::read_dir(source.path().join("mailboxes/INBOX/dbox-Mails")).unwrap();
         let mut paths = messages.map(|entry| entry.unwrap().path());
         fs::write(paths.find(|path| path.to_string_lossy().contains("/u.")).unwrap(), "").unwrap();
-        run().assert_done_but(&["INBOX"]);
-        assert_eq!(Snapshot::of(&copy).message_count(), count, "{pull}");
+        let mut imap = source.imap();
+        imap.append("INBOX", "", &support::mail::plain("new"));
+        imap.logout();
+        for _ in 0..2 {
+            run().assert_done_but(&["INBOX"]);
+            assert_eq!(Snapshot::of(&copy).message_count(), count + 1, "{command:?}");
+        }
     }
+}
+
+#[test]
+fn a_server_is_told_nothing_of_a_mailbox_that_cannot_be_read_as_a_whole() {
+    let dovecot = Dovecot::new();
+    let (source, copy) = (dovecot.store_of("source", Driver::Sdbox), dovecot.store("destination"));
+    build::small(&source);
+    dovecot.run_with_server(&["backup"], &source, &copy).assert_done();
+    let count = Snapshot::of(&copy).message_count();
+    let messages = fs::read_dir(source.path().join("mailboxes/INBOX/dbox-Mails")).unwrap();
+    let mut paths = messages.map(|entry| entry.unwrap().path());
+    fs::write(paths.find(|path| path.to_string_lossy().contains("/u.")).unwrap(), "").unwrap();
+    dovecot.run_with_server(&["backup"], &source, &copy).assert_done_but(&["INBOX", "left out"]);
+    assert_eq!(Snapshot::of(&copy).message_count(), count);
 }

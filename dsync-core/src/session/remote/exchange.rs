@@ -145,6 +145,8 @@ impl Exchange {
             others_end: OthersEnd::Nothing,
             agreement: None,
         };
+        // What cannot be read at one side cannot be done at either.
+        exchange.incomplete = exchange.own_info.partial || exchange.other_info.partial;
         exchange.look(history)?;
         exchange.heard.follow_moves(Here {
             own: &exchange.own,

@@ -54,8 +54,8 @@ impl Exchange {
         let own = self.own.messages();
         self.known.expunged.retain(|uid, _| *uid < uid_next && !own.contains(*uid));
         if self.by_hash && self.since.is_none() && self.terms.part != Part::Source {
-            let common = points::last_with(&self.own, self.terms.peer);
-            self.known.expunged.retain(|uid, _| common.is_some_and(|point| *uid < point.uid_next));
+            let common = points::common_below(&self.own, &self.other_info, self.terms.peer);
+            self.known.expunged.retain(|uid, _| common.is_some_and(|next| *uid < next));
         }
         Ok(())
     }

@@ -298,9 +298,10 @@ impl RemoteSession<'_> {
             let wanted = other.map_or(agreed.uid_validity.map_or(0, UidValidity::get), |other| other.uid_validity);
             info.uid_validity = if wanted > 0 { wanted } else { info.uid_validity };
         }
+        info.common_below = points::last_with(own, self.terms.peer).map(|point| point.uid_next.get());
         let may_be_skipped = self.sync_type == SyncType::Changed && !own.created;
-        let must_be_listed =
-            || self.is_unrelated(own, guid) || self.terms.part.imports() && self.must_be_listed(own, &info, other);
+        let is_asked = self.terms.part.imports() || !own.is_whole();
+        let must_be_listed = || self.is_unrelated(own, guid) || is_asked && self.must_be_listed(own, &info, other);
         if may_be_skipped && must_be_listed() {
             info.message_count = UNCOUNTED;
         }
@@ -376,11 +377,11 @@ impl RemoteSession<'_> {
                 for reason in own.iter().flat_map(|own| own.mailbox.problems()) {
                     self.reporter.problem(Some(&name), reason.clone());
                 }
-                let is_whole = own.as_ref().is_none_or(|own| own.mailbox.problems().is_empty());
-                if is_whole || self.terms.part != Part::Source {
+                let is_whole = own.as_ref().is_none_or(OwnMailbox::is_whole);
+                if is_whole || self.terms.part != Part::Source || self.terms.takes_partial {
                     return Ok(own);
                 }
-                // What is not listed is gone to the other side, and there is no way to say that it is only unreadable.
+                // What is not listed is gone to such a peer, and there is no way to say that it is only unreadable.
                 let text = "it was left out, since the copy would lose what cannot be read here";
                 self.reporter.problem(Some(&name), text);
                 Ok(None)
@@ -444,5 +445,7 @@ fn lost(guid: MailboxGuid, ignore: bool) -> MailboxInfo {
         have_guids: false,
         have_save_guids: false,
         have_only_guid128: false,
+        partial: false,
+        common_below: None,
     }
 }

@@ -239,6 +239,7 @@ impl<'a> RemoteSession<'a> {
             requests: master.send_mail_requests,
             peer_minor: peer.minor_version,
             attributes: peer.minor_version >= 1,
+            takes_partial: peer.handshake.takes_partial_mailboxes,
             in_turn: master.commits_in_turn && peer.handshake.commits_in_turn,
             hashing: match (master.hashes_contents, peer.handshake.hashes_contents) {
                 (true, true) => Hashing::Contents,

@@ -83,6 +83,11 @@ impl OwnMailbox {
         self.decided.is_none()
     }
 
+    /// Whether all of its messages can be read.
+    pub(super) fn is_whole(&self) -> bool {
+        self.mailbox.problems().is_empty()
+    }
+
     pub(super) fn messages(&self) -> &MessageList {
         self.decided.as_ref().map_or_else(|| self.mailbox.messages(), |decided| &decided.messages)
     }
@@ -119,6 +124,8 @@ impl OwnMailbox {
             have_guids: true,
             have_save_guids: self.keeps.guids,
             have_only_guid128: false,
+            partial: !self.is_whole(),
+            common_below: None,
         })
     }
 }

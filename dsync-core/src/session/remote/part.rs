@@ -109,6 +109,7 @@ pub fn master_handshake(part: Part, options: &SyncOptions, hostname: &str) -> Re
         allow_empty_source: options.allow_empty_source,
         hashes_contents: true,
         commits_in_turn: true,
+        takes_partial_mailboxes: true,
         ..Handshake::default()
     })
 }
@@ -147,6 +148,7 @@ pub fn slave_handshake(hostname: &str) -> Handshake {
         hashes_contents: true,
         takes_early_offers: true,
         commits_in_turn: true,
+        takes_partial_mailboxes: true,
         relative_to: Some(b"/".to_vec()),
         ..Handshake::default()
     }

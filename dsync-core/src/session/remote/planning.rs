@@ -119,7 +119,7 @@ impl Exchange {
         let source = MailboxView { status: &status, messages: self.heard.messages.list() };
         let own = MailboxView { status: self.own.mailbox.status(), messages: self.own.mailbox.messages() };
         if !self.by_hash {
-            return merge::one_way(source, own, &left_out, true);
+            return merge::one_way(source, own, &left_out, !self.other_info.partial);
         }
         let listed = self.heard.messages.iter().enumerate();
         let contents: Contents = listed.filter_map(|(place, message)| Some((place, message.content?))).collect();
@@ -127,7 +127,8 @@ impl Exchange {
         let here = RecogniseSide { view: own, contents: &self.contents, keeps: self.own.keeps };
         let (there, here) = merge::recognise(there, here, None);
         let source = MailboxView { messages: &there, ..source };
-        merge::one_way(source, MailboxView { messages: &here, ..own }, &left_out, self.is_comparable)
+        let is_whole = self.is_comparable && !self.other_info.partial;
+        merge::one_way(source, MailboxView { messages: &here, ..own }, &left_out, is_whole)
     }
 
     /// Why the plan is what it is.
@@ -157,7 +158,7 @@ impl Exchange {
             expunged_were_common: self.by_hash,
             origins: Origins::default(),
             history_complete: self.since.is_some(),
-            complete: self.own.mailbox.problems().is_empty(),
+            complete: self.own.is_whole(),
             keeps: self.own.keeps,
             imports: true,
         };
@@ -174,7 +175,7 @@ impl Exchange {
             expunged_were_common: self.by_hash,
             origins: Origins::default(),
             history_complete: self.since.is_some(),
-            complete: true,
+            complete: !self.other_info.partial,
             keeps: self.other_keeps(),
             imports: self.terms.part == Part::Both,
         };

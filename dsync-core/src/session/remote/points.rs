@@ -6,7 +6,7 @@ use crate::model::{KeptFields, MailboxGuid, MailboxStatus, ModSeq, SyncPoint, Ui
 use crate::session::reporting::Reporter;
 use crate::session::{MailboxSummary, SessionError, peer_label, sync_point};
 use crate::store::MailStore;
-use crate::wire::{Handshake, MailboxState};
+use crate::wire::{Handshake, MailboxInfo, MailboxState};
 
 /// A mailbox to which this side has done everything.
 pub(super) struct AgreedMailbox {
@@ -102,6 +102,17 @@ pub(super) fn labels_of(peer: &Handshake) -> [[u8; 8]; 3] {
 pub(super) fn last_with(own: &OwnMailbox, peer: [u8; 8]) -> Option<SyncPoint> {
     let points = own.mailbox.sync_points().iter().rev();
     points.copied().find(|point| point.peer == peer && point.can_precede(own.status()))
+}
+
+/// Below which UID both sides have had the same messages, as far as either of them remembers: the copy that a backup made does, its source
+/// does not.
+pub(super) fn common_below(own: &OwnMailbox, other: &MailboxInfo, peer: [u8; 8]) -> Option<Uid> {
+    let status = own.status();
+    let has_same_uids = status.identity.uid_validity == UidValidity::new(other.uid_validity);
+    let others = other.common_below.filter(|next| has_same_uids && *next <= other.uid_next).and_then(Uid::new);
+    let own = last_with(own, peer).map(|point| point.uid_next);
+    // One that was put back from an older copy gives UIDs again.
+    own.max(others.filter(|next| *next <= status.uid_next))
 }
 
 /// Whether this side remembers a run after which it had given all UIDs up to `last`. One that was put back from an older copy does not,

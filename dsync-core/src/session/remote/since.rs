@@ -106,7 +106,7 @@ impl Extent {
             && status.highest_modseq >= Some(since.modseq);
         // A side that is not changed remembers nothing.
         let is_own_moment = !terms.part.imports() || points::reaches(own, since.last);
-        if !can_precede || !is_own_moment || own.created {
+        if !can_precede || !is_own_moment || own.created || !own.is_whole() {
             return Ok(Self::Lost);
         }
         let range = HistoryRange {

@@ -17,6 +17,8 @@ pub(super) struct Terms {
     pub(super) attributes: bool,
     /// Both sides say whether they hold a mailbox, and whether it has to be offered again.
     pub(super) in_turn: bool,
+    /// The peer leaves alone what is missing in a mailbox that cannot be read as a whole.
+    pub(super) takes_partial: bool,
     /// By what messages are recognised that have no GUIDs.
     pub(super) hashing: Hashing,
     /// How the other side is called in sync points.

@@ -89,6 +89,9 @@ pub struct Handshake {
     /// If both sides say it, the slave holds a mailbox that both change while the master commits, and a mailbox that others changed
     /// meanwhile is offered again. Only this program says that; others do not understand it.
     pub commits_in_turn: bool,
+    /// The sender leaves alone what it has and the other side does not list, if that says that a mailbox is
+    /// [`partial`](super::MailboxInfo::partial). Only this program says that; others do not understand it.
+    pub takes_partial_mailboxes: bool,
 }
 
 impl Row for Handshake {
@@ -126,6 +129,7 @@ impl Row for Handshake {
         optional("hashes_contents"),
         optional("takes_early_offers"),
         optional("commits_in_turn"),
+        optional("takes_partial_mailboxes"),
     ];
 
     fn read(fields: &Fields<'_>) -> Result<Self, WireError> {
@@ -177,6 +181,7 @@ impl Row for Handshake {
             hashes_contents: fields.is_set("hashes_contents"),
             takes_early_offers: fields.is_set("takes_early_offers"),
             commits_in_turn: fields.is_set("commits_in_turn"),
+            takes_partial_mailboxes: fields.is_set("takes_partial_mailboxes"),
         })
     }
 
@@ -221,5 +226,6 @@ impl Row for Handshake {
         row.set_flag("hashes_contents", self.hashes_contents);
         row.set_flag("takes_early_offers", self.takes_early_offers);
         row.set_flag("commits_in_turn", self.commits_in_turn);
+        row.set_flag("takes_partial_mailboxes", self.takes_partial_mailboxes);
     }
 }

@@ -35,6 +35,10 @@ pub struct MailboxInfo {
     pub have_save_guids: bool,
     /// GUIDs are nothing but 128 bits.
     pub have_only_guid128: bool,
+    /// There are messages that cannot be read, and are not listed. Only this program says that; others do not understand it.
+    pub partial: bool,
+    /// Both sides are known to have had the same messages below this UID. Only this program says that; others do not understand it.
+    pub common_below: Option<u32>,
 }
 
 /// A field that a server keeps in the cache of a mailbox.
@@ -76,6 +80,8 @@ impl MailboxInfo {
         optional("have_guids"),
         optional("have_save_guids"),
         optional("have_only_guid128"),
+        optional("partial"),
+        optional("common_below"),
     ];
 
     /// Reads a row. The layouts say what the fields of the cache look like.
@@ -102,6 +108,8 @@ impl MailboxInfo {
             have_guids: fields.is_set("have_guids"),
             have_save_guids: fields.is_set("have_save_guids"),
             have_only_guid128: fields.is_set("have_only_guid128"),
+            partial: fields.is_set("partial"),
+            common_below: fields.number("common_below")?,
         })
     }
 
@@ -129,6 +137,8 @@ impl MailboxInfo {
         row.set_flag("have_guids", self.have_guids);
         row.set_flag("have_save_guids", self.have_save_guids);
         row.set_flag("have_only_guid128", self.have_only_guid128);
+        row.set_flag("partial", self.partial);
+        row.set_if_some("common_below", self.common_below.map(|uid| uid.to_string()));
         out.push(ItemKind::Mailbox.character());
         row.finish(out);
     }

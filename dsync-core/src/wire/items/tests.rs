@@ -63,7 +63,7 @@ fn handshake() -> impl Strategy<Value = Item> {
     let types = option::of(prop::sample::select(vec![SyncType::Full, SyncType::Changed, SyncType::State]));
     let texts = (option::of(bytes()), option::of(bytes()), option::of(bytes()), option::of(bytes()));
     let numbers = option::of(any::<u64>());
-    (some_bytes(), prefixes, types, texts, list(), list(), any::<[bool; 15]>(), option::of(any::<u32>()), numbers)
+    (some_bytes(), prefixes, types, texts, list(), list(), any::<[bool; 16]>(), option::of(any::<u32>()), numbers)
         .prop_map(|(hostname, prefixes, sync_type, texts, exclude, hashed, flags, small, number)| {
             Item::Handshake(Box::new(Handshake {
                 hostname,
@@ -98,6 +98,7 @@ fn handshake() -> impl Strategy<Value = Item> {
                 hashes_contents: flags[12],
                 takes_early_offers: flags[13],
                 commits_in_turn: flags[14],
+                takes_partial_mailboxes: flags[15],
             }))
         })
 }
@@ -157,7 +158,7 @@ fn mailbox() -> impl Strategy<Value = Item> {
     let field = (bytes(), decision, any::<bool>(), any::<u64>())
         .prop_map(|(name, decision, forced, last_used)| CacheField { name, decision, forced, last_used });
     let fields = prop::collection::vec(field, 0..3);
-    (mailbox_guid(), any::<[u32; 4]>(), any::<[u64; 2]>(), any::<[bool; 5]>(), fields).prop_map(
+    (mailbox_guid(), any::<[u32; 4]>(), any::<[u64; 2]>(), any::<[bool; 7]>(), fields).prop_map(
         |(guid, small, large, flags, cache_fields)| {
             Item::Mailbox(Box::new(MailboxInfo {
                 guid,
@@ -173,6 +174,8 @@ fn mailbox() -> impl Strategy<Value = Item> {
                 have_guids: flags[2],
                 have_save_guids: flags[3],
                 have_only_guid128: flags[4],
+                partial: flags[5],
+                common_below: flags[6].then_some(1),
             }))
         },
     )

@@ -195,3 +195,24 @@ fn new_mail_of_a_side_that_was_put_back_arrives() {
         assert_eq!(texts(&copy).len(), if part == Part::Both { 12 } else { 10 }, "{part:?} {is_slave}");
     }
 }
+
+#[test]
+fn what_was_expunged_at_either_side_of_a_backup_stays_expunged_without_guids() {
+    let inbox = MailboxName::inbox();
+    for keeps_guids in [[false, false], [true, false], [false, true]] {
+        for source_is_left in [true, false] {
+            let store =
+                |seed, keeps| if keeps { MemoryStore::with_seed(seed) } else { MemoryStore::without_guids(seed) };
+            let (first, second) = (store(1, keeps_guids[0]), store(2, keeps_guids[1]));
+            let (mut one, mut two) = (first.clone(), second.clone());
+            for text in ["one", "two", "three"] {
+                one.deliver(&inbox, text.as_bytes());
+            }
+            run(Part::Source, &first, &second);
+            let side = if source_is_left { &mut one } else { &mut two };
+            side.expunge(&inbox, uid(2));
+            run(Part::Both, &first, &second);
+            assert_eq!([texts(&first), texts(&second)], [["one", "three"]; 2], "{keeps_guids:?} {source_is_left}");
+        }
+    }
+}

@@ -105,6 +105,8 @@ fn a_master_that_offers_too_many_mailboxes_at_once_is_refused() {
         have_guids: true,
         have_save_guids: true,
         have_only_guid128: false,
+        partial: false,
+        common_below: None,
     };
     let outcome: Result<Vec<_>, _> = (0..100)
         .map(|number| slave.receive(Heard::Item(Item::Mailbox(Box::new(offer(guids[number % guids.len()]))))))
