@@ -2,10 +2,11 @@
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
 use std::fs;
+use std::io::Write;
 use std::path::Path;
 
 use dsync_core::memory::MemoryStore;
-use dsync_core::model::{MailboxName, MessageKey, Uid};
+use dsync_core::model::{MailboxName, MessageKey, SyncPoint, Uid};
 use dsync_core::report::Unobserved;
 use dsync_core::session::SyncOptions;
 use dsync_core::store::MailStore;
@@ -106,4 +107,36 @@ fn hidden_builds_of_dead_processes_are_removed() {
     fs::remove_dir_all(root.join(".a")).unwrap();
     expect_complete(&root, "");
     assert!(!dead.exists() && other.exists());
+}
+
+#[test]
+fn a_moment_is_remembered_in_a_log_that_ends_in_half_a_record() {
+    for (format, log) in [
+        ("maildir", ".Work/dovecot.index.log"),
+        ("mbox", ".imap/Work/dovecot.index.log"),
+        ("sdbox", "mailboxes/Work/dbox-Mails/dovecot.index.log"),
+        ("mdbox", "mailboxes/Work/dbox-Mails/dovecot.index.log"),
+    ] {
+        let directory = tempfile::tempdir().unwrap();
+        let root = directory.path().join("mail");
+        let location = Location::parse(&format!("{format}:{}", root.display()), None).unwrap();
+        let open = || dsync_storage::open(&location, &Settings::default()).unwrap();
+        let work = MailboxName::parse("Work", '/').unwrap();
+        let mut source = source();
+        source.deliver(&work, b"Subject: x\n\ny\n");
+        backup(&mut source, &mut *open(), &SyncOptions::default(), &mut Unobserved).unwrap();
+        let mut log = fs::File::options().append(true).open(root.join(log)).unwrap();
+        log.write_all(&[0x80, 0x80, 0x80, 0x84, 2, 0]).unwrap();
+        let mut mailbox = open().open(&work).unwrap();
+        let status = mailbox.status().clone();
+        let point = SyncPoint {
+            fingerprint: [7; 16],
+            uid_validity: status.identity.uid_validity.unwrap(),
+            uid_next: status.uid_next,
+            highest_modseq: status.highest_modseq.unwrap(),
+            peer: *b"somebody",
+        };
+        mailbox.remember(point).unwrap_or_else(|error| panic!("{format}: {error}"));
+        assert!(open().open(&work).unwrap().sync_points().contains(&point), "{format}");
+    }
 }

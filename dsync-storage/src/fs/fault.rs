@@ -12,6 +12,8 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use nix::errno::Errno;
 use nix::fcntl::{FcntlArg, OFlag, fcntl};
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
 
 /// A change of the file system. Files are named by their inode numbers where they have no name of their own, or another by then.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -77,6 +79,8 @@ pub enum Plan {
     /// So many are carried out, then one fails with this error, after half of its bytes if it writes any. All others are
     /// carried out.
     FailAfter(usize, Errno),
+    /// So many are carried out, then the process is killed by a signal that it cannot catch.
+    KillAfter(usize),
     /// So many are carried out, then the process finds a mistake in itself.
     PanicAfter(usize),
     /// All are carried out, but before any file is made a shell runs this command: somebody else is at work all the time.
@@ -187,6 +191,10 @@ fn allow(step: Step<'_>) -> io::Result<()> {
         Plan::FailAfter(most, errno) if number == most => {
             fail_half_way(step)?;
             Err(errno.into())
+        }
+        Plan::KillAfter(most) if number >= most => {
+            kill(Pid::this(), Signal::SIGKILL)?;
+            Err(io::Error::other("the process is being killed"))
         }
         Plan::PanicAfter(most) if number == most => panic!("a test wants it"),
         Plan::Disturb(command) if matches!(step, Step::Create(_)) => {

@@ -134,5 +134,9 @@ pub fn history(files: &IndexFiles, range: HistoryRange) -> Result<MailboxHistory
 pub fn remember(index: &mut LockedIndex, point: SyncPoint) -> Result<(), IndexError> {
     let view = index.view();
     let same = view.uid_validity() == point.uid_validity.get() && view.highest_modseq() >= point.highest_modseq.get();
-    if same { index.remember(point) } else { Ok(()) }
+    if !same {
+        return Ok(());
+    }
+    index.cut_unfinished()?;
+    index.remember(point)
 }
