@@ -85,6 +85,7 @@ impl Weather {
 
 /// A client that works in INBOX and in mailboxes of its own.
 struct Client<'a> {
+    store: &'a Store,
     imap: Imap,
     weather: &'a Weather,
     name: String,
@@ -95,13 +96,18 @@ struct Client<'a> {
     selected: String,
     kept: Kept,
     done: usize,
+    begun: Instant,
 }
+
+/// For so long a session may go on and change the tree. A Dovecot that keeps its log of changes of the tree open goes on writing to it for
+/// up to a minute after another process has begun a new one, and what it writes then is lost. In this time no log becomes that long.
+const SAME_SESSION: Duration = Duration::from_secs(8);
 
 /// Works until the storm is over. What is to be there, and how much was done.
 pub fn client(store: &Store, name: &str, seed: u64, weather: &Weather) -> (Kept, usize) {
-    let imap = Imap::start(store.command(&["exec", "imap"]));
-    weather.watch(imap.process());
+    let imap = log_in(store, weather);
     let mut client = Client {
+        store,
         imap,
         weather,
         name: name.to_owned(),
@@ -111,6 +117,7 @@ pub fn client(store: &Store, name: &str, seed: u64, weather: &Weather) -> (Kept,
         selected: String::new(),
         kept: Kept::new(),
         done: 0,
+        begun: Instant::now(),
     };
     client.select("INBOX");
     while !weather.is_calm() {
@@ -119,10 +126,20 @@ pub fn client(store: &Store, name: &str, seed: u64, weather: &Weather) -> (Kept,
         std::thread::sleep(Duration::from_millis(client.random.below(20) as u64));
     }
     let Client { imap, kept, done, .. } = client;
+    log_out(imap, weather);
+    (kept, done)
+}
+
+fn log_in(store: &Store, weather: &Weather) -> Imap {
+    let imap = Imap::start(store.command(&["exec", "imap"]));
+    weather.watch(imap.process());
+    imap
+}
+
+fn log_out(imap: Imap, weather: &Weather) {
     let process = imap.process();
     imap.logout();
     weather.forget(process);
-    (kept, done)
 }
 
 impl Client<'_> {
@@ -279,6 +296,10 @@ impl Client<'_> {
     fn take_mailbox(&mut self) -> Option<String> {
         if self.mailboxes.is_empty() {
             return None;
+        }
+        if self.begun.elapsed() > SAME_SESSION {
+            let old = std::mem::replace(&mut self.imap, log_in(self.store, self.weather));
+            log_out(old, self.weather);
         }
         self.select("INBOX");
         Some(self.mailboxes.swap_remove(self.random.below(self.mailboxes.len())))

@@ -13,6 +13,15 @@ use crate::store::{ErrorKind, Mailbox, StoreError};
 pub(in crate::session) const TRIES_WITHOUT_HOLDING: u32 = 2;
 /// While more messages than these are on their way nobody has to wait.
 pub(in crate::session) const MOST_WHILE_HELD: usize = 64;
+/// How often that is doubled, at most.
+const MOST_DOUBLINGS: u32 = 5;
+
+/// While more messages than these are on their way nobody has to wait, after so many tries in vain. With every further try they are
+/// more: what comes in during a try in vain has to come in the next one too, and where more comes in than a try may hold it would never
+/// end.
+pub(super) fn most_while_held(tries: u32) -> usize {
+    MOST_WHILE_HELD << tries.saturating_sub(TRIES_WITHOUT_HOLDING).min(MOST_DOUBLINGS)
+}
 
 impl MirrorSession<'_> {
     /// A mailbox in which everything is decided. One that others keep changing is held from the moment it is looked at.
@@ -89,4 +98,14 @@ impl MirrorSession<'_> {
 /// Whether the mailbox is no longer the one that was compared.
 pub(in crate::session) fn is_another(error: &StoreError) -> bool {
     matches!(error.kind(), ErrorKind::Changed | ErrorKind::NotFound)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn with_every_try_in_vain_more_messages_are_waited_for() {
+        assert_eq!([0, 2, 3, 6, 7, 8, u32::MAX].map(most_while_held), [64, 64, 128, 1024, 2048, 2048, 2048]);
+    }
 }

@@ -23,7 +23,7 @@ use crate::tree::two_way::{MergedTree, TreeSide};
 
 use amend::Deletable;
 use exchange::{Abilities, Comparison, Open, Transfer};
-use holding::{MOST_WHILE_HELD, is_another};
+use holding::{is_another, most_while_held};
 use place::Place;
 
 /// One side of a two-way run; the other is one of the other [`Role`].
@@ -292,7 +292,7 @@ impl<'a> MirrorSession<'a> {
             transfer.receiving.take_own(name, mailbox, all_mail, &mut self.reporter, self.store)?;
         }
         let request = transfer.receiving.request();
-        if request.len() > MOST_WHILE_HELD {
+        if request.len() > most_while_held(self.tries.of(&transfer.open.name)) {
             transfer.open.mailbox.release();
         }
         self.outbox.push_back(Message::Request(request));
@@ -418,7 +418,7 @@ impl Session for MirrorSession<'_> {
                 if keys.len() > transfer.open.mailbox.messages().len() {
                     return Err(SessionError::InvalidData("a request for more messages than there are".to_owned()));
                 }
-                if keys.len() > MOST_WHILE_HELD {
+                if keys.len() > most_while_held(self.tries.of(&transfer.open.name)) {
                     transfer.open.mailbox.release();
                 }
                 transfer.wanted = Some(keys.into());
