@@ -2,7 +2,7 @@
 
 mod support;
 
-use support::{Dovecot, Fingerprint, Snapshot, Store, build, mail};
+use support::{Dovecot, Driver, Fingerprint, Snapshot, Store, build, mail};
 
 fn assert_idle(dovecot: &Dovecot, source: &Store, destination: &Store) {
     let before = (Fingerprint::of(source.path()), Fingerprint::of(destination.path()));
@@ -44,4 +44,25 @@ fn with_a_source_that_no_server_has_opened() {
     }
     dovecot.backup(&source, &destination).assert_done();
     assert_idle(&dovecot, &source, &destination);
+}
+
+#[test]
+fn and_opens_nothing() {
+    let dovecot = Dovecot::new();
+    let stores = ["source", "destination"].map(|name| dovecot.store_of(name, Driver::Mdbox));
+    let [source, destination] = &stores;
+    build::small(source);
+    dovecot.backup(source, destination).assert_done();
+    assert_idle(&dovecot, source, destination);
+    // Without it no mailbox of the destination can be opened to be changed.
+    let (storage, aside) = (destination.path().join("storage"), dovecot.directory().join("aside"));
+    std::fs::rename(&storage, &aside).unwrap();
+    std::fs::create_dir(&storage).unwrap();
+    destination.adopt();
+    let run = dovecot.backup(source, destination);
+    if dsync_storage::fs::marks::shows_every_change(source.path()) {
+        run.assert_done();
+    }
+    let run = dovecot.run_on(&["-f", "backup"], source, destination);
+    assert_ne!(run.code, Some(0), "everything has to be looked at");
 }

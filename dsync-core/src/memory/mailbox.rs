@@ -4,7 +4,7 @@ use std::sync::{Arc, Mutex};
 
 use super::{Contents, LogEntry, LoggedChange, StoredMailbox, StoredMessage, lock, not_found};
 use crate::model::{
-    HistoryRange, Keyword, MailboxHistory, MailboxName, MailboxStatus, MessageGuid, MessageKey, MessageList,
+    Glance, HistoryRange, Keyword, MailboxHistory, MailboxName, MailboxStatus, MessageGuid, MessageKey, MessageList,
     MessageRecord, SyncPoint, Uid,
 };
 use crate::store::{ErrorKind, Mailbox, MailboxChanges, MessageBody, Origin, SavedBody, StoreError};
@@ -172,6 +172,10 @@ impl Mailbox for MemoryMailbox {
 
     fn problems(&self) -> &[String] {
         &[]
+    }
+
+    fn glance(&self) -> Option<Glance> {
+        Some(self.stored.glance()).filter(|_| self.published)
     }
 
     fn history(&mut self, range: HistoryRange) -> Result<MailboxHistory, StoreError> {

@@ -3,6 +3,7 @@
 //! Each type is a newtype or a plain struct whose constructor refuses what the mail world does not allow, so
 //! that a value that exists is a valid one and nobody checks it again.
 
+mod agreement;
 mod escape;
 mod fields;
 mod flags;
@@ -19,6 +20,7 @@ mod role;
 mod selection;
 mod tree;
 
+pub use agreement::{Agreement, Agreements, Glance};
 pub use fields::KeptFields;
 pub use flags::Flags;
 pub use guid::{GuidText, MailboxGuid, MessageGuid};

@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use super::SyncOptions;
 use crate::merge::two_way::{Origins, SideMessages};
 use crate::model::{
-    KeptFields, MailboxGuid, MailboxName, MailboxNode, MailboxStatus, MessageKey, MessageList, SyncPoint, TreeEvent,
-    Uid,
+    Glance, KeptFields, MailboxGuid, MailboxName, MailboxNode, MailboxStatus, MessageKey, MessageList, SyncPoint,
+    TreeEvent, Uid,
 };
 use crate::report::Problem;
 use crate::store::{Capabilities, Mailbox, MessageBody};
@@ -82,6 +82,8 @@ pub struct MailboxSummary {
     pub complete: bool,
     /// Moments at which the mailbox was the same as one elsewhere.
     pub points: Vec<SyncPoint>,
+    /// What it looks like, if that tells.
+    pub glance: Option<Glance>,
 }
 
 impl MailboxSummary {
@@ -97,6 +99,7 @@ impl MailboxSummary {
             status,
             complete: mailbox.problems().is_empty(),
             points: mailbox.sync_points().to_vec(),
+            glance: mailbox.glance(),
         }
     }
 
@@ -135,6 +138,12 @@ pub enum Message {
     },
     /// What a side did about mailboxes that the other side deleted.
     Amendments(Amendments),
+    /// What a mailbox of this side looks like: perhaps both sides agreed when it looked like that.
+    Glance(MailboxName, Glance),
+    /// That depends on more than was looked at.
+    LookCloser,
+    /// That is not known, so it has to be offered.
+    Look,
     /// A mailbox that could be transferred.
     Offer {
         /// The mailbox.
@@ -146,6 +155,8 @@ pub enum Message {
     Summary(MailboxSummary),
     /// The other side of a two-way run cannot have the mailbox, or does not want it.
     Refused,
+    /// Mailboxes about which there is nothing left to do, and what they look like at this side.
+    Agreed(Vec<(MailboxName, Glance)>),
     /// The messages of the mailbox with what clients did to them.
     Changes(SideMessages<'static>),
     /// What else happened in it.
@@ -198,6 +209,10 @@ impl Message {
             Self::ChangesEnd { .. } => "changes end",
             Self::Held => "held",
             Self::Outcome(_) => "outcome",
+            Self::Glance(..) => "glance",
+            Self::LookCloser => "closer look",
+            Self::Look => "look",
+            Self::Agreed(_) => "agreement",
             Self::Offer { .. } => "offer",
             Self::Answer(_) => "answer",
             Self::Records(_) => "records",

@@ -5,6 +5,8 @@
 //!     Hello                    ────────▶
 //!                              ◀────────         Hello
 //!     Node… TreeEnd            ────────▶         plans and changes its tree
+//!     Glance                   ────────▶         looks whether both sides agreed when they looked like that
+//!                              ◀────────         Same, or Look:
 //!     Offer                    ────────▶         opens the mailbox, compares counters and digest
 //!                              ◀────────         Same, or Different:
 //!     Records Notes… RecordsEnd ───────▶         plans
@@ -23,12 +25,14 @@
 //!                              ◀────────         Hello
 //!     Node… TreeEvent… TreeEnd ◀───────▶         Node… TreeEvent… TreeEnd
 //!     Amendments               ◀───────▶         Amendments           both merge the trees and change their own
+//!     Glance                   ────────▶
+//!                              ◀────────         Same, or Look:
 //!     Offer                    ────────▶
 //!                              ◀────────         Summary (or Refused); if both are the same, that is all
 //!     Changes ChangesEnd       ◀───────▶         Changes ChangesEnd   both merge and plan
 //!     Request Body…            ◀───────▶         Request Body…        both commit
 //!     Outcome                  ◀───────▶         Outcome              both remember, or it is offered once more
-//!     Finish                   ────────▶
+//!     Agreed Finish            ────────▶
 //!                              ◀────────         Finish
 //! ```
 //!
@@ -38,6 +42,7 @@
 //! produced only when it is asked for (so a body is opened when it can be taken), [`Session::receive`] takes one.
 //! [`crate::sync`] does that for two stores in one process.
 
+mod agreeing;
 mod all_mail;
 mod content;
 mod destination;

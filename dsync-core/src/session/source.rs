@@ -6,7 +6,7 @@ use super::content::content;
 use super::opening;
 use super::{
     Difference, Greeting, ListedContent, ListedNote, MailboxSummary, Message, Session, SessionError, SyncOptions,
-    selecting,
+    agreeing, selecting,
 };
 use crate::model::{KeptFields, MailboxName, MailboxNode, MailboxTree, MessageKey, MessageSelection, NodeKind, Uid};
 use crate::report::Problem;
@@ -25,6 +25,10 @@ pub struct SourceSession<'a> {
     mailboxes: VecDeque<MailboxName>,
     state: State,
     problems: Vec<Problem>,
+    /// The mailbox of which the destination wants more than a glance.
+    looked_at: Option<MailboxName>,
+    /// The destination wants a closer look.
+    looks_closer: bool,
 }
 
 enum State {
@@ -32,6 +36,8 @@ enum State {
     AwaitHello,
     SendTree(VecDeque<MailboxName>),
     SendOffer,
+    /// A glance was sent.
+    AwaitLook(MailboxName),
     AwaitAnswer(OpenMailbox),
     SendRecords(OpenMailbox, Listing),
     AwaitRequest(OpenMailbox),
@@ -94,7 +100,7 @@ impl State {
         match self {
             Self::Start | Self::AwaitHello => "the greeting was due",
             Self::SendTree(_) => "the tree was being sent",
-            Self::SendOffer | Self::AwaitAnswer(_) => "a mailbox was being offered",
+            Self::SendOffer | Self::AwaitLook(_) | Self::AwaitAnswer(_) => "a mailbox was being offered",
             Self::SendRecords(..) | Self::AwaitRequest(_) => "messages were being listed",
             Self::SendBodies(..) => "bodies were being sent",
             Self::AwaitDone(_) => "the end of a mailbox was due",
@@ -114,6 +120,8 @@ impl<'a> SourceSession<'a> {
             mailboxes: VecDeque::new(),
             state: State::Start,
             problems: Vec::new(),
+            looked_at: None,
+            looks_closer: false,
         }
     }
 
@@ -142,6 +150,13 @@ impl<'a> SourceSession<'a> {
     /// Opens mailboxes until one can be opened.
     fn offer(&mut self) -> (State, Message) {
         while let Some(name) = self.mailboxes.pop_front() {
+            let is_looked_at = self.looked_at.take().as_ref() == Some(&name);
+            if !is_looked_at
+                && agreeing::is_possible(&self.options)
+                && let Some(glance) = self.store.glance(&name, std::mem::take(&mut self.looks_closer))
+            {
+                return (State::AwaitLook(name.clone()), Message::Glance(name, glance));
+            }
             let opened = self.store.open(&name);
             let possible = opened.and_then(|it| opening::refuse_impossible(&name, it.status()).map(|()| it));
             match possible {
@@ -175,6 +190,17 @@ impl Session for SourceSession<'_> {
             (State::AwaitHello, Message::Hello(greeting)) => {
                 self.fields = self.store.capabilities().keeps.common(greeting.capabilities.keeps);
                 State::SendTree(self.tree.keys().cloned().collect())
+            }
+            (State::AwaitLook(_), Message::Answer(Difference::Same)) => State::SendOffer,
+            (State::AwaitLook(name), Message::LookCloser) if !self.looks_closer => {
+                self.looks_closer = true;
+                self.mailboxes.push_front(name);
+                State::SendOffer
+            }
+            (State::AwaitLook(name), Message::Look) => {
+                self.looked_at = Some(name.clone());
+                self.mailboxes.push_front(name);
+                State::SendOffer
             }
             (State::AwaitAnswer(open), Message::Answer(difference)) => {
                 self.note_problems(&open);

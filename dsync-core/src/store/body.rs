@@ -61,6 +61,9 @@ impl FileRange {
 
 impl Read for FileRange {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        if self.length == 0 {
+            return Ok(0);
+        }
         let most = usize::try_from(self.length).unwrap_or(usize::MAX).min(buffer.len());
         let count = self.file.read_at(&mut buffer[..most], self.offset)?;
         self.offset = self.offset.saturating_add(count as u64);

@@ -13,8 +13,8 @@ pub use new_messages::{NewMessages, SavedBodies};
 use std::time::Duration;
 
 use crate::model::{
-    HistoryRange, KeptFields, MailboxGuid, MailboxHistory, MailboxIdentity, MailboxName, MailboxStatus, MailboxTree,
-    MessageKey, MessageList, MessageRecord, ModSeq, SyncPoint, TreeHistory, Uid,
+    Agreements, Glance, HistoryRange, KeptFields, MailboxGuid, MailboxHistory, MailboxIdentity, MailboxName,
+    MailboxStatus, MailboxTree, MessageKey, MessageList, MessageRecord, ModSeq, SyncPoint, TreeHistory, Uid,
 };
 
 /// A tree of mailboxes.
@@ -109,6 +109,32 @@ pub trait MailStore: Send {
     /// [`ErrorKind::NotFound`] if there is none; others if it cannot be read.
     fn open(&mut self, name: &MailboxName) -> Result<Box<dyn Mailbox>, StoreError>;
 
+    /// What a mailbox looks like without being opened. `None` if it is not there, or if the store cannot be sure to notice
+    /// every change in that way. Only if it shall be a `close` one it may cost by messages.
+    fn glance(&mut self, name: &MailboxName, close: bool) -> Option<Glance> {
+        let _ = (name, close);
+        None
+    }
+
+    /// The agreements that were last [kept](Self::keep_agreements) with the store that is called `peer`.
+    ///
+    /// # Errors
+    /// If they are there and cannot be read. What cannot be understood counts as not there.
+    fn agreements(&mut self, peer: [u8; 8]) -> Result<Agreements, StoreError> {
+        let _ = peer;
+        Ok(Agreements::new())
+    }
+
+    /// Keeps agreements with the store that is called `peer` in place of all others with it. They only save work, so they need
+    /// not be durable, and a store that has no place for them does nothing.
+    ///
+    /// # Errors
+    /// If they cannot be written.
+    fn keep_agreements(&mut self, peer: [u8; 8], agreements: &Agreements) -> Result<(), StoreError> {
+        let _ = (peer, agreements);
+        Ok(())
+    }
+
     /// Makes a new, empty mailbox with the given identity; the store chooses what that leaves undecided. It may stay
     /// invisible to others until its first [`Mailbox::commit`]; if it is dropped before, nothing of it remains.
     ///
@@ -183,6 +209,11 @@ pub trait Mailbox: Send {
     /// What could not be understood while the mailbox was opened although the rest could: broken files, a corrupt
     /// index. One sentence each, naming the path.
     fn problems(&self) -> &[String];
+
+    /// What [`MailStore::glance`] gives, at least if it is a close one, as long as nobody has changed anything since the moment of this view.
+    fn glance(&self) -> Option<Glance> {
+        None
+    }
 
     /// Whether everything that other programs did to the mailbox has found its way into the history. If not, a
     /// [`commit`](Self::commit) that changes nothing but raises HIGHESTMODSEQ sees to it.

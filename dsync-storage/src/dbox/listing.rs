@@ -42,7 +42,7 @@ pub(super) fn is_mailbox(mails: &Path) -> bool {
 }
 
 fn node_of(shared: &Shared, paths: &MailboxPaths, identity: IdentityOf) -> NodeKind {
-    if let Err(error) = read::for_each_entry(&paths.mails, &mut |_, _, _| {}) {
+    if let Err(error) = read::is_listable(&paths.mails) {
         return NodeKind::Unreadable(error.to_string());
     }
     match identity(shared, paths) {

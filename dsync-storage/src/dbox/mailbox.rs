@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use dsync_core::model::{
-    HistoryRange, MailboxHistory, MailboxIdentity, MailboxName, MailboxStatus, MessageKey, MessageList,
+    Glance, HistoryRange, MailboxHistory, MailboxIdentity, MailboxName, MailboxStatus, MessageKey, MessageList,
     MessageRecord, SyncPoint, Uid,
 };
 use dsync_core::store::{ErrorKind, Mailbox, MailboxChanges, MessageBody, SavedBody, StoreError};
@@ -12,6 +12,7 @@ use super::commit::{self, Held, Target, Work};
 use super::commit_plan;
 use super::header::MdboxRecord;
 use super::known;
+use super::marks;
 use super::shared::{Shared, corrupt};
 use super::single;
 use super::snapshot::{self, Snapshot, Stored};
@@ -167,6 +168,10 @@ impl Mailbox for DboxMailbox {
         &self.snapshot.problems
     }
 
+    fn glance(&self) -> Option<Glance> {
+        self.snapshot.marks.as_ref().and_then(|marks| self.shared.context.glance(marks))
+    }
+
     fn is_settled(&self) -> bool {
         self.snapshot.doomed.is_empty()
     }
@@ -188,6 +193,8 @@ impl Mailbox for DboxMailbox {
         let mut locked = commit::lock_index(&self.paths, None, &self.permissions)?;
         let unchanged = self.snapshot.mark == Some(IndexMark::of(locked.state()));
         index::mailbox::remember(&mut locked, point)?;
+        let marks = self.snapshot.marks.take().filter(|_| unchanged);
+        self.snapshot.marks = marks.map(|marks| marks::with_new_index(marks, &self.shared, &self.paths));
         if unchanged {
             self.snapshot.mark = Some(IndexMark::of(locked.state()));
         }

@@ -19,6 +19,7 @@ mod locked_map;
 mod mailbox;
 #[doc(hidden)]
 pub mod map;
+mod marks;
 #[doc(hidden)]
 pub mod message_file;
 mod purge;

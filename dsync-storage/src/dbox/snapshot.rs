@@ -17,14 +17,17 @@ use dsync_core::model::{
 use dsync_core::store::{ErrorKind, StoreError};
 
 use super::header::{DboxHeader, MdboxRecord};
+use super::marks;
 use super::message_file::Metadata;
 use super::shared::{Shared, corrupt};
 use super::single;
 use super::storage::{Located, ReadMap, Storage};
+use crate::fs::marks::Marks;
+use crate::index::error::IndexError;
 use crate::index::files::IndexFiles;
 use crate::index::mailbox::{IndexedMessage, cache_bytes, cache_of, messages};
 use crate::index::points;
-use crate::index::reading::{IndexMark, IndexState, read_index};
+use crate::index::reading::{IndexMark, IndexState, read_head, read_index};
 use crate::index::target::TargetMessage;
 use crate::index::view::IndexView;
 use crate::list::being_made::wait_until_made;
@@ -53,6 +56,8 @@ pub(super) struct Snapshot {
     pub(super) points: Vec<SyncPoint>,
     pub(super) problems: Vec<String>,
     pub(super) mark: Option<IndexMark>,
+    /// What one could see from outside, if nobody was at work meanwhile.
+    pub(super) marks: Option<Marks>,
 }
 
 /// How a message is stored. Packed, because there may be millions.
@@ -95,6 +100,7 @@ impl Snapshot {
             points: Vec::new(),
             problems: Vec::new(),
             mark: None,
+            marks: None,
         }
     }
 
@@ -111,7 +117,9 @@ impl Snapshot {
         problems: Vec<String>,
     ) -> Result<Self, StoreError> {
         let files = index_files(paths)?;
+        let marks = marks::of(shared, paths);
         let (state, header) = read(shared, &files)?;
+        let marks = Some(marks).filter(|_| lost.is_empty() && marks::shows(shared, &state.view, &messages));
         Ok(Self {
             status: status(&state.view, &header, messages.len()),
             messages,
@@ -122,6 +130,7 @@ impl Snapshot {
             points: points::read(&state.view),
             problems,
             mark: Some(IndexMark::of(&state)),
+            marks,
         })
     }
 
@@ -152,7 +161,13 @@ pub(super) fn index_files(paths: &MailboxPaths) -> Result<IndexFiles, StoreError
 /// [`ErrorKind::Corrupt`] if it is missing or cannot be understood, [`ErrorKind::NotFound`] if it says that the mailbox is
 /// deleted.
 pub(super) fn read(shared: &Shared, files: &IndexFiles) -> Result<(IndexState, DboxHeader), StoreError> {
-    let (state, header) = read_though_deleted(shared, files)?;
+    refuse_deleted(files, read_by(read_index, shared, files)?)
+}
+
+fn refuse_deleted(
+    files: &IndexFiles,
+    (state, header): (IndexState, DboxHeader),
+) -> Result<(IndexState, DboxHeader), StoreError> {
     if state.view.is_deleted() {
         let text = format!("the mailbox in {} is being deleted", lossy(files.directory()));
         return Err(StoreError::new(ErrorKind::NotFound, text));
@@ -168,6 +183,13 @@ pub(super) fn read_though_deleted(
     shared: &Shared,
     files: &IndexFiles,
 ) -> Result<(IndexState, DboxHeader), StoreError> {
+    read_by(read_index, shared, files)
+}
+
+/// How an index is read: all of it, or without the messages.
+type ReadIndex = fn(&IndexFiles) -> Result<Option<IndexState>, IndexError>;
+
+fn read_by(read: ReadIndex, shared: &Shared, files: &IndexFiles) -> Result<(IndexState, DboxHeader), StoreError> {
     let missing = || {
         // A server would make an empty mailbox of it. That it is empty must not be believed.
         let text = format!(
@@ -177,7 +199,7 @@ pub(super) fn read_though_deleted(
         );
         StoreError::new(ErrorKind::Corrupt, text)
     };
-    let state = read_index(files)?.ok_or_else(missing)?;
+    let state = read(files)?.ok_or_else(missing)?;
     let header = DboxHeader::of_view(&state.view, shared.header_name());
     let being_made = state.view.uid_validity() == 0 && state.view.next_uid() == 1;
     let header = header.or(being_made.then(DboxHeader::default)).ok_or_else(|| {
@@ -193,7 +215,10 @@ pub(super) fn read_though_deleted(
 /// As [`read`].
 pub(super) fn identity(shared: &Shared, paths: &MailboxPaths) -> Result<MailboxIdentity, StoreError> {
     let files = index_files(paths)?;
-    let look = || read(shared, &files).map(|(state, header)| identity_of(&state.view, &header));
+    let look = || {
+        let (state, header) = refuse_deleted(&files, read_by(read_head, shared, &files)?)?;
+        Ok(identity_of(&state.view, &header))
+    };
     let is_decided =
         |identity: &Result<MailboxIdentity, StoreError>| identity.as_ref().is_ok_and(|it| it.is_decided());
     let mut identity = look();
@@ -211,7 +236,7 @@ pub(super) fn identity(shared: &Shared, paths: &MailboxPaths) -> Result<MailboxI
 /// # Errors
 /// As [`read_though_deleted`].
 pub(super) fn identity_though_deleted(shared: &Shared, paths: &MailboxPaths) -> Result<MailboxIdentity, StoreError> {
-    let (state, header) = read_though_deleted(shared, &index_files(paths)?)?;
+    let (state, header) = read_by(read_head, shared, &index_files(paths)?)?;
     Ok(identity_of(&state.view, &header))
 }
 
@@ -234,6 +259,7 @@ fn status(view: &IndexView, header: &DboxHeader, count: usize) -> MailboxStatus 
 /// # Errors
 /// If the index cannot be read. Messages that cannot be read are problems of the snapshot instead.
 pub(super) fn look(shared: &Shared, paths: &MailboxPaths) -> Result<Snapshot, StoreError> {
+    let before = marks::of(shared, paths);
     let files = index_files(paths)?;
     if let Some(storage) = &shared.storage {
         // It is looked at again behind the index. If it is the same then, it need not be read while the index is in memory.
@@ -265,6 +291,7 @@ pub(super) fn look(shared: &Shared, paths: &MailboxPaths) -> Result<Snapshot, St
         stored: Vec::with_capacity(count),
         lost: Vec::new(),
         problems,
+        has_dates_of_files: false,
     };
     let mut doomed = Vec::new();
     // What has become a message of the list is forgotten, because there may be millions.
@@ -281,7 +308,7 @@ pub(super) fn look(shared: &Shared, paths: &MailboxPaths) -> Result<Snapshot, St
         state.view.forget_first(at_once);
     }
     let view = &state.view;
-    let Looker { messages, stored, lost, problems, .. } = looker;
+    let Looker { messages, stored, lost, problems, has_dates_of_files, .. } = looker;
     Ok(Snapshot {
         status: status(view, &header, messages.len()),
         messages,
@@ -292,6 +319,7 @@ pub(super) fn look(shared: &Shared, paths: &MailboxPaths) -> Result<Snapshot, St
         points: points::read(view),
         problems,
         mark: Some(IndexMark::of(&state)),
+        marks: Some(before).filter(|before| !has_dates_of_files && *before == marks::of(shared, paths)),
     })
 }
 
@@ -357,6 +385,8 @@ struct Looker<'a> {
     stored: Vec<Stored>,
     lost: Vec<Lost>,
     problems: Vec<String>,
+    /// The date of saving is nowhere but in a file, where another link to it changes it.
+    has_dates_of_files: bool,
 }
 
 impl Looker<'_> {
@@ -380,7 +410,7 @@ impl Looker<'_> {
     }
 
     fn record(
-        &self,
+        &mut self,
         uid: Uid,
         record: &MdboxRecord,
         indexed: &IndexedMessage,
@@ -395,6 +425,7 @@ impl Looker<'_> {
             Bodies::Multi(..) => Some(Timestamp(record.saved.into())),
             Bodies::Single(_) => {
                 let known = indexed.saved.map(|seconds| Timestamp(seconds.into()));
+                self.has_dates_of_files |= known.is_none();
                 known.or_else(|| changed(located))
             }
         };

@@ -135,7 +135,9 @@ impl Staging {
         size: Option<u64>,
         write: impl FnOnce(&StagedFile) -> Result<u64, StoreError>,
     ) -> Result<usize, StoreError> {
-        mutation::create_directories(&self.place.directory, &self.permissions)?;
+        if self.messages.is_empty() {
+            mutation::create_directories(&self.place.directory, &self.permissions)?;
+        }
         let number = self.file_for(size)?;
         let staged = self.files.get_mut(number).ok_or_else(no_file)?;
         let offset = staged.length;

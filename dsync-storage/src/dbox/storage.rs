@@ -3,10 +3,8 @@
 //! Nothing here changes anything. A file of messages never changes but by growing, so what was read of it stays true; a purge
 //! moves messages to other files, and then the map says so.
 
-use std::fs::{self, File};
-use std::io;
+use std::fs::File;
 use std::os::unix::ffi::OsStrExt;
-use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -15,6 +13,7 @@ use dsync_core::store::{ErrorKind, FileRange, StoreError};
 use super::map::{Map, MapPlace};
 use super::message_file::{FileHeader, StoredMessage, read_file_header, read_message, walk};
 use super::shared::corrupt;
+use crate::fs::marks::Marks;
 use crate::fs::{FsError, read};
 use crate::index::files::IndexFiles;
 use crate::index::reading::read_index;
@@ -172,7 +171,7 @@ impl Storage {
     /// # Errors
     /// [`ErrorKind::Corrupt`] if it is missing or cannot be understood.
     pub(super) fn map(&self) -> Result<Arc<ReadMap>, StoreError> {
-        let before = Marks::of(&self.map_files);
+        let before = Marks::of(&[self.map_files.main(), self.map_files.log()]);
         if let Some((marks, map)) = &self.cache().map
             && *marks == before
         {
@@ -289,20 +288,6 @@ pub(super) fn number_after(name: &[u8], prefix: &[u8]) -> Option<u32> {
     let digits = name.strip_prefix(prefix)?;
     let plain = digits.iter().all(u8::is_ascii_digit) && digits.first().is_some_and(|first| *first != b'0');
     std::str::from_utf8(digits).ok()?.parse().ok().filter(|_| plain)
-}
-
-/// By what one can see that a map changed.
-#[derive(Debug, PartialEq, Eq)]
-struct Marks([Option<(u64, u64, i64, i64)>; 2]);
-
-impl Marks {
-    fn of(files: &IndexFiles) -> Self {
-        let mark = |path: PathBuf| -> io::Result<_> {
-            let metadata = fs::metadata(path)?;
-            Ok((metadata.ino(), metadata.len(), metadata.mtime(), metadata.mtime_nsec()))
-        };
-        Self([files.main(), files.log()].map(|path| mark(path).ok()))
-    }
 }
 
 #[cfg(test)]

@@ -1,11 +1,12 @@
 //! A tree of mailboxes in mdbox or sdbox format as a mail store.
 
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use dsync_core::model::{
-    KeptFields, MailboxGuid, MailboxIdentity, MailboxName, MailboxStatus, MailboxTree, TreeChange, TreeHistory,
+    Agreements, Glance, KeptFields, MailboxGuid, MailboxIdentity, MailboxName, MailboxStatus, MailboxTree,
+    TreeChange, TreeHistory,
 };
 use dsync_core::store::{Capabilities, ErrorKind, MailStore, Mailbox, StoreError};
 
@@ -14,10 +15,10 @@ use super::mailbox::DboxMailbox;
 use super::purge::{self, PurgeReport};
 use super::shared::Shared;
 use super::storage::Storage;
-use super::{listing, removal, snapshot};
+use super::{listing, marks, removal, snapshot};
 use crate::fs::mutation;
 use crate::fs::unique;
-use crate::index::reading::read_index;
+use crate::index::reading::{is_carried_out, read_index};
 use crate::list::build::Build;
 use crate::list::changes;
 use crate::list::claim::Claim;
@@ -84,6 +85,7 @@ impl DboxStore {
             hidden: HiddenPlaces::DBOX,
             read_only,
             compression: settings.compression,
+            shows_changes: OnceLock::new(),
         };
         Ok(Self { shared: Arc::new(Shared::new(context, settings, storage)), cleaned: false, claim: None })
     }
@@ -172,6 +174,9 @@ impl DboxStore {
     /// server finds it out, and rebuilds all. What stands in the way is named when the map is needed.
     fn settle_map(&self) {
         let Some(storage) = &self.shared.storage else { return };
+        if is_carried_out(storage.map_files()).unwrap_or(false) {
+            return;
+        }
         if let Ok(Some(state)) = read_index(storage.map_files())
             && state.log_tail != state.log_end
         {
@@ -236,6 +241,19 @@ impl MailStore for DboxStore {
             opened = DboxMailbox::open(Arc::clone(&self.shared), name.clone(), paths);
         }
         Ok(Box::new(opened?))
+    }
+
+    fn glance(&mut self, name: &MailboxName, _close: bool) -> Option<Glance> {
+        let paths = self.paths(name).ok()?;
+        self.context().glance(&marks::of(&self.shared, &paths))
+    }
+
+    fn agreements(&mut self, peer: [u8; 8]) -> Result<Agreements, StoreError> {
+        self.context().agreements(peer)
+    }
+
+    fn keep_agreements(&mut self, peer: [u8; 8], agreements: &Agreements) -> Result<(), StoreError> {
+        self.context().keep_agreements(peer, agreements)
     }
 
     fn create(&mut self, name: &MailboxName, identity: MailboxIdentity) -> Result<Box<dyn Mailbox>, StoreError> {

@@ -3,6 +3,7 @@
 //! * [`mutation`]: each single change (create, write, rename, remove, sync), with an error that names the path.
 //! * [`read`]: reading without leaving a trace.
 //! * [`replace`]: a file gets new contents all at once.
+//! * [`marks`]: seeing from outside that somebody changed something.
 //! * [`permissions`]: what new files look like, taken from where they are made.
 //! * [`dotlock`] and [`lock`]: keeping others out.
 //! * `saved_group`: the rights of a group, for the moment in which a dotlock is made or removed.
@@ -19,6 +20,7 @@ mod error;
 pub mod fault;
 #[doc(hidden)]
 pub mod lock;
+pub mod marks;
 #[doc(hidden)]
 pub mod mutation;
 #[doc(hidden)]

@@ -97,6 +97,16 @@ pub fn directory(path: &Path) -> Result<Option<Vec<Entry>>, FsError> {
     Ok(there.then_some(entries))
 }
 
+/// Whether a directory is there and can be listed; its entries are not looked at.
+///
+/// # Errors
+/// As the system.
+pub fn is_listable(path: &Path) -> Result<bool, FsError> {
+    let Some(mut directory) = open_directory(path)? else { return Ok(false) };
+    let first = directory.iter().next().transpose();
+    first.map(|_| true).map_err(|error| FsError::new("list", path, error.into()))
+}
+
 /// Calls `each` with name, kind and inode number of every entry that [`directory`] gives: there may be millions. Whether
 /// there is a directory.
 ///
@@ -104,15 +114,7 @@ pub fn directory(path: &Path) -> Result<Option<Vec<Entry>>, FsError> {
 /// As the system.
 pub fn for_each_entry(path: &Path, each: &mut dyn FnMut(&[u8], EntryKind, u64)) -> Result<bool, FsError> {
     let failed = |error: nix::Error| FsError::new("list", path, error.into());
-    let flags = OFlag::O_RDONLY | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC;
-    let opened = match Dir::open(path, flags | OFlag::O_NOATIME, Mode::empty()) {
-        Err(nix::Error::EPERM) => Dir::open(path, flags, Mode::empty()),
-        result => result,
-    };
-    let mut directory = match opened {
-        Err(nix::Error::ENOENT) => return Ok(false),
-        result => result.map_err(failed)?,
-    };
+    let Some(mut directory) = open_directory(path)? else { return Ok(false) };
     for entry in directory.iter() {
         let entry = entry.map_err(failed)?;
         let name = entry.file_name().to_bytes();
@@ -128,6 +130,19 @@ pub fn for_each_entry(path: &Path, each: &mut dyn FnMut(&[u8], EntryKind, u64)) 
         each(name, kind, entry.ino());
     }
     Ok(true)
+}
+
+/// A directory, open; `None` if there is none.
+fn open_directory(path: &Path) -> Result<Option<Dir>, FsError> {
+    let flags = OFlag::O_RDONLY | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC;
+    let opened = match Dir::open(path, flags | OFlag::O_NOATIME, Mode::empty()) {
+        Err(nix::Error::EPERM) => Dir::open(path, flags, Mode::empty()),
+        result => result,
+    };
+    match opened {
+        Err(nix::Error::ENOENT) => Ok(None),
+        result => result.map(Some).map_err(|error| FsError::new("list", path, error.into())),
+    }
 }
 
 #[cfg(test)]

@@ -1,13 +1,16 @@
 //! Reading the index of a mailbox from its files, without a lock and without changing anything.
 
+use std::io;
+use std::os::unix::fs::FileExt;
 use std::path::Path;
 use std::time::Duration;
 
 use super::error::IndexError;
 use super::files::IndexFiles;
 use super::history::{self, IndexHistory, LogBytes};
-use super::log::LogHeader;
-use super::replay::replay_all;
+use super::log::{Change, LogHeader, LogRecord};
+use super::main_index::{MainIndex, offset};
+use super::replay::{read_main, replay, replay_all};
 use super::view::IndexView;
 use crate::fs::{FsError, read};
 
@@ -73,6 +76,44 @@ pub fn read_index(files: &IndexFiles) -> Result<Option<IndexState>, IndexError> 
             result => return result,
         }
     }
+}
+
+/// Reads what an index says about the mailbox as a whole, without its messages: that costs little, however many there are.
+///
+/// # Errors
+/// As [`read_index`].
+pub fn read_head(files: &IndexFiles) -> Result<Option<IndexState>, IndexError> {
+    let log = read::contents(&files.log(), LARGEST)?;
+    let main = read_main(files, MainIndex::read_head);
+    match main.and_then(|main| replay(files, main, log.as_deref())) {
+        Ok(Some(state)) if !state.unfinished => Ok(Some(state)),
+        // Somebody is at work, or something is wrong. What it is only the whole index tells.
+        _ => read_index(files),
+    }
+}
+
+/// Whether the last record of the log says that everything before it has been carried out. One that does not may still be
+/// complete.
+///
+/// # Errors
+/// As the system.
+pub fn is_carried_out(files: &IndexFiles) -> Result<bool, FsError> {
+    let path = files.log();
+    let (file, metadata) = match read::open(&path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(false),
+        result => result?,
+    };
+    let Ok(length) = u32::try_from(metadata.len()) else { return Ok(false) };
+    let expected = end_mark(length).encode();
+    let mut last = vec![0; expected.len()];
+    let Some(place) = metadata.len().checked_sub(last.len() as u64) else { return Ok(false) };
+    file.read_exact_at(&mut last, place).map_err(|error| FsError::new("read", &path, error))?;
+    Ok(last == expected)
+}
+
+/// The record that says that the log has been carried out up to a place.
+pub(super) fn end_mark(tail: u32) -> LogRecord {
+    LogRecord::external(Change::HeaderUpdate(vec![(offset::LOG_TAIL, tail.to_le_bytes().to_vec())]))
 }
 
 /// What happened since the highest modseq was `since`, or as long as the logs go back ([`history::read`]). Nothing is known if there is no

@@ -7,7 +7,7 @@ use super::bytes::u32_at;
 use super::error::IndexError;
 use super::files::IndexFiles;
 use super::log::{Change, HEADER_SIZE, LogHeader, LogRecord, next_record};
-use super::main_index::{MainIndex, offset};
+use super::main_index::{MainIndex, MainIndexError, offset};
 use super::modseqs::counted_place;
 use super::reading::{IndexState, LARGEST};
 use super::view::IndexView;
@@ -15,7 +15,15 @@ use crate::fs::{FsError, read};
 
 /// Replays everything, with the log given.
 pub(super) fn replay_all(files: &IndexFiles, log: Option<&[u8]>) -> Result<Option<IndexState>, IndexError> {
-    let main = read_main(files)?;
+    replay(files, read_main(files, MainIndex::read)?, log)
+}
+
+/// Replays the log, which may continue `main`.
+pub(super) fn replay(
+    files: &IndexFiles,
+    main: Option<MainIndex>,
+    log: Option<&[u8]>,
+) -> Result<Option<IndexState>, IndexError> {
     let lost = |reason| IndexError::Lost { path: files.directory().to_owned(), reason };
     let Some(bytes) = log else {
         return Ok(main.map(|main| {
@@ -183,7 +191,10 @@ impl LogFile<'_> {
     }
 }
 
-fn read_main(files: &IndexFiles) -> Result<Option<MainIndex>, IndexError> {
+/// How a main index of some length is read.
+pub(super) type ReadMain = fn(&mut dyn io::Read, u64) -> io::Result<Result<MainIndex, MainIndexError>>;
+
+pub(super) fn read_main(files: &IndexFiles, read_from: ReadMain) -> Result<Option<MainIndex>, IndexError> {
     let path = files.main();
     let (mut file, metadata) = match read::open(&path) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
@@ -193,7 +204,7 @@ fn read_main(files: &IndexFiles) -> Result<Option<MainIndex>, IndexError> {
         let error = io::Error::new(io::ErrorKind::InvalidData, format!("it is larger than {LARGEST} bytes"));
         return Err(FsError::new("read", &path, error).into());
     }
-    match MainIndex::read(&mut file, metadata.len()) {
+    match read_from(&mut file, metadata.len()) {
         Ok(Ok(index)) => Ok(Some(index)),
         Ok(Err(error)) => Err(IndexError::Main { path, error }),
         Err(error) => Err(FsError::new("read", &path, error).into()),

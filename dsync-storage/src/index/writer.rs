@@ -19,7 +19,7 @@ use super::files::IndexFiles;
 use super::log::{Change, LogHeader, LogRecord, encode_transaction, next_record};
 use super::main_index::offset;
 use super::points;
-use super::reading::{IndexState, LARGEST};
+use super::reading::{IndexState, LARGEST, end_mark};
 use super::replay::replay_all;
 use super::target::{self, IndexTarget};
 use super::view::{CACHE, IndexView};
@@ -244,8 +244,7 @@ impl LockedIndex {
             let error = io::Error::new(io::ErrorKind::FileTooLarge, "the log is full");
             return Err(FsError::new("write", &self.files.log(), error).into());
         };
-        let patch = vec![(offset::LOG_TAIL, tail.to_le_bytes().to_vec())];
-        bytes.extend(LogRecord::external(Change::HeaderUpdate(patch)).encode());
+        bytes.extend(end_mark(tail).encode());
         Ok(())
     }
 

@@ -2,13 +2,16 @@
 
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
 
-use dsync_core::model::{MailboxName, TreeEvent, TreeHistory};
+use dsync_core::model::{Agreements, Glance, MailboxName, TreeEvent, TreeHistory};
 use dsync_core::store::{ErrorKind, StoreError};
 
+use super::agreements;
 use super::hidden::HiddenPlaces;
 use super::layout::{InvalidName, Naming, Roots};
 use crate::content::Compression;
+use crate::fs::marks::{Marks, shows_every_change};
 use crate::fs::permissions::Permissions;
 
 /// A store that was opened: where it is and what may be done to it.
@@ -29,6 +32,8 @@ pub(crate) struct Context {
     pub(crate) read_only: bool,
     /// How new messages are compressed; never those of an mbox.
     pub(crate) compression: Option<Compression>,
+    /// Whether every change of its files shows in their marks.
+    pub(crate) shows_changes: OnceLock<bool>,
 }
 
 impl Context {
@@ -77,6 +82,37 @@ impl Context {
         let disk = nix::sys::statvfs::statvfs(&root).map_or(0, |file_system| file_system.filesystem_id());
         let inode = std::fs::metadata(&root).map_or(0, |metadata| metadata.ino());
         format!("{driver} {} {disk} {inode}", root.display())
+    }
+
+    /// What a mailbox with these marks looks like, if every change of it shows in them.
+    pub(crate) fn glance(&self, marks: &Marks) -> Option<Glance> {
+        let glance = marks.glance()?;
+        let roots = [Some(&self.roots.mails), Some(&self.roots.control), self.roots.index.as_ref()];
+        let is_known = || roots.into_iter().flatten().all(|root| shows_every_change(root));
+        self.shows_changes.get_or_init(is_known).then_some(glance)
+    }
+
+    /// The agreements with another store.
+    ///
+    /// # Errors
+    /// As the system.
+    pub(crate) fn agreements(&self, peer: [u8; 8]) -> Result<Agreements, StoreError> {
+        match self.list_index_root() {
+            Some(root) => Ok(agreements::read(&root, peer)?),
+            None => Ok(Agreements::new()),
+        }
+    }
+
+    /// Keeps agreements with another store.
+    ///
+    /// # Errors
+    /// [`ErrorKind::ReadOnly`], or as the system.
+    pub(crate) fn keep_agreements(&self, peer: [u8; 8], agreements: &Agreements) -> Result<(), StoreError> {
+        self.refuse_if_read_only()?;
+        match self.list_index_root() {
+            Some(root) => Ok(agreements::write(&root, peer, agreements, &self.permissions())?),
+            None => Ok(()),
+        }
     }
 
     /// The root that holds what servers keep about the tree of mailboxes.

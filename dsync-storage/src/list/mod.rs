@@ -6,8 +6,10 @@
 //!   and writes them.
 //! * `context`: what all parts of an opened store share; `hidden` and `build`: where things are built before they appear;
 //!   `listing` and `changes`: reading and changing the tree, as far as that is the same in every store.
+//! * `agreements`: what mailboxes looked like when there was nothing left to do about them.
 //! * [`lock`]: keeps others from creating, deleting and renaming.
 
+pub(crate) mod agreements;
 pub(crate) mod being_made;
 pub(crate) mod build;
 pub(crate) mod changes;

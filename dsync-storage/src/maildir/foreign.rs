@@ -23,6 +23,8 @@ use crate::fs::{FsError, read};
 use crate::list::layout::{Layout, Naming};
 
 const LARGEST: u64 = 1 << 30;
+/// Courier's keywords, below the directory of a mailbox.
+pub(super) const KEYWORDS_FILE: &str = "courierimapkeywords/:list";
 
 /// What Courier says about UIDs; `None` if it was never here.
 pub(super) fn courier_uidlist(mailbox: &Path) -> Result<Option<UidList>, FsError> {
@@ -94,7 +96,7 @@ pub fn decode_subscriptions(bytes: &[u8]) -> Vec<MailboxName> {
 
 /// Adds the keywords that Courier keeps beside the messages.
 pub(super) fn add_keywords(mailbox: &Path, joined: &mut Joined) {
-    let path = mailbox.join("courierimapkeywords").join(":list");
+    let path = mailbox.join(KEYWORDS_FILE);
     let Ok(Some(bytes)) = read::contents(&path, LARGEST) else { return };
     let by_base = decode_keywords(&bytes);
     let mut records = joined.messages.records().collect::<Vec<_>>();

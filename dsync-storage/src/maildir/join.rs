@@ -88,6 +88,8 @@ pub(super) struct Joined {
     /// The index still has messages that are gone.
     pub(super) index_is_behind: bool,
     pub(super) problems: Vec<String>,
+    /// The date of saving is nowhere but in a file, where another link to it changes it.
+    pub(super) has_dates_of_files: bool,
 }
 
 /// Joins what was read. `times` says the dates of a file, or why the file cannot be copied.
@@ -100,7 +102,8 @@ pub(super) fn join(
     let index = sources
         .index
         .filter(|index| index.uid_validity.is_none() || index.uid_validity == sources.uidlist.uid_validity);
-    let mut joiner = Joiner { sources: Sources { index, ..sources }, sets: HashMap::new(), times };
+    let mut joiner =
+        Joiner { sources: Sources { index, ..sources }, sets: HashMap::new(), times, has_dates_of_files: false };
     let mut files = Files::new(scan);
     let mut doomed = Vec::new();
     let mut last_seen_before = None;
@@ -143,6 +146,7 @@ pub(super) fn join(
         files_digest: digest.finalize().into(),
         index_is_behind,
         problems,
+        has_dates_of_files: joiner.has_dates_of_files,
     }
 }
 
@@ -254,6 +258,7 @@ struct Joiner<'a> {
     /// Messages with the same keywords share one set.
     sets: HashMap<Vec<Keyword>, Keywords>,
     times: &'a mut dyn FnMut(FoundFile<'_>) -> Result<FileTimes, String>,
+    has_dates_of_files: bool,
 }
 
 impl Joiner<'_> {
@@ -289,6 +294,7 @@ impl Joiner<'_> {
             cached => {
                 let times = (self.times)(file)?;
                 let (received, saved) = cached.unwrap_or_default();
+                self.has_dates_of_files |= saved.is_none();
                 let date = |date: Option<u32>| date.map(|seconds| Timestamp(seconds.into()));
                 (date(received).unwrap_or(times.modified), date(saved).unwrap_or(times.changed))
             }

@@ -77,9 +77,7 @@ pub(super) fn wait_until_made(paths: &MailboxPaths) {
 fn node_of(paths: &MailboxPaths) -> NodeKind {
     wait_until_made(paths);
     // A directory that cannot be listed is better found now, before anything is decided about the mailbox.
-    let readable = ["cur", "new"]
-        .iter()
-        .try_for_each(|sub| read::for_each_entry(&paths.mails.join(sub), &mut |_, _, _| {}).map(drop));
+    let readable = ["cur", "new"].iter().try_for_each(|sub| read::is_listable(&paths.mails.join(sub)).map(drop));
     if let Err(error) = fs::metadata(&paths.mails) {
         return NodeKind::Unreadable(format!("{} cannot be reached: {error}", lossy(&paths.mails)));
     }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use dsync_core::model::{
-    HistoryRange, MailboxHistory, MailboxIdentity, MailboxName, MailboxStatus, MessageKey, MessageList,
+    Glance, HistoryRange, MailboxHistory, MailboxIdentity, MailboxName, MailboxStatus, MessageKey, MessageList,
     MessageRecord, ModSeq, SyncPoint,
 };
 use dsync_core::store::{ErrorKind, FileRange, Mailbox, MailboxChanges, MessageBody, SavedBody, StoreError};
@@ -146,6 +146,11 @@ impl Mailbox for MaildirMailbox {
         &self.snapshot.joined.problems
     }
 
+    fn glance(&self) -> Option<Glance> {
+        let glance = self.snapshot.marks.as_ref().and_then(|marks| self.context.glance(marks))?;
+        Some(Glance { inside: self.snapshot.dates_of_files, ..glance })
+    }
+
     fn is_settled(&self) -> bool {
         !(self.snapshot.joined.index_is_behind && self.snapshot.index == IndexHealth::Sound)
     }
@@ -168,7 +173,10 @@ impl Mailbox for MaildirMailbox {
         match (&self.paths.index, self.snapshot.index) {
             (Some(directory), IndexHealth::Sound) => {
                 let mut locked = LockedIndex::lock(&IndexFiles::of_mailbox(directory), &self.permissions)?;
+                let is_unchanged = self.snapshot.marks.as_ref() == Some(&snapshot::marks(&self.paths));
                 index::mailbox::remember(&mut locked, point)?;
+                let marks = self.snapshot.marks.take().filter(|_| is_unchanged);
+                self.snapshot.marks = marks.map(|marks| snapshot::with_new_index(marks, &self.paths));
             }
             // Without an index there is no place for it.
             _ => return Ok(()),
@@ -204,9 +212,13 @@ impl Mailbox for MaildirMailbox {
     fn save(&mut self, message: &MessageRecord, body: MessageBody) -> Result<SavedBody, StoreError> {
         self.context.refuse_if_read_only()?;
         self.refuse_if_gone()?;
-        commit::prepare_directories(&self.paths, &self.permissions)?;
-        let compression = self.context.compression;
-        let staging = self.staging.get_or_insert_with(|| Staging::new(&self.paths.mails, compression));
+        let staging = match &mut self.staging {
+            Some(staging) => staging,
+            None => {
+                commit::prepare_directories(&self.paths, &self.permissions)?;
+                self.staging.insert(Staging::new(&self.paths.mails, self.context.compression))
+            }
+        };
         Ok(SavedBody(staging.add(body, message.received, &self.permissions)?))
     }
 

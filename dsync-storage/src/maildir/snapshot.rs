@@ -3,13 +3,14 @@
 //! The uidlist is read, `new` and `cur` are listed, the index is replayed; and if any of them changed meanwhile, all of
 //! it is done again, because a server may be at work. Under the mailbox's lock the first look is always good.
 
-use std::fs::{self, Metadata};
+use std::fs;
 use std::io;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use dsync_core::model::{SyncPoint, Timestamp, Uid};
 use dsync_core::store::{ErrorKind, StoreError};
+use sha1::{Digest, Sha1};
 
 use super::file_name::FileName;
 use super::files::{FoundFile, MessageFiles};
@@ -19,6 +20,7 @@ use super::keywords::KeywordSlots;
 use super::scan;
 use super::uidlist::UidList;
 use super::{indexed, uidlist};
+use crate::fs::marks::Marks;
 use crate::fs::{FsError, read};
 use crate::index::files::IndexFiles;
 use crate::list::layout::MailboxPaths;
@@ -45,6 +47,10 @@ pub(super) struct Snapshot {
     pub(super) index: IndexHealth,
     /// Moments of agreement with other stores, from the index.
     pub(super) points: Vec<SyncPoint>,
+    /// A checksum over the dates of files, if the mailbox shows any.
+    pub(super) dates_of_files: Option<[u8; 16]>,
+    /// What one could see from outside; `None` if others were at work all the time.
+    pub(super) marks: Option<Marks>,
 }
 
 impl Snapshot {
@@ -106,10 +112,11 @@ fn look_with_uidlist(
 ) -> Result<(Snapshot, UidList), StoreError> {
     let mut tries = 0;
     loop {
-        let before = Marks::of(paths);
+        let before = marks(paths);
         let (mut snapshot, uidlist) = look_once(paths, writable, earlier)?;
         tries += 1;
-        if before == Marks::of(paths) {
+        if before == marks(paths) {
+            snapshot.marks = Some(before);
             return Ok((snapshot, uidlist));
         }
         if tries == TRIES {
@@ -143,7 +150,11 @@ fn look_once(
     }
     let uidlist_is_whole = !matches!(origin, Origin::Damaged);
     let sources = Sources { uidlist: &uidlist, uidlist_is_whole, slots: &slots, index: index.as_ref() };
-    let mut joined = join::join(sources, scan, &mut |file| file_times(&paths.mails, file));
+    let mut dates = FileDates::default();
+    let mut joined = join::join(sources, scan, &mut |file| {
+        file_times(&paths.mails, file).inspect(|times| dates.add(file, *times))
+    });
+    let dates_of_files = joined.has_dates_of_files.then(|| dates.digest());
     let stated_sizes = stated_sizes(&joined, &uidlist);
     if !uidlist.entries.is_empty() && !paths.mails.join("cur").is_dir() {
         problems.push(format!(
@@ -177,7 +188,10 @@ fn look_once(
     let current = |index: &IndexedMailbox| index.uid_next <= Some(uidlist.effective_uid_next());
     let points = index.filter(current).map(|index| index.points).unwrap_or_default();
     let uidlist_digest = uidlist.digest();
-    Ok((Snapshot { joined, uidlist_digest, stated_sizes, slots, index: state, points }, uidlist))
+    Ok((
+        Snapshot { joined, uidlist_digest, stated_sizes, slots, index: state, points, dates_of_files, marks: None },
+        uidlist,
+    ))
 }
 
 /// A uidlist, and how far it can be believed.
@@ -261,23 +275,58 @@ fn file_times(mailbox: &Path, file: FoundFile<'_>) -> Result<FileTimes, String> 
     }
 }
 
-/// By what one can see that somebody changed something.
-#[derive(PartialEq, Eq)]
-struct Marks(Vec<Option<(u64, u64, i64, i64)>>);
+/// A checksum over the dates of files in any order.
+#[derive(Default)]
+struct FileDates(u128);
 
-impl Marks {
-    fn of(paths: &MailboxPaths) -> Self {
-        let mut files = vec![paths.mails.join("new"), paths.mails.join("cur")];
-        files.extend([uidlist::FILE_NAME, super::keywords::FILE_NAME].map(|name| paths.control.join(name)));
-        let index = paths.index.iter();
-        files.extend(index.flat_map(|index| ["dovecot.index", "dovecot.index.log"].map(|name| index.join(name))));
-        Self(files.iter().map(|path: &PathBuf| fs::metadata(path).ok().as_ref().map(mark)).collect())
+impl FileDates {
+    fn add(&mut self, file: FoundFile<'_>, times: FileTimes) {
+        let mut hash = Sha1::new();
+        for time in [times.modified, times.changed] {
+            hash.update(time.seconds().to_le_bytes());
+        }
+        hash.update(file.base());
+        let number = hash.finalize().first_chunk().copied().map_or(0, u128::from_le_bytes);
+        self.0 = self.0.wrapping_add(number);
+    }
+
+    fn digest(&self) -> [u8; 16] {
+        self.0.to_le_bytes()
     }
 }
 
-fn mark(metadata: &Metadata) -> (u64, u64, i64, i64) {
-    (metadata.ino(), metadata.len(), metadata.mtime(), metadata.mtime_nsec())
+/// A checksum over the dates of all files of a mailbox: it is that of a [`Snapshot`] in which all dates are those of files.
+pub(super) fn dates_of_files(paths: &MailboxPaths) -> Option<[u8; 16]> {
+    let scan = scan::scan(&paths.mails).ok()?;
+    let mut dates = FileDates::default();
+    for scanned in &scan.files {
+        let file = scan.names.get(scanned.at);
+        if let Ok(times) = file_times(&paths.mails, file) {
+            dates.add(file, times);
+        }
+    }
+    Some(dates.digest())
 }
+
+/// Files of the index: they are changed only by who holds its lock.
+const INDEX_FILES: [&str; 3] = ["dovecot.index", "dovecot.index.log", "dovecot.index.cache"];
+
+/// By what one can see that somebody changed something. Those of the index come last.
+pub(super) fn marks(paths: &MailboxPaths) -> Marks {
+    let mut files = vec![paths.control.join(uidlist::FILE_NAME), paths.mails.join("new"), paths.mails.join("cur")];
+    files.push(paths.control.join(super::keywords::FILE_NAME));
+    files.push(paths.mails.join(foreign::KEYWORDS_FILE));
+    files.extend(paths.index.iter().flat_map(|index| INDEX_FILES.map(|name| index.join(name))));
+    Marks::of(&files)
+}
+
+/// The same after a change of the index, whose lock is held.
+pub(super) fn with_new_index(before: Marks, paths: &MailboxPaths) -> Marks {
+    before.renewed(&marks(paths), |place| place >= FILES_BESIDE_INDEX)
+}
+
+/// How many of the [`marks`] are not those of the index.
+const FILES_BESIDE_INDEX: usize = 5;
 
 /// The GUID and UIDVALIDITY of a mailbox, read from the head of its uidlist.
 ///

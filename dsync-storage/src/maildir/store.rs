@@ -1,11 +1,12 @@
 //! A tree of Maildirs as a mail store.
 
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use dsync_core::model::{
-    KeptFields, MailboxGuid, MailboxIdentity, MailboxName, MailboxStatus, MailboxTree, TreeChange, TreeHistory,
+    Agreements, Glance, KeptFields, MailboxGuid, MailboxIdentity, MailboxName, MailboxStatus, MailboxTree,
+    TreeChange, TreeHistory,
 };
 use dsync_core::store::{Capabilities, ErrorKind, MailStore, Mailbox, StoreError};
 
@@ -93,6 +94,7 @@ impl MaildirStore {
             hidden: HiddenPlaces::MAILDIR,
             read_only,
             compression: None,
+            shows_changes: OnceLock::new(),
         };
         Self { context: Arc::new(context), cleaned: false, claim: None }
     }
@@ -195,6 +197,21 @@ impl MailStore for MaildirStore {
         let paths = self.existing(name)?;
         listing::wait_until_made(&paths);
         Ok(Box::new(MaildirMailbox::open(Arc::clone(&self.context), name.clone(), paths)?))
+    }
+
+    fn glance(&mut self, name: &MailboxName, close: bool) -> Option<Glance> {
+        let paths = self.paths(name).ok()?;
+        let glance = self.context.glance(&snapshot::marks(&paths))?;
+        let inside = if close { Some(snapshot::dates_of_files(&paths)?) } else { None };
+        Some(Glance { inside, ..glance })
+    }
+
+    fn agreements(&mut self, peer: [u8; 8]) -> Result<Agreements, StoreError> {
+        self.context.agreements(peer)
+    }
+
+    fn keep_agreements(&mut self, peer: [u8; 8], agreements: &Agreements) -> Result<(), StoreError> {
+        self.context.keep_agreements(peer, agreements)
     }
 
     fn create(&mut self, name: &MailboxName, identity: MailboxIdentity) -> Result<Box<dyn Mailbox>, StoreError> {

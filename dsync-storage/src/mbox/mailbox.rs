@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use dsync_core::model::{
-    HistoryRange, MailboxHistory, MailboxIdentity, MailboxName, MailboxStatus, MessageKey, MessageList,
+    Glance, HistoryRange, MailboxHistory, MailboxIdentity, MailboxName, MailboxStatus, MessageKey, MessageList,
     MessageRecord, SyncPoint,
 };
 use dsync_core::store::{BodySource, ErrorKind, Mailbox, MailboxChanges, MessageBody, SavedBody, StoreError};
@@ -17,7 +17,7 @@ use super::shared::Shared;
 use super::snapshot::{self, FileMark, IndexHealth, Snapshot, index_files};
 use super::staging::Staging;
 use super::visible::VisibleMessage;
-use super::{journal, listing};
+use super::{journal, listing, outside};
 use crate::fs::FsError;
 use crate::fs::mutation;
 use crate::fs::permissions::Permissions;
@@ -159,6 +159,10 @@ impl Mailbox for MboxMailbox {
         &self.snapshot.problems
     }
 
+    fn glance(&self) -> Option<Glance> {
+        self.snapshot.marks.as_ref().and_then(|marks| self.shared.context.glance(marks))
+    }
+
     fn is_settled(&self) -> bool {
         let is_open = self.snapshot.index_is_behind || self.snapshot.lacks_dates();
         !(is_open && self.snapshot.index == IndexHealth::Sound)
@@ -186,6 +190,9 @@ impl Mailbox for MboxMailbox {
         let mut locked = LockedIndex::lock(&files, &self.permissions)?;
         let before = index::reading::IndexMark::of(locked.state());
         index::mailbox::remember(&mut locked, point)?;
+        let unchanged = self.snapshot.mark.is_some_and(|mark| mark.index() == Some(before));
+        let marks = self.snapshot.marks.take().filter(|_| unchanged);
+        self.snapshot.marks = marks.map(|marks| outside::with_new_index(marks, &self.paths));
         if let Some(mark) = &mut self.snapshot.mark {
             mark.advance(before, index::reading::IndexMark::of(locked.state()));
         }
@@ -253,7 +260,11 @@ impl Mailbox for MboxMailbox {
                 self.paths = self.target().build(work, *build)?;
                 snapshot::look(&self.shared, &self.paths)?
             }
-            Place::Visible | Place::Missing => self.target().change(work, held)?,
+            Place::Visible | Place::Missing => {
+                let mut changed = self.target().change(work, held)?;
+                changed.look_from_outside(&self.paths);
+                changed
+            }
         };
         list_changes::note_identity(&self.shared.context, before, identity)?;
         Ok(())

@@ -44,6 +44,7 @@ mod lock;
 mod mailbox;
 #[doc(hidden)]
 pub mod marks;
+mod outside;
 mod removal;
 #[doc(hidden)]
 pub mod scan;

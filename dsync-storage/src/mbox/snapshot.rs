@@ -26,15 +26,17 @@ use super::found::FoundMessages;
 use super::indexed::{MboxHeader, header_md5};
 use super::journal;
 use super::lock::{MboxLock, ReadLock};
+use super::outside;
 use super::scan::{Scan, ScanError, Scanned, ScannedMessage, scan_base};
 use super::shared::Shared;
 use super::uids::{Candidate, KnownUids, UidWalk};
 use crate::fs::FsError;
+use crate::fs::marks::Marks;
 use crate::index::cache::Cache;
 use crate::index::files::IndexFiles;
 use crate::index::mailbox::{IndexedMessage, cache_bytes, cache_of, messages};
 use crate::index::points;
-use crate::index::reading::{IndexMark, IndexState, read_index};
+use crate::index::reading::{IndexMark, IndexState, read_head, read_index};
 use crate::index::view::IndexView;
 use crate::list::layout::MailboxPaths;
 use crate::text::lossy;
@@ -57,6 +59,8 @@ pub(super) struct Snapshot {
     pub(super) points: Vec<SyncPoint>,
     pub(super) problems: Vec<String>,
     pub(super) mark: Option<Mark>,
+    /// What one could see from outside, if nobody was at work meanwhile.
+    pub(super) marks: Option<Marks>,
 }
 
 /// What became of the index.
@@ -103,6 +107,10 @@ impl FileMark {
 }
 
 impl Mark {
+    pub(super) fn new(file: FileMark, index: Option<IndexMark>) -> Self {
+        Self { file, index }
+    }
+
     pub(super) fn file(&self) -> FileMark {
         self.file
     }
@@ -138,6 +146,7 @@ impl Snapshot {
             points: Vec::new(),
             problems: Vec::new(),
             mark: None,
+            marks: None,
         }
     }
 
@@ -189,7 +198,7 @@ pub(super) fn identity_locked(paths: &MailboxPaths, lock: &MboxLock) -> Result<M
 fn identity_at(file: &File, paths: &MailboxPaths) -> Result<MailboxIdentity, StoreError> {
     let base = scan_base(file, &paths.mails)?;
     let index = match index_files(paths) {
-        Some(files) => read_index(&files).ok().flatten(),
+        Some(files) => read_head(&files).ok().flatten(),
         None => None,
     };
     let by_index = |index: &IndexState| UidValidity::new(index.view.uid_validity());
@@ -209,8 +218,11 @@ pub(super) fn look(shared: &Shared, paths: &MailboxPaths) -> Result<Snapshot, St
     let mut tries = 0;
     loop {
         let lock = ReadLock::take(&paths.mails, shared.settings.mbox_locks)?;
-        let snapshot = look_under(shared, paths, &lock)?;
+        let before = outside::marks(paths);
+        let mut snapshot = look_under(shared, paths, &lock)?;
         tries += 1;
+        let is_settled = before == outside::marks(paths);
+        snapshot.marks = Some(before).filter(|_| is_settled);
         // Not everybody takes the locks that keep others away from who reads.
         let mark = file_mark(lock.file(), &paths.mails)?;
         if tries == TRIES || snapshot.mark.is_some_and(|then| then.file() == mark) {
@@ -323,6 +335,7 @@ fn look_at(shared: &Shared, file: &File, paths: &MailboxPaths) -> Result<Snapsho
         points: usable.map(points::read).unwrap_or_default(),
         problems,
         mark: Some(mark),
+        marks: None,
     })
 }
 

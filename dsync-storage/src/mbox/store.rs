@@ -1,17 +1,18 @@
 //! A tree of mbox files as a mail store.
 
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use dsync_core::model::{
-    KeptFields, MailboxGuid, MailboxIdentity, MailboxName, MailboxStatus, MailboxTree, TreeChange, TreeHistory,
+    Agreements, Glance, KeptFields, MailboxGuid, MailboxIdentity, MailboxName, MailboxStatus, MailboxTree,
+    TreeChange, TreeHistory,
 };
 use dsync_core::store::{Capabilities, ErrorKind, MailStore, Mailbox, StoreError};
 
 use super::mailbox::MboxMailbox;
 use super::shared::Shared;
-use super::{listing, removal};
+use super::{listing, outside, removal};
 use crate::fs::permissions::Permissions;
 use crate::fs::{mutation, unique};
 use crate::list::build::Build;
@@ -80,6 +81,7 @@ impl MboxStore {
             hidden: HiddenPlaces::MBOX,
             read_only,
             compression: None,
+            shows_changes: OnceLock::new(),
         };
         Ok(Self { shared: Arc::new(Shared { context, settings }), cleaned: false, claim: None })
     }
@@ -197,6 +199,19 @@ impl MailStore for MboxStore {
     fn open(&mut self, name: &MailboxName) -> Result<Box<dyn Mailbox>, StoreError> {
         let paths = self.existing(name)?;
         Ok(Box::new(MboxMailbox::open(Arc::clone(&self.shared), name.clone(), paths)?))
+    }
+
+    fn glance(&mut self, name: &MailboxName, _close: bool) -> Option<Glance> {
+        let paths = self.paths(name).ok()?;
+        self.context().glance(&outside::marks(&paths))
+    }
+
+    fn agreements(&mut self, peer: [u8; 8]) -> Result<Agreements, StoreError> {
+        self.context().agreements(peer)
+    }
+
+    fn keep_agreements(&mut self, peer: [u8; 8], agreements: &Agreements) -> Result<(), StoreError> {
+        self.context().keep_agreements(peer, agreements)
     }
 
     fn create(&mut self, name: &MailboxName, identity: MailboxIdentity) -> Result<Box<dyn Mailbox>, StoreError> {

@@ -1,7 +1,8 @@
 //! An open mailbox whose name is mapped.
 
 use dsync_core::model::{
-    HistoryRange, MailboxHistory, MailboxName, MailboxStatus, MessageKey, MessageList, MessageRecord, SyncPoint,
+    Glance, HistoryRange, MailboxHistory, MailboxName, MailboxStatus, MessageKey, MessageList, MessageRecord,
+    SyncPoint,
 };
 use dsync_core::store::{Mailbox, MailboxChanges, MessageBody, SavedBody, StoreError};
 
@@ -27,6 +28,10 @@ impl Mailbox for NamedMailbox {
 
     fn problems(&self) -> &[String] {
         self.inner.problems()
+    }
+
+    fn glance(&self) -> Option<Glance> {
+        self.inner.glance()
     }
 
     fn is_settled(&self) -> bool {

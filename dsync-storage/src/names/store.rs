@@ -4,7 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use dsync_core::model::{
-    MailboxGuid, MailboxIdentity, MailboxName, MailboxNode, MailboxStatus, MailboxTree, NodeKind, TreeHistory,
+    Agreements, Glance, MailboxGuid, MailboxIdentity, MailboxName, MailboxNode, MailboxStatus, MailboxTree, NodeKind,
+    TreeHistory,
 };
 use dsync_core::store::{Capabilities, ErrorKind, MailStore, Mailbox, ReplacedName, StoreError};
 
@@ -314,6 +315,19 @@ impl MailStore for NamedStore {
             }
         }
         Ok(self.opened(inner, &stored, name))
+    }
+
+    fn glance(&mut self, name: &MailboxName, close: bool) -> Option<Glance> {
+        let stored = self.stored_name(name).ok()?;
+        self.inner.glance(&stored, close)
+    }
+
+    fn agreements(&mut self, peer: [u8; 8]) -> Result<Agreements, StoreError> {
+        self.inner.agreements(peer)
+    }
+
+    fn keep_agreements(&mut self, peer: [u8; 8], agreements: &Agreements) -> Result<(), StoreError> {
+        self.inner.keep_agreements(peer, agreements)
     }
 
     fn create(&mut self, name: &MailboxName, identity: MailboxIdentity) -> Result<Box<dyn Mailbox>, StoreError> {

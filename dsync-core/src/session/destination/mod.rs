@@ -7,6 +7,7 @@ use std::collections::VecDeque;
 
 use transfer::{Comparison, Transfer};
 
+use super::agreeing::{self, Agreeing, Aim, Found};
 use super::all_mail::AllMail;
 use super::receiving::{Receiving, Tries};
 use super::reporting::Reporter;
@@ -15,7 +16,7 @@ use super::{
     tree_changes,
 };
 use crate::merge::{LeftOut, MailboxPlan, explain_one_way};
-use crate::model::{KeptFields, MailboxName, MailboxTree, MessageList};
+use crate::model::{Glance, KeptFields, MailboxName, MailboxTree, MessageList};
 use crate::report::{Event, Observer, Problem, Report};
 use crate::store::{ErrorKind, MailStore, Mailbox, MessageBody, StoreError};
 
@@ -32,6 +33,7 @@ pub struct DestinationSession<'a> {
     /// The mailbox of which no common moment is to be believed.
     disproved: Option<MailboxName>,
     all_mail: Option<AllMail>,
+    agreeing: Agreeing,
 }
 
 enum State {
@@ -100,6 +102,7 @@ impl<'a> DestinationSession<'a> {
             tries: Tries::default(),
             disproved: None,
             all_mail: None,
+            agreeing: Agreeing::default(),
         }
     }
 
@@ -148,10 +151,34 @@ impl<'a> DestinationSession<'a> {
         Ok(())
     }
 
-    fn accept_offer(&mut self, name: MailboxName, mut summary: MailboxSummary) -> Result<State, SessionError> {
-        if self.tries.of(&name) == 0 && self.disproved.as_ref() != Some(&name) {
+    fn accept_glance(&mut self, name: &MailboxName, glance: Glance) -> State {
+        let status = match self.agreeing.find(self.store, name, glance) {
+            Found::Agreement(status) => status,
+            Found::More => {
+                self.outbox.push_back(Message::LookCloser);
+                return State::AwaitOffer;
+            }
+            Found::Nothing => {
+                self.outbox.push_back(Message::Look);
+                return State::AwaitOffer;
+            }
+        };
+        self.count(name);
+        self.reporter.report.state.note(&status);
+        self.reporter.event(Event::MailboxUnchanged(name));
+        self.outbox.push_back(Message::Answer(Difference::Same));
+        State::AwaitOffer
+    }
+
+    /// Counts a mailbox, once.
+    fn count(&mut self, name: &MailboxName) {
+        if self.tries.of(name) == 0 && self.disproved.as_ref() != Some(name) {
             self.reporter.report.counts.mailboxes += 1;
         }
+    }
+
+    fn accept_offer(&mut self, name: MailboxName, mut summary: MailboxSummary) -> Result<State, SessionError> {
+        self.count(&name);
         let opened = opening::open_or_create(self.store, &name, summary.status.identity);
         self.reporter.replaced_names(self.store);
         let possible = |(mailbox, created): (Box<dyn Mailbox>, bool)| {
@@ -186,6 +213,7 @@ impl<'a> DestinationSession<'a> {
         if let Some(fingerprint) = same {
             self.reporter.report.state.note(mailbox.status());
             self.remember(&name, &mut *mailbox, fingerprint)?;
+            self.agreeing.note(&name, &*mailbox, agreeing::glance_of(&summary));
             self.reporter.event(Event::MailboxUnchanged(&name));
             self.outbox.push_back(Message::Answer(Difference::Same));
             return Ok(State::AwaitOffer);
@@ -203,6 +231,7 @@ impl<'a> DestinationSession<'a> {
             status: status.clone(),
             fingerprint: summary.fingerprint,
             complete: *complete,
+            glance: agreeing::glance_of(&summary),
             comparison,
             left_out: LeftOut::default(),
         })))
@@ -277,6 +306,9 @@ impl<'a> DestinationSession<'a> {
         }
         // A commit needs room of its own.
         drop(messages);
+        let problems = self.reporter.report.problems.len();
+        let mut is_done = receiving.failed().is_empty() && plan.unplaced.is_empty();
+        let is_needed = plan.needed;
         let answer = if plan.needed { self.commit(&mut transfer, plan, receiving)? } else { Message::Done };
         if matches!(answer, Message::Done) {
             self.tries.done();
@@ -286,6 +318,10 @@ impl<'a> DestinationSession<'a> {
             if let Some(fingerprint) = reached {
                 self.reporter.report.state.note(transfer.mailbox.status());
                 self.remember(&transfer.name, &mut *transfer.mailbox, fingerprint)?;
+            }
+            is_done &= reached.is_some() || transfer.fingerprint.is_none() || !is_needed;
+            if is_done && self.reporter.report.problems.len() == problems {
+                self.agreeing.note(&transfer.name, &*transfer.mailbox, transfer.glance);
             }
         }
         self.outbox.push_back(answer);
@@ -311,6 +347,7 @@ impl<'a> DestinationSession<'a> {
 
     fn finish(&mut self, problems: Vec<Problem>) -> State {
         problems.into_iter().for_each(|problem| self.reporter.add(problem));
+        std::mem::take(&mut self.agreeing).keep(self.store, &self.options);
         self.outbox.push_back(Message::Finish(Vec::new()));
         State::Finished
     }
@@ -349,6 +386,8 @@ impl Session for DestinationSession<'_> {
                 };
                 self.options = greeting.options.clone();
                 self.all_mail = self.options.all_mailbox.clone().map(AllMail::new);
+                self.agreeing =
+                    Agreeing::load(self.store, &greeting.id, Aim::Copy).map_err(|error| self.store_error(error))?;
                 self.source = Some(greeting);
                 self.outbox.push_back(Message::Hello(own));
                 State::AwaitTree
@@ -361,6 +400,7 @@ impl Session for DestinationSession<'_> {
                 self.apply_tree()?;
                 State::AwaitOffer
             }
+            (State::AwaitOffer, Message::Glance(name, glance)) => self.accept_glance(&name, glance),
             (State::AwaitOffer, Message::Offer { name, summary }) => self.accept_offer(name, summary)?,
             (State::AwaitRecords(transfer), Message::Records(messages)) => {
                 State::AwaitNotes(transfer, Noting { messages, noted: 0 })

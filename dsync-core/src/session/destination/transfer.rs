@@ -1,7 +1,7 @@
 //! One mailbox of a backup: what is known of both sides, and what follows from that.
 
 use crate::merge::{self, Contents, LeftOut, MailboxPlan, MailboxView, RecogniseSide};
-use crate::model::{KeptFields, MailboxName, MailboxStatus, MessageKey, MessageList, Uid};
+use crate::model::{Glance, KeptFields, MailboxName, MailboxStatus, MessageKey, MessageList, Uid};
 use crate::session::content::content;
 use crate::session::{ListedContent, MailboxSummary};
 use crate::store::{ErrorKind, Mailbox};
@@ -21,6 +21,8 @@ pub(super) struct Transfer {
     pub(super) fingerprint: Option<[u8; 16]>,
     /// Whether the source could read all of it.
     pub(super) complete: bool,
+    /// What it looks like there, if that tells.
+    pub(super) glance: Option<Glance>,
     pub(super) comparison: Comparison,
     /// Messages of the source that do not come.
     pub(super) left_out: LeftOut,

@@ -1,22 +1,24 @@
 //! A side of a two-way run: takes over what the other side did, and tells it what happened here.
 
+mod agreed;
 pub(super) mod amend;
 mod exchange;
 pub(super) mod holding;
 pub(super) mod place;
 mod trees;
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 
+use super::agreeing::{Agreeing, Aim};
 use super::all_mail::AllMail;
 use super::receiving::Tries;
 use super::reporting::Reporter;
 use super::{
-    Amendments, Greeting, MailboxSummary, Message, Outcome, Session, SessionError, SyncOptions, opening, peer_label,
-    settle, sync_point, tree_changes,
+    Amendments, Difference, Greeting, MailboxSummary, Message, Outcome, Session, SessionError, SyncOptions, opening,
+    peer_label, settle, tree_changes,
 };
 use crate::merge::MailboxPlan;
-use crate::model::{KeptFields, MailboxIdentity, MailboxName, MailboxTree, NodeKind, Role};
+use crate::model::{Glance, KeptFields, MailboxIdentity, MailboxName, MailboxStatus, MailboxTree, NodeKind, Role};
 use crate::report::{Event, Observer, Report};
 use crate::store::{ErrorKind, MailStore, StoreError};
 use crate::tree::two_way::{MergedTree, TreeSide};
@@ -48,6 +50,14 @@ pub struct MirrorSession<'a> {
     offers: VecDeque<MailboxName>,
     tries: Tries,
     all_mail: Option<AllMail>,
+    /// What the slave knows of former agreements.
+    agreeing: Agreeing,
+    /// What both sides have agreed on, and how it looked here then.
+    agreed: BTreeMap<MailboxName, (Glance, MailboxStatus)>,
+    /// The mailbox of which the slave wants more than a glance.
+    looked_at: Option<MailboxName>,
+    /// The slave wants a closer look.
+    looks_closer: bool,
 }
 
 enum State {
@@ -58,6 +68,8 @@ enum State {
     /// The master's turn to offer a mailbox.
     Offer,
     AwaitOffer,
+    /// A glance was sent.
+    AwaitLook(MailboxName),
     AwaitSummary(Open),
     Compare(Box<Comparison>),
     Transfer(Box<Transfer>),
@@ -73,7 +85,7 @@ impl State {
             Self::AwaitTree => "the tree was being received",
             Self::AwaitAmendments(_) => "amendments of the tree were due",
             Self::Offer | Self::AwaitOffer => "an offer of a mailbox was due",
-            Self::AwaitSummary(_) => "a mailbox was being offered",
+            Self::AwaitLook(_) | Self::AwaitSummary(_) => "a mailbox was being offered",
             Self::Compare(_) => "messages were being listed",
             Self::Transfer(_) => "bodies were being exchanged",
             Self::AwaitOutcome(..) => "the end of a mailbox was due",
@@ -111,6 +123,10 @@ impl<'a> MirrorSession<'a> {
             offers: VecDeque::new(),
             tries: Tries::default(),
             all_mail,
+            agreeing: Agreeing::default(),
+            agreed: BTreeMap::new(),
+            looked_at: None,
+            looks_closer: false,
         }
     }
 
@@ -132,12 +148,19 @@ impl<'a> MirrorSession<'a> {
     /// Opens mailboxes until one can be opened.
     fn offer(&mut self) -> Result<(State, Message), SessionError> {
         while let Some(name) = self.offers.pop_front() {
+            let is_close = std::mem::take(&mut self.looks_closer);
+            let is_looked_at = self.looked_at.take().as_ref() == Some(&name);
+            if !is_looked_at && let Some(glance) = self.glance(&name, is_close) {
+                return Ok((State::AwaitLook(name.clone()), Message::Glance(name, glance)));
+            }
             if let Some(open) = self.open(&name)? {
                 let message = Message::Offer { name, summary: open.summary.clone() };
                 return Ok((State::AwaitSummary(open), message));
             }
         }
-        Ok((State::AwaitFinish, Message::Finish(Vec::new())))
+        self.outbox.push_back(Message::Finish(Vec::new()));
+        let agreed = std::mem::take(&mut self.agreed).into_iter();
+        Ok((State::AwaitFinish, Message::Agreed(agreed.map(|(name, (glance, _))| (name, glance)).collect())))
     }
 
     /// The mailbox, made if it is missing. `None` if it cannot be had.
@@ -235,19 +258,6 @@ impl<'a> MirrorSession<'a> {
         let comparison = Comparison::start(open, other, self.abilities(), &self.options.messages, labels)
             .map_err(|error| self.store_error(error))?;
         Ok(State::Compare(Box::new(comparison)))
-    }
-
-    /// Both sides have the same mailbox now, and will know it.
-    fn remember(&mut self, open: &mut Open, fingerprint: Option<[u8; 16]>) -> Result<(), SessionError> {
-        let point = fingerprint.and_then(|fingerprint| sync_point(open.mailbox.status(), fingerprint, self.peer()));
-        let Some(point) = point.filter(|point| self.both_import() && !open.mailbox.sync_points().contains(point))
-        else {
-            return Ok(());
-        };
-        match open.mailbox.remember(point) {
-            Ok(()) => Ok(()),
-            Err(error) => self.reporter.problem_or_error(self.store, &open.name, error),
-        }
     }
 
     fn abilities(&self) -> Abilities {
@@ -380,6 +390,8 @@ impl Session for MirrorSession<'_> {
                 if (self.role == Role::Slave) == matches!(state, State::Start) =>
             {
                 if self.role == Role::Slave {
+                    self.agreeing = Agreeing::load(self.store, &greeting.id, Aim::Mirror)
+                        .map_err(|error| self.store_error(error))?;
                     self.options = greeting.options.clone();
                     self.all_mail = self.options.all_mailbox.clone().map(AllMail::new);
                     self.greeting = Some(greeting);
@@ -403,6 +415,25 @@ impl Session for MirrorSession<'_> {
                 self.amend()?
             }
             (State::AwaitAmendments(own), Message::Amendments(other)) => self.merge_trees(&own, &other)?,
+            (State::AwaitLook(name), Message::Answer(Difference::Same)) => {
+                self.pass_over(&name);
+                State::Offer
+            }
+            (State::AwaitLook(name), Message::LookCloser) if !self.looks_closer => {
+                self.looks_closer = true;
+                self.offers.push_front(name);
+                State::Offer
+            }
+            (State::AwaitLook(name), Message::Look) => {
+                self.looked_at = Some(name.clone());
+                self.offers.push_front(name);
+                State::Offer
+            }
+            (State::AwaitOffer, Message::Glance(name, glance)) => self.accept_glance(&name, glance),
+            (State::AwaitOffer, Message::Agreed(glances)) => {
+                self.accept_agreed(glances);
+                State::AwaitOffer
+            }
             (State::AwaitOffer, Message::Offer { name, summary }) => self.accept_offer(name, summary)?,
             (State::AwaitSummary(open), Message::Summary(summary)) => self.compare(open, summary)?,
             (State::AwaitSummary(_), Message::Refused) => State::Offer,
@@ -440,6 +471,9 @@ impl Session for MirrorSession<'_> {
             }
             (State::AwaitOutcome(open, own), Message::Outcome(other)) => self.finish_mailbox(open, own, other)?,
             (State::AwaitOffer, Message::Finish(_)) => {
+                if self.both_import() {
+                    std::mem::take(&mut self.agreeing).keep(self.store, &self.options);
+                }
                 self.outbox.push_back(Message::Finish(Vec::new()));
                 State::Finished
             }

@@ -52,7 +52,19 @@ impl MainIndex {
     /// # Errors
     /// If it cannot be read; within that, if it is no index, or contradicts itself.
     pub fn read(input: &mut dyn Read, length: u64) -> io::Result<Result<Self, MainIndexError>> {
-        match Self::read_whole(input, length) {
+        Self::read_part(input, length, usize::MAX)
+    }
+
+    /// Reads only what is not about single messages, as if there were none.
+    ///
+    /// # Errors
+    /// As [`read`](Self::read).
+    pub fn read_head(input: &mut dyn Read, length: u64) -> io::Result<Result<Self, MainIndexError>> {
+        Self::read_part(input, length, 0)
+    }
+
+    fn read_part(input: &mut dyn Read, length: u64, messages: usize) -> io::Result<Result<Self, MainIndexError>> {
+        match Self::read_first(input, length, messages) {
             Ok(index) => Ok(Ok(index)),
             Err(ReadError::Index(error)) => Ok(Err(error)),
             // It is shorter than it says.
@@ -63,7 +75,8 @@ impl MainIndex {
         }
     }
 
-    fn read_whole(input: &mut dyn Read, length: u64) -> Result<Self, ReadError> {
+    /// Reads the first so many messages.
+    fn read_first(input: &mut dyn Read, length: u64, messages: usize) -> Result<Self, ReadError> {
         let mut start = [0; START];
         input.read_exact(&mut start)?;
         let mut fields = Reader(&start);
@@ -96,6 +109,7 @@ impl MainIndex {
             return Err(MainIndexError::Header.into());
         }
         // A file can claim to be larger than what it holds.
+        let count = count.min(messages);
         let announced = count.min(MOST_RESERVED / record_size);
         for extension in &mut extensions {
             let bytes = announced.saturating_mul(extension.record_size.into());

@@ -73,7 +73,15 @@ fn run(files: &[(u32, &str)], changes: &MailboxChanges) -> Result<CommitPlan, St
     };
     let messages = MessageList::new(records).unwrap();
     let files = MessageFiles { names: scan.names.clone(), listed, doomed: vec![] };
-    let joined = Joined { status, messages, files, files_digest: [0; 20], index_is_behind: false, problems: vec![] };
+    let joined = Joined {
+        status,
+        messages,
+        files,
+        files_digest: [0; 20],
+        index_is_behind: false,
+        problems: vec![],
+        has_dates_of_files: false,
+    };
     let slots = KeywordSlots::default();
     let found = Found { joined: &joined, uidlist: &uidlist, slots: &slots };
     plan(Path::new("/m"), found, changes, &|_| Some(SIZES), MailboxIdentity::UNDECIDED, &mut || {

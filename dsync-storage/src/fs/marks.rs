@@ -1,0 +1,150 @@
+//! By what one can see from outside that somebody changed something: identity, size and times of files and directories.
+//!
+//! Two looks between which something was changed must differ, however soon one follows the other. Times alone do not tell
+//! that: most file systems take them from a clock that ticks every few milliseconds. Since Linux 6.13 some give a file
+//! that was looked at a time of its own with the next change (`Documentation/filesystems/multigrain-ts.rst`); only there a
+//! [`Glance`] is believed.
+
+use std::fs::{self, Metadata};
+use std::os::unix::fs::MetadataExt;
+use std::path::Path;
+
+use dsync_core::model::Glance;
+use sha1::{Digest, Sha1};
+
+/// What some files and directories look like.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Marks(Vec<Option<Mark>>);
+
+/// What one looks like.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Mark {
+    device: u64,
+    inode: u64,
+    size: u64,
+    modified: (i64, i64),
+    changed: (i64, i64),
+}
+
+impl Mark {
+    fn of(path: &Path) -> Option<Self> {
+        let metadata: Metadata = fs::metadata(path).ok()?;
+        Some(Self {
+            device: metadata.dev(),
+            inode: metadata.ino(),
+            size: metadata.len(),
+            modified: (metadata.mtime(), metadata.mtime_nsec()),
+            changed: (metadata.ctime(), metadata.ctime_nsec()),
+        })
+    }
+}
+
+impl Marks {
+    /// What is at these paths now. Links are followed.
+    #[must_use]
+    pub fn of(paths: &[impl AsRef<Path>]) -> Self {
+        Self(paths.iter().map(|path| Mark::of(path.as_ref())).collect())
+    }
+
+    /// These marks, with those at the places that `is_own` names taken from `now`: nobody but us can have changed what is
+    /// there.
+    #[must_use]
+    pub fn renewed(self, now: &Self, is_own: impl Fn(usize) -> bool) -> Self {
+        let pairs = self.0.into_iter().zip(&now.0).enumerate();
+        Self(pairs.map(|(place, (before, now))| if is_own(place) { *now } else { before }).collect())
+    }
+
+    /// One value for all of them. `None` if the first, which has to be there, is not, or if a change might not show.
+    #[must_use]
+    pub fn glance(&self) -> Option<Glance> {
+        self.0.first().copied().flatten()?;
+        let mut hash = Sha1::new();
+        for mark in &self.0 {
+            hash.update([u8::from(mark.is_some())]);
+            let Some(mark) = mark else { continue };
+            for number in [mark.device, mark.inode, mark.size] {
+                hash.update(number.to_le_bytes());
+            }
+            for (seconds, nanoseconds) in [mark.modified, mark.changed] {
+                hash.update(seconds.to_le_bytes());
+                hash.update(nanoseconds.to_le_bytes());
+            }
+        }
+        let outside = hash.finalize().first_chunk().copied()?;
+        Some(Glance { outside, inside: None })
+    }
+}
+
+/// Whether every change of a file below `root` that follows a look at it shows in its times.
+#[must_use]
+pub fn shows_every_change(root: &Path) -> bool {
+    #[cfg(target_os = "linux")]
+    {
+        use nix::sys::statfs;
+        const KINDS: [statfs::FsType; 4] =
+            [statfs::EXT4_SUPER_MAGIC, statfs::XFS_SUPER_MAGIC, statfs::BTRFS_SUPER_MAGIC, statfs::TMPFS_MAGIC];
+        let is_known = statfs::statfs(root).is_ok_and(|found| KINDS.contains(&found.filesystem_type()));
+        let release = nix::sys::utsname::uname().ok();
+        is_known && release.and_then(|system| is_new_enough(system.release().to_str()?)).unwrap_or(false)
+    }
+    #[cfg(not(target_os = "linux"))]
+    {
+        let _ = root;
+        false
+    }
+}
+
+/// Whether a release of Linux (`6.18.44-fc`) is 6.13 or later.
+#[cfg(target_os = "linux")]
+fn is_new_enough(release: &str) -> Option<bool> {
+    let mut numbers =
+        release.split(|character: char| !character.is_ascii_digit()).map(|part| part.parse::<u32>().ok());
+    Some((numbers.next()??, numbers.next()??) >= (6, 13))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_kind_of_change_shows() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = |name: &str| directory.path().join(name);
+        fs::create_dir(path("cur")).unwrap();
+        fs::write(path("log"), "1").unwrap();
+        let look = || Marks::of(&[path("cur"), path("log"), path("none")]);
+        let before = look();
+        assert_eq!(before, look());
+        if !shows_every_change(directory.path()) {
+            return;
+        }
+        let changes: [&dyn Fn(); 5] = [
+            &|| fs::write(path("cur/a"), "").unwrap(),
+            &|| fs::rename(path("cur/a"), path("cur/b")).unwrap(),
+            &|| fs::write(path("log"), "2").unwrap(),
+            &|| fs::write(path("none"), "").unwrap(),
+            &|| fs::rename(path("none"), path("log")).unwrap(),
+        ];
+        let mut last = before;
+        for change in changes {
+            change();
+            let now = look();
+            assert_ne!(now.glance(), last.glance());
+            last = now;
+        }
+    }
+
+    #[test]
+    fn what_is_not_there_looks_like_nothing() {
+        let directory = tempfile::tempdir().unwrap();
+        assert_eq!(Marks::of(&[directory.path().join("x")]).glance(), None);
+    }
+
+    #[test]
+    #[cfg(target_os = "linux")]
+    fn releases_are_compared_as_numbers() {
+        let is_new = |release| is_new_enough(release).unwrap_or(false);
+        assert!(is_new("6.18.44-fc-v657") && is_new("6.13.0") && is_new("7.0"));
+        assert!(!is_new("6.8.0-31-generic") && !is_new("5.15.0") && !is_new("") && !is_new("x.y"));
+    }
+}
