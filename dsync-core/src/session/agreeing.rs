@@ -3,7 +3,7 @@
 use super::peer_label;
 use super::{MailboxSummary, SyncOptions};
 use crate::model::{Agreement, Agreements, Glance, MailboxName, MailboxStatus};
-use crate::store::{MailStore, Mailbox, StoreError};
+use crate::store::{MailStore, Mailbox};
 
 /// What a side knows about former agreements with the other side, and what is agreed on in this run.
 #[derive(Default)]
@@ -41,9 +41,10 @@ fn keeps(options: &SyncOptions) -> bool {
 
 impl Agreeing {
     /// What the store knows about agreements with the one that has the id `peer`.
-    pub(super) fn load(store: &mut dyn MailStore, peer: &str, aim: Aim) -> Result<Self, StoreError> {
+    pub(super) fn load(store: &mut dyn MailStore, peer: &str, aim: Aim) -> Self {
         let peer = peer_label(&format!("{aim:?} {peer}"));
-        Ok(Self { peer, known: store.agreements(peer)?, now: Agreements::new() })
+        // Without them the run only takes longer.
+        Self { peer, known: store.agreements(peer).unwrap_or_default(), now: Agreements::new() }
     }
 
     /// Whether there is nothing to do about a mailbox as long as it looks like `other` at the other side.
@@ -78,10 +79,13 @@ impl Agreeing {
         if !keeps(options) {
             return;
         }
-        if !options.mailboxes.is_all() {
-            for (name, agreement) in &self.known {
-                self.now.entry(name.clone()).or_insert_with(|| agreement.clone());
-            }
+        // This run says nothing about mailboxes that were not selected. About the others it may have found out that what was
+        // agreed on is not so.
+        let is_left_out = |name: &MailboxName, agreement: &Agreement| {
+            !options.mailboxes.contains(name, agreement.status.identity.guid)
+        };
+        for (name, agreement) in self.known.iter().filter(|(name, agreement)| is_left_out(name, agreement)) {
+            self.now.entry(name.clone()).or_insert_with(|| agreement.clone());
         }
         if self.now != self.known {
             // Without them the next run only takes longer.
@@ -98,4 +102,39 @@ pub(super) fn agreed_glance(mailbox: &dyn Mailbox) -> Option<Glance> {
 /// The same of the other side.
 pub(super) fn glance_of(summary: &MailboxSummary) -> Option<Glance> {
     summary.glance.filter(|_| summary.complete)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::memory::MemoryStore;
+    use crate::model::{MailboxIdentity, MailboxSelection, Uid};
+
+    fn agreements(names: &[&str]) -> Agreements {
+        let status = MailboxStatus {
+            identity: MailboxIdentity::UNDECIDED,
+            uid_next: Uid::FIRST,
+            message_count: 0,
+            highest_modseq: None,
+            first_recent_uid: None,
+        };
+        let glance = Glance { outside: [1; 16], inside: None };
+        let agreement = Agreement { own: glance, other: glance, status };
+        names.iter().map(|name| (MailboxName::new([*name]).unwrap(), agreement.clone())).collect()
+    }
+
+    #[test]
+    fn what_was_selected_and_not_agreed_on_again_is_forgotten() {
+        let mut store = MemoryStore::new();
+        let mut kept = |selection: MailboxSelection| {
+            let first = Agreeing { now: agreements(&["a", "b"]), ..Agreeing::load(&mut store, "peer", Aim::Copy) };
+            first.keep(&mut store, &SyncOptions::default());
+            let options = SyncOptions { full: true, mailboxes: selection, ..SyncOptions::default() };
+            Agreeing::load(&mut store, "peer", Aim::Copy).keep(&mut store, &options);
+            Agreeing::load(&mut store, "peer", Aim::Copy).known
+        };
+        assert_eq!(kept(MailboxSelection::matching("a")), agreements(&["b"]));
+        assert_eq!(kept(MailboxSelection::all().excluding("a")), agreements(&["a"]));
+        assert_eq!(kept(MailboxSelection::all()), agreements(&[]));
+    }
 }

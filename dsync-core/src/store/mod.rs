@@ -125,8 +125,8 @@ pub trait MailStore: Send {
         Ok(Agreements::new())
     }
 
-    /// Keeps agreements with the store that is called `peer` in place of all others with it. They only save work, so they need
-    /// not be durable, and a store that has no place for them does nothing.
+    /// Keeps agreements with the store that is called `peer` in place of all others with it. They only save work, so they
+    /// need not be durable, and a store that has no place for them does nothing.
     ///
     /// # Errors
     /// If they cannot be written.
@@ -210,7 +210,8 @@ pub trait Mailbox: Send {
     /// index. One sentence each, naming the path.
     fn problems(&self) -> &[String];
 
-    /// What [`MailStore::glance`] gives, at least if it is a close one, as long as nobody has changed anything since the moment of this view.
+    /// What [`MailStore::glance`] gives, at least if it is a close one, as long as nobody has changed anything since the
+    /// moment of this view.
     fn glance(&self) -> Option<Glance> {
         None
     }

@@ -85,7 +85,7 @@ impl DboxStore {
             hidden: HiddenPlaces::DBOX,
             read_only,
             compression: settings.compression,
-            shows_changes: OnceLock::new(),
+            telling_devices: OnceLock::new(),
         };
         Ok(Self { shared: Arc::new(Shared::new(context, settings, storage)), cleaned: false, claim: None })
     }
@@ -244,7 +244,8 @@ impl MailStore for DboxStore {
     }
 
     fn glance(&mut self, name: &MailboxName, _close: bool) -> Option<Glance> {
-        let paths = self.paths(name).ok()?;
+        // Indexes elsewhere stay when the mails are gone.
+        let paths = self.existing(name).ok()?;
         self.context().glance(&marks::of(&self.shared, &paths))
     }
 

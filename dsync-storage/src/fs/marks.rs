@@ -54,10 +54,21 @@ impl Marks {
         Self(pairs.map(|(place, (before, now))| if is_own(place) { *now } else { before }).collect())
     }
 
+    /// Whether all is on one of these devices.
+    #[must_use]
+    pub fn are_on(&self, devices: &[u64]) -> bool {
+        self.0.iter().flatten().all(|mark| devices.contains(&mark.device))
+    }
+
     /// One value for all of them. `None` if the first, which has to be there, is not, or if a change might not show.
     #[must_use]
     pub fn glance(&self) -> Option<Glance> {
         self.0.first().copied().flatten()?;
+        // ext2, ext3 and old file systems of ext4 look like any ext4, but know whole seconds only. A time that just
+        // happens to be one costs a look into the mailbox.
+        if self.0.iter().flatten().any(|mark| mark.changed.1 == 0) {
+            return None;
+        }
         let mut hash = Sha1::new();
         for mark in &self.0 {
             hash.update([u8::from(mark.is_some())]);
@@ -75,7 +86,7 @@ impl Marks {
     }
 }
 
-/// Whether every change of a file below `root` that follows a look at it shows in its times.
+/// Whether every change of a file on the file system of `root` that follows a look at it shows in its times.
 #[must_use]
 pub fn shows_every_change(root: &Path) -> bool {
     #[cfg(target_os = "linux")]
@@ -132,6 +143,22 @@ mod tests {
             assert_ne!(now.glance(), last.glance());
             last = now;
         }
+    }
+
+    #[test]
+    fn whole_seconds_are_not_believed() {
+        let mark =
+            |nanoseconds| Some(Mark { device: 1, inode: 2, size: 3, modified: (4, 0), changed: (4, nanoseconds) });
+        assert!(Marks(vec![mark(1), mark(2), None]).glance().is_some());
+        assert_eq!(Marks(vec![mark(1), mark(0), None]).glance(), None);
+    }
+
+    #[test]
+    fn devices_are_those_of_what_is_there() {
+        let mark = |device| Some(Mark { device, inode: 2, size: 3, modified: (4, 0), changed: (4, 1) });
+        let marks = Marks(vec![mark(1), None, mark(7)]);
+        assert!(marks.are_on(&[7, 1, 3]));
+        assert!(!marks.are_on(&[1]));
     }
 
     #[test]

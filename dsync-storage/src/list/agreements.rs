@@ -8,11 +8,13 @@
 //! sha1 <checksum over everything before> LF
 //! ```
 //!
-//! Labels, glances (32 digits, or 64 with what only a close one shows) and the checksum are hexadecimal digits. The counters are GUID, UIDVALIDITY, UIDNEXT, number of messages,
-//! HIGHESTMODSEQ and first recent UID, separated by commas, `-` for what is undecided. Levels are hexadecimal digits of their UTF-8,
-//! separated by `/`. The last store that was written comes last.
+//! Labels, glances (32 digits, or 64 with what only a close one shows) and the checksum are hexadecimal digits. The
+//! counters are GUID, UIDVALIDITY, UIDNEXT, number of messages, HIGHESTMODSEQ and first recent UID, separated by commas,
+//! `-` for what is undecided. Levels are hexadecimal digits of their UTF-8, separated by `/`. The last store that was
+//! written comes last.
 //!
-//! It only saves work, so it is not made durable, and a file that is damaged or of another version counts as none.
+//! It only saves work, so it is not made durable, and a file that is damaged or of another version counts as none. One
+//! that cannot even be read is replaced.
 #![deny(clippy::indexing_slicing, clippy::unwrap_used)]
 
 use std::fmt::{Display, Write};
@@ -29,7 +31,7 @@ use crate::fs::{FsError, read};
 
 const FILE_NAME: &str = "dovecot.dsync-agreements";
 /// Room for some hundred thousand mailboxes.
-const LARGEST: u64 = 64 << 20;
+const LARGEST: usize = 64 << 20;
 /// How many other stores are kept in mind.
 const MOST_STORES: usize = 8;
 const HEADER: &str = concat!("agreements 1 ", env!("CARGO_PKG_VERSION"), "\n");
@@ -56,18 +58,31 @@ pub(crate) fn write(
     agreements: &Agreements,
     permissions: &Permissions,
 ) -> Result<(), FsError> {
-    let mut stores = stores(directory)?;
+    let mut stores = stores(directory).unwrap_or_default();
     stores.retain(|(store, _)| *store != peer);
     stores.push((peer, agreements.clone()));
     stores.drain(..stores.len().saturating_sub(MOST_STORES));
+    let text = encode_at_most(LARGEST, stores);
     // Two runs may be at work; what one of them loses is nothing but time.
     let temporary = directory.join(format!("{FILE_NAME}.new"));
-    replace(&directory.join(FILE_NAME), &temporary, encode(&stores).as_bytes(), permissions, Durability::Later)
+    replace(&directory.join(FILE_NAME), &temporary, text.as_bytes(), permissions, Durability::Later)
 }
 
 fn stores(directory: &Path) -> Result<Stores, FsError> {
-    let bytes = read::contents(&directory.join(FILE_NAME), LARGEST)?;
+    let bytes = read::contents(&directory.join(FILE_NAME), LARGEST as u64)?;
     Ok(bytes.and_then(|bytes| decode(&bytes)).unwrap_or_default())
+}
+
+/// The text of the stores, without the first of them as long as it is larger: what would not be read is not written, and
+/// what a run found out must not be forgotten in favour of an older file.
+fn encode_at_most(largest: usize, mut stores: Stores) -> String {
+    loop {
+        let text = encode(&stores);
+        if text.len() <= largest || stores.is_empty() {
+            return text;
+        }
+        stores.remove(0);
+    }
 }
 
 fn encode(stores: &Stores) -> String {
@@ -211,6 +226,26 @@ mod tests {
         assert_eq!(read(directory.path(), [2; 8]).unwrap(), agreements(2));
         assert_eq!(read(directory.path(), [9; 8]).unwrap(), agreements(9));
         assert_eq!(std::fs::read_dir(directory.path()).unwrap().count(), 1);
+    }
+
+    #[test]
+    fn a_file_that_cannot_be_read_is_replaced() {
+        let directory = tempfile::tempdir().unwrap();
+        let permissions = Permissions::like(directory.path(), directory.path());
+        let file = std::fs::File::create(directory.path().join(FILE_NAME)).unwrap();
+        file.set_len(LARGEST as u64 + 1).unwrap();
+        assert!(read(directory.path(), [1; 8]).is_err());
+        write(directory.path(), [1; 8], &agreements(1), &permissions).unwrap();
+        assert_eq!(read(directory.path(), [1; 8]).unwrap(), agreements(1));
+    }
+
+    #[test]
+    fn what_would_not_be_read_is_not_written() {
+        let stores = |numbers: &[u8]| numbers.iter().map(|number| ([*number; 8], agreements(*number))).collect();
+        let two: Stores = stores(&[2, 3]);
+        let largest = encode(&two).len();
+        assert_eq!(decode(encode_at_most(largest, stores(&[1, 2, 3])).as_bytes()), Some(two));
+        assert_eq!(decode(encode_at_most(100, stores(&[1])).as_bytes()), Some(Stores::new()));
     }
 
     #[test]

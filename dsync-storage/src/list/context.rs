@@ -32,8 +32,8 @@ pub(crate) struct Context {
     pub(crate) read_only: bool,
     /// How new messages are compressed; never those of an mbox.
     pub(crate) compression: Option<Compression>,
-    /// Whether every change of its files shows in their marks.
-    pub(crate) shows_changes: OnceLock<bool>,
+    /// The devices of its roots on which every change of a file shows in its marks.
+    pub(crate) telling_devices: OnceLock<Vec<u64>>,
 }
 
 impl Context {
@@ -87,9 +87,8 @@ impl Context {
     /// What a mailbox with these marks looks like, if every change of it shows in them.
     pub(crate) fn glance(&self, marks: &Marks) -> Option<Glance> {
         let glance = marks.glance()?;
-        let roots = [Some(&self.roots.mails), Some(&self.roots.control), self.roots.index.as_ref()];
-        let is_known = || roots.into_iter().flatten().all(|root| shows_every_change(root));
-        self.shows_changes.get_or_init(is_known).then_some(glance)
+        // A mailbox may be a link, or something mounted: of devices that no root is on, nothing is known.
+        marks.are_on(self.telling_devices.get_or_init(|| telling_devices(&self.roots))).then_some(glance)
     }
 
     /// The agreements with another store.
@@ -130,6 +129,13 @@ impl Context {
     pub(crate) fn permissions(&self) -> Permissions {
         Permissions::like(&self.roots.mails, &self.roots.mails)
     }
+}
+
+/// The devices of roots on which every change of a file shows in its marks.
+fn telling_devices(roots: &Roots) -> Vec<u64> {
+    let roots = [Some(&roots.mails), Some(&roots.control), roots.index.as_ref(), roots.inbox.as_ref()];
+    let telling = roots.into_iter().flatten().filter(|root| shows_every_change(root));
+    telling.filter_map(|root| std::fs::metadata(root).ok()).map(|metadata| metadata.dev()).collect()
 }
 
 /// A name that the store cannot hold.

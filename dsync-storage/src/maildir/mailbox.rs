@@ -240,3 +240,60 @@ impl Mailbox for MaildirMailbox {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use dsync_core::model::Uid;
+    use dsync_core::store::{MailStore, NewMessages, Origin};
+
+    use super::*;
+    use crate::fs::marks::shows_every_change;
+    use crate::location::Location;
+    use crate::maildir::MaildirStore;
+
+    fn no_changes(identity: MailboxIdentity, highest_modseq: ModSeq) -> MailboxChanges {
+        MailboxChanges {
+            origin: Origin::Mirrored,
+            identity,
+            remove: Vec::new(),
+            renumber: Vec::new(),
+            update: Vec::new(),
+            add: NewMessages::default(),
+            uid_next: Uid::FIRST,
+            highest_modseq,
+            first_recent_uid: Uid::FIRST,
+        }
+    }
+
+    /// What an empty mailbox looks like after a commit, and then from outside, if something was done to its directory
+    /// before.
+    fn glances_after(meanwhile: &dyn Fn(&Path)) -> [Option<Glance>; 2] {
+        let directory = tempfile::tempdir().unwrap();
+        let root = directory.path().join("mail");
+        let location = Location::parse(&format!("maildir:{}", root.display()), None).unwrap();
+        let mut store = MaildirStore::open(&location).unwrap();
+        let name = MailboxName::inbox();
+        let identity = store.new_identity().unwrap();
+        store.create(&name, identity).unwrap().commit(no_changes(identity, ModSeq::FIRST)).unwrap();
+        let mut mailbox = store.open(&name).unwrap();
+        meanwhile(&root);
+        mailbox.commit(no_changes(identity, ModSeq(5))).unwrap();
+        assert_eq!(mailbox.status().message_count, 0);
+        [mailbox.glance(), store.glance(&name, false)]
+    }
+
+    #[test]
+    fn a_delivery_that_is_left_out_leaves_no_glance() {
+        let [within, _] = glances_after(&|root| std::fs::write(root.join("new/x"), "").unwrap());
+        assert_eq!(within, None);
+    }
+
+    #[test]
+    fn without_a_delivery_there_is_one() {
+        let [within, outside] = glances_after(&|_| {});
+        assert_eq!(within.map(|glance| glance.outside), outside.map(|glance| glance.outside));
+        assert_eq!(within.is_some(), shows_every_change(&std::env::temp_dir()));
+    }
+}

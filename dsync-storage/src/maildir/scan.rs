@@ -99,14 +99,15 @@ impl Scan {
         });
     }
 
-    /// Leaves out what is in `new`, but was not there earlier, and is not listed.
-    pub(super) fn forget_deliveries(&mut self, earlier: &MessageFiles, uidlist: &UidList) {
+    /// Leaves out what is in `new`, but was not there earlier, and is not listed. Whether there was any of it.
+    #[must_use]
+    pub(super) fn forget_deliveries(&mut self, earlier: &MessageFiles, uidlist: &UidList) -> bool {
         let Self { names, files, .. } = self;
         let is_new = |file: &FoundFile<'_>| file.subdirectory == Subdirectory::New;
         let found = files.iter().map(|scanned| names.get(scanned.at));
         let mut delivered: HashSet<&[u8]> = found.filter(is_new).map(|file| file.base()).collect();
         if delivered.is_empty() {
-            return;
+            return false;
         }
         for file in earlier.iter().chain(earlier.doomed()) {
             delivered.remove(file.base());
@@ -115,6 +116,7 @@ impl Scan {
             delivered.remove(entry.base());
         }
         files.retain(|scanned| !delivered.contains(names.get(scanned.at).base()));
+        !delivered.is_empty()
     }
 
     /// The place of the file with this base name in `files`.
@@ -164,9 +166,10 @@ mod tests {
         earlier.listed.push(known);
         let (uidlist, _) = UidList::decode(b"3 V1 N6 G00112233445566778899aabbccddeeff\n5 :listed\n");
         let mut scan = scan(dir.path()).unwrap();
-        scan.forget_deliveries(&earlier, &uidlist);
+        assert!(scan.forget_deliveries(&earlier, &uidlist));
         assert_eq!(scan.bases().collect::<Vec<_>>(), [&b"elsewhere"[..], b"known", b"listed"]);
-        scan.forget_deliveries(&MessageFiles::default(), &UidList::default());
+        assert!(!scan.forget_deliveries(&earlier, &uidlist));
+        assert!(scan.forget_deliveries(&MessageFiles::default(), &UidList::default()));
         assert_eq!(scan.bases().collect::<Vec<_>>(), [b"elsewhere"]);
     }
 

@@ -49,8 +49,10 @@ pub(super) struct Snapshot {
     pub(super) points: Vec<SyncPoint>,
     /// A checksum over the dates of files, if the mailbox shows any.
     pub(super) dates_of_files: Option<[u8; 16]>,
-    /// What one could see from outside; `None` if others were at work all the time.
+    /// What one could see from outside; `None` if others were at work all the time, or if that shows more than was taken in.
     pub(super) marks: Option<Marks>,
+    /// A delivery is there that was left out.
+    is_partial: bool,
 }
 
 impl Snapshot {
@@ -116,7 +118,8 @@ fn look_with_uidlist(
         let (mut snapshot, uidlist) = look_once(paths, writable, earlier)?;
         tries += 1;
         if before == marks(paths) {
-            snapshot.marks = Some(before);
+            // With what was left out in its marks, a mailbox would be passed over until something else happens in it.
+            snapshot.marks = Some(before).filter(|_| !snapshot.is_partial);
             return Ok((snapshot, uidlist));
         }
         if tries == TRIES {
@@ -137,9 +140,7 @@ fn look_once(
     let UidListFile { uidlist, origin } = read_uidlist(paths, &mut problems)?;
     let slots = read_keywords(&paths.control)?;
     let mut scan = scan::scan(&paths.mails)?;
-    if let Some(earlier) = earlier {
-        scan.forget_deliveries(earlier, &uidlist);
-    }
+    let is_partial = earlier.is_some_and(|earlier| scan.forget_deliveries(earlier, &uidlist));
     let (index, mut state) = read_index(paths, &mut problems);
     let index_is_whole = state != IndexHealth::Unusable && !index.as_ref().is_some_and(|index| index.unfinished);
     if let Some(index) = &index
@@ -189,7 +190,17 @@ fn look_once(
     let points = index.filter(current).map(|index| index.points).unwrap_or_default();
     let uidlist_digest = uidlist.digest();
     Ok((
-        Snapshot { joined, uidlist_digest, stated_sizes, slots, index: state, points, dates_of_files, marks: None },
+        Snapshot {
+            joined,
+            uidlist_digest,
+            stated_sizes,
+            slots,
+            index: state,
+            points,
+            dates_of_files,
+            marks: None,
+            is_partial,
+        },
         uidlist,
     ))
 }

@@ -94,7 +94,7 @@ impl MaildirStore {
             hidden: HiddenPlaces::MAILDIR,
             read_only,
             compression: None,
-            shows_changes: OnceLock::new(),
+            telling_devices: OnceLock::new(),
         };
         Self { context: Arc::new(context), cleaned: false, claim: None }
     }

@@ -81,7 +81,7 @@ impl MboxStore {
             hidden: HiddenPlaces::MBOX,
             read_only,
             compression: None,
-            shows_changes: OnceLock::new(),
+            telling_devices: OnceLock::new(),
         };
         Ok(Self { shared: Arc::new(Shared { context, settings }), cleaned: false, claim: None })
     }

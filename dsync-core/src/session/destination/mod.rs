@@ -212,8 +212,9 @@ impl<'a> DestinationSession<'a> {
         let same = own.filter(|own| !self.options.full && Some(*own) == summary.fingerprint && is_proof(own));
         if let Some(fingerprint) = same {
             self.reporter.report.state.note(mailbox.status());
-            self.remember(&name, &mut *mailbox, fingerprint)?;
-            self.agreeing.note(&name, &*mailbox, agreeing::glance_of(&summary));
+            if self.remember(&name, &mut *mailbox, fingerprint)? {
+                self.agreeing.note(&name, &*mailbox, agreeing::glance_of(&summary));
+            }
             self.reporter.event(Event::MailboxUnchanged(&name));
             self.outbox.push_back(Message::Answer(Difference::Same));
             return Ok(State::AwaitOffer);
@@ -237,24 +238,26 @@ impl<'a> DestinationSession<'a> {
         })))
     }
 
-    /// The mailbox is what it is at the source. Keeps that in mind: a mirror may follow.
+    /// The mailbox is what it is at the source. Keeps that in mind: a mirror may follow. `false` if that cannot be done, so
+    /// that it has to be tried, and said, again.
     fn remember(
         &mut self,
         name: &MailboxName,
         mailbox: &mut dyn Mailbox,
         fingerprint: [u8; 16],
-    ) -> Result<(), SessionError> {
+    ) -> Result<bool, SessionError> {
         let peer = super::peer_label(self.source.as_ref().map_or("", |source| &source.id));
-        let Some(point) = super::sync_point(mailbox.status(), fingerprint, peer) else { return Ok(()) };
+        let Some(point) = super::sync_point(mailbox.status(), fingerprint, peer) else { return Ok(true) };
         if mailbox.sync_points().contains(&point) {
-            return Ok(());
+            return Ok(true);
         }
         match mailbox.remember(point) {
+            Ok(()) => Ok(true),
             Err(error) if is_about_one_mailbox(error.kind()) => {
                 self.problem(Some(name), error.to_string());
-                Ok(())
+                Ok(false)
             }
-            result => result.map_err(|error| self.store_error(error.in_mailbox(name))),
+            Err(error) => Err(self.store_error(error.in_mailbox(name))),
         }
     }
 
@@ -317,9 +320,9 @@ impl<'a> DestinationSession<'a> {
                 .filter(|wanted| MailboxSummary::of(&*transfer.mailbox, self.fields()).fingerprint == Some(*wanted));
             if let Some(fingerprint) = reached {
                 self.reporter.report.state.note(transfer.mailbox.status());
-                self.remember(&transfer.name, &mut *transfer.mailbox, fingerprint)?;
+                is_done &= self.remember(&transfer.name, &mut *transfer.mailbox, fingerprint)?;
             }
-            is_done &= reached.is_some() || transfer.fingerprint.is_none() || !is_needed;
+            is_done &= reached.is_some() || !is_needed;
             if is_done && self.reporter.report.problems.len() == problems {
                 self.agreeing.note(&transfer.name, &*transfer.mailbox, transfer.glance);
             }
@@ -386,8 +389,7 @@ impl Session for DestinationSession<'_> {
                 };
                 self.options = greeting.options.clone();
                 self.all_mail = self.options.all_mailbox.clone().map(AllMail::new);
-                self.agreeing =
-                    Agreeing::load(self.store, &greeting.id, Aim::Copy).map_err(|error| self.store_error(error))?;
+                self.agreeing = Agreeing::load(self.store, &greeting.id, Aim::Copy);
                 self.source = Some(greeting);
                 self.outbox.push_back(Message::Hello(own));
                 State::AwaitTree

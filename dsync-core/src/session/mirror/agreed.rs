@@ -53,25 +53,27 @@ impl MirrorSession<'_> {
 
     /// Both sides have the same mailbox now, and will know it.
     pub(super) fn remember(&mut self, open: &mut Open, fingerprint: Option<[u8; 16]>) -> Result<(), SessionError> {
-        let result = self.remember_point(open, fingerprint);
+        let is_remembered = self.remember_point(open, fingerprint)?;
         if let Some(glance) = agreeing::agreed_glance(&*open.mailbox)
             && fingerprint.is_some()
+            && is_remembered
             && self.both_import()
         {
             self.agreed.insert(open.name.clone(), (glance, open.mailbox.status().clone()));
         }
-        result
+        Ok(())
     }
 
-    fn remember_point(&mut self, open: &mut Open, fingerprint: Option<[u8; 16]>) -> Result<(), SessionError> {
+    /// `false` if that cannot be done, so that it has to be tried, and said, again.
+    fn remember_point(&mut self, open: &mut Open, fingerprint: Option<[u8; 16]>) -> Result<bool, SessionError> {
         let point = fingerprint.and_then(|fingerprint| sync_point(open.mailbox.status(), fingerprint, self.peer()));
         let Some(point) = point.filter(|point| self.both_import() && !open.mailbox.sync_points().contains(point))
         else {
-            return Ok(());
+            return Ok(true);
         };
         match open.mailbox.remember(point) {
-            Ok(()) => Ok(()),
-            Err(error) => self.reporter.problem_or_error(self.store, &open.name, error),
+            Ok(()) => Ok(true),
+            Err(error) => self.reporter.problem_or_error(self.store, &open.name, error).map(|()| false),
         }
     }
 }

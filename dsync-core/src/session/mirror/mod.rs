@@ -390,8 +390,7 @@ impl Session for MirrorSession<'_> {
                 if (self.role == Role::Slave) == matches!(state, State::Start) =>
             {
                 if self.role == Role::Slave {
-                    self.agreeing = Agreeing::load(self.store, &greeting.id, Aim::Mirror)
-                        .map_err(|error| self.store_error(error))?;
+                    self.agreeing = Agreeing::load(self.store, &greeting.id, Aim::Mirror);
                     self.options = greeting.options.clone();
                     self.all_mail = self.options.all_mailbox.clone().map(AllMail::new);
                     self.greeting = Some(greeting);
