@@ -109,7 +109,11 @@ impl Programs {
         if !output.status.success() {
             return Err(String::from_utf8_lossy(&output.stderr).into());
         }
-        parse(&String::from_utf8(output.stdout)?)
+        let cost = parse(&String::from_utf8(output.stdout)?)?;
+        // It takes long, so whoever waits wants to see how far it is.
+        let names = words.iter().map(|word| word.rsplit('/').next().unwrap_or(word));
+        eprintln!("{:8.3} s {:8.3} s  {}", cost.wall, cost.cpu, names.collect::<Vec<_>>().join(" "));
+        Ok(cost)
     }
 
     /// `dsync` from one store to another: `words` are the command and its options.
@@ -156,7 +160,7 @@ impl Programs {
         let configuration = self.path("mbsyncrc");
         let store = |name: &str, path: &Path| {
             let path = path.display();
-            format!("MaildirStore {name}\nPath {path}/\nInbox {path}\nSubFolders Maildir++\n\n")
+            format!("MaildirStore {name}\nInbox {path}\nSubFolders Maildir++\n\n")
         };
         let text = format!(
             "FSync yes\nSyncState *\n\n{}{}Channel copy\nFar :far:\nNear :near:\nPatterns INBOX *\nSync Pull\nCreate Near\n\
