@@ -15,7 +15,7 @@ use dsync_core::store::{ErrorKind, MailboxChanges, Origin, StoreError};
 use super::commit_plan::CommitPlan;
 use super::header::{DboxHeader, MdboxColumns, MdboxRecord};
 use super::listing::is_mailbox;
-use super::locked_map::LockedMap;
+use super::locked_map::{LockedMap, MapLock};
 use super::references;
 use super::shared::Shared;
 use super::single_files::MailFiles;
@@ -32,7 +32,7 @@ use crate::index::mailbox::{save_dates, target_message};
 use crate::index::reading::IndexMark;
 use crate::index::target::{IndexTarget, TargetMessage, TargetMessages};
 use crate::index::view::IndexView;
-use crate::index::writer::{self, LockedIndex};
+use crate::index::writer::{self, IndexLock, LockedIndex};
 use crate::list::build::Build;
 use crate::list::changes as list_changes;
 use crate::list::layout::MailboxPaths;
@@ -57,9 +57,9 @@ pub(super) struct Work<'a> {
 
 /// A mailbox that nobody else can change; released when dropped.
 pub(super) struct Held {
-    index: LockedIndex,
+    index: IndexLock,
     /// That of the storage of an mdbox, which is always locked first.
-    map: Option<LockedMap>,
+    map: Option<MapLock>,
 }
 
 /// The mailbox afterwards.
@@ -115,10 +115,10 @@ impl Target<'_> {
     /// Keeps others from changing a mailbox that exists, and must still be as it was.
     pub(super) fn hold(&self, before: &Snapshot) -> Result<Held, StoreError> {
         let map = match &self.shared.storage {
-            Some(storage) => Some(lock_map(self.shared, storage, self.permissions)?),
+            Some(storage) => Some(lock_map(self.shared, storage, self.permissions)?.forget()),
             None => None,
         };
-        Ok(Held { index: lock_index(self.paths, before.mark, self.permissions)?, map })
+        Ok(Held { index: lock_index(self.paths, before.mark, self.permissions)?.forget_state(), map })
     }
 
     /// Carries a plan out. A mailbox that is still being built appears in its place; another one may be `held`.
@@ -162,7 +162,10 @@ impl Target<'_> {
         let moves = !staging.messages().is_empty() || !work.plan.released.is_empty();
         let needs_map = moves || build.is_some();
         let (mut map, index) = match held {
-            Some(held) => (held.map.filter(|_| needs_map), Some(held.index)),
+            Some(Held { index, map }) => {
+                let map = map.filter(|_| needs_map).map(MapLock::read_again).transpose()?;
+                (map, Some(index.read_again()?))
+            }
             None => {
                 let map = match needs_map {
                     true => Some(lock_map(self.shared, storage, self.permissions)?),
@@ -218,7 +221,7 @@ impl Target<'_> {
         held: Option<Held>,
     ) -> Result<Committed, StoreError> {
         let mut index = match held {
-            Some(held) => Some(held.index),
+            Some(held) => Some(held.index.read_again()?),
             None => self.lock_index(work, build.is_some())?,
         };
         let is_hidden = build.is_some();

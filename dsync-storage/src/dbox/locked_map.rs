@@ -23,7 +23,7 @@ use crate::fs::clock::now;
 use crate::fs::permissions::Permissions;
 use crate::fs::{mutation, read};
 use crate::index::log::LogRecord;
-use crate::index::writer::LockedIndex;
+use crate::index::writer::{IndexLock, LockedIndex};
 use crate::text::lossy;
 
 /// The map of a storage, whose lock is held; released when dropped.
@@ -33,7 +33,29 @@ pub(super) struct LockedMap {
     index: LockedIndex,
 }
 
+/// The lock of a map that was forgotten, because it takes memory for each message; released when dropped.
+#[derive(Debug)]
+pub(super) struct MapLock {
+    storage: Arc<Storage>,
+    index: IndexLock,
+}
+
+impl MapLock {
+    /// The map as it was when it was forgotten.
+    ///
+    /// # Errors
+    /// As the system.
+    pub(super) fn read_again(self) -> Result<LockedMap, StoreError> {
+        Ok(LockedMap { storage: self.storage, index: self.index.read_again()? })
+    }
+}
+
 impl LockedMap {
+    /// Keeps the lock and nothing else.
+    pub(super) fn forget(self) -> MapLock {
+        MapLock { storage: self.storage, index: self.index.forget_state() }
+    }
+
     /// Takes the lock, waiting for others that hold it. A storage that has no map yet gets one.
     ///
     /// # Errors

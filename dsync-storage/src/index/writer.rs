@@ -52,6 +52,26 @@ pub struct LockedIndex {
     state: IndexState,
 }
 
+/// The lock of an index whose state was forgotten, because it may take much memory and is not needed now; released when dropped.
+#[derive(Debug)]
+pub struct IndexLock {
+    files: IndexFiles,
+    permissions: Permissions,
+    lock: FileLock,
+}
+
+impl IndexLock {
+    /// The index as it was when its state was forgotten, because nobody could change it.
+    ///
+    /// # Errors
+    /// As the system.
+    pub fn read_again(self) -> Result<LockedIndex, IndexError> {
+        let Self { files, permissions, lock } = self;
+        let state = read_state(&files, &lock)?;
+        Ok(LockedIndex { files, permissions, lock, state })
+    }
+}
+
 impl LockedIndex {
     /// Takes the lock of an index that exists, waiting for servers that hold it.
     ///
@@ -82,6 +102,13 @@ impl LockedIndex {
             }
             return Ok(Self { files: files.clone(), permissions: *permissions, lock, state });
         }
+    }
+
+    /// Keeps the lock and nothing else.
+    #[must_use]
+    pub fn forget_state(self) -> IndexLock {
+        let Self { files, permissions, lock, .. } = self;
+        IndexLock { files, permissions, lock }
     }
 
     /// Appends records as one transaction, if the end of the log is sound and the state allows them.

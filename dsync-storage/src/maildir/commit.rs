@@ -30,7 +30,7 @@ use crate::fs::{FsError, mutation, read, unique};
 use crate::index::files::IndexFiles;
 use crate::index::mailbox::{save_dates, target_message};
 use crate::index::target::IndexTarget;
-use crate::index::writer::{self, LockedIndex};
+use crate::index::writer::{self, IndexLock, LockedIndex};
 use crate::list;
 use crate::list::context::Context;
 use crate::list::layout::MailboxPaths;
@@ -54,8 +54,8 @@ pub(super) struct Target<'a> {
 /// A mailbox that nobody else can change, if they take locks; released when dropped.
 #[derive(Debug)]
 pub(super) struct Held {
-    index: Option<LockedIndex>,
-    _uidlist: Dotlock,
+    index: Option<IndexLock>,
+    uidlist: Dotlock,
 }
 
 /// Makes the directories of a mailbox that are missing.
@@ -73,21 +73,22 @@ pub(super) fn prepare_directories(paths: &MailboxPaths, permissions: &Permission
 impl Target<'_> {
     /// Keeps others from changing a mailbox that exists, and must still be as it was.
     pub(super) fn hold(&self, before: &Snapshot) -> Result<Held, StoreError> {
-        let held = self.lock(before)?;
+        let (index, uidlist) = self.lock(before)?;
+        let index = index.map(LockedIndex::forget_state);
         let (found, _) = snapshot::look_again(self.paths, &before.joined.files)?;
         self.refuse_if_changed(before, &found)?;
-        Ok(held)
+        Ok(Held { index, uidlist })
     }
 
     /// Locks the uidlist, then the index.
-    fn lock(&self, before: &Snapshot) -> Result<Held, StoreError> {
+    fn lock(&self, before: &Snapshot) -> Result<(Option<LockedIndex>, Dotlock), StoreError> {
         let uidlist = self.lock_uidlist()?;
         if self.existed {
             // Whoever deletes or renames takes no lock that we hold, so this is asked again as late as possible.
             listing::refuse_if_gone(self.context, self.name, self.paths)?;
             prepare_directories(self.paths, self.permissions)?;
         }
-        Ok(Held { index: self.lock_index(before)?, _uidlist: uidlist })
+        Ok((self.lock_index(before)?, uidlist))
     }
 
     fn lock_index(&self, before: &Snapshot) -> Result<Option<LockedIndex>, StoreError> {
@@ -120,11 +121,11 @@ impl Target<'_> {
             prepare_directories(self.paths, self.permissions)?;
         }
         let (index, lock) = match held {
-            Some(Held { index, _uidlist: lock }) => (index, Some(lock)),
+            Some(Held { index, uidlist }) => (index.map(IndexLock::read_again).transpose()?, Some(uidlist)),
             None if self.hidden => (self.lock_index(before)?, None),
             None => {
-                let Held { index, _uidlist: lock } = self.lock(before)?;
-                (index, Some(lock))
+                let (index, uidlist) = self.lock(before)?;
+                (index, Some(uidlist))
             }
         };
         let (found, uidlist) = snapshot::look_again(self.paths, &before.joined.files)?;

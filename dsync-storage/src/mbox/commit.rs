@@ -34,7 +34,7 @@ use crate::fs::{FsError, mutation};
 use crate::index::mailbox::{save_dates, target_message};
 use crate::index::reading::IndexMark;
 use crate::index::target::IndexTarget;
-use crate::index::writer::{self, LockedIndex};
+use crate::index::writer::{self, IndexLock, LockedIndex};
 use crate::list::build::Build;
 use crate::list::changes as list_changes;
 use crate::list::layout::MailboxPaths;
@@ -59,7 +59,7 @@ pub(super) struct Work<'a> {
 /// A mailbox that nobody else can change; released when dropped.
 #[derive(Debug)]
 pub(super) struct Held {
-    index: Option<LockedIndex>,
+    index: Option<IndexLock>,
     lock: Arc<MboxLock>,
 }
 
@@ -73,6 +73,12 @@ impl Held {
 impl Target<'_> {
     /// Keeps others from changing a mailbox that they can see, and that must still be as it was.
     pub(super) fn hold(&self, before: &Snapshot) -> Result<Held, StoreError> {
+        let (index, lock) = self.lock(before)?;
+        Ok(Held { index: index.map(LockedIndex::forget_state), lock })
+    }
+
+    /// Locks the file, then the index.
+    fn lock(&self, before: &Snapshot) -> Result<(Option<LockedIndex>, Arc<MboxLock>), StoreError> {
         if !listing::is_mailbox(&self.paths.mails) {
             return Err(self.gone());
         }
@@ -80,15 +86,15 @@ impl Target<'_> {
         mutation::create_directories(self.index_path()?, self.permissions)?;
         let index = self.lock_index(before)?;
         self.refuse_if_changed(before, &lock, index.as_ref())?;
-        Ok(Held { index, lock: Arc::new(lock) })
+        Ok((index, Arc::new(lock)))
     }
 
     /// Carries the changes out on a mailbox that others can see, and that may be `held`.
     pub(super) fn change(&self, work: Work<'_>, held: Option<Held>) -> Result<Snapshot, StoreError> {
         let index_path = self.index_path()?;
-        let Held { index, lock } = match held {
-            Some(held) => held,
-            None => self.hold(work.before)?,
+        let (index, lock) = match held {
+            Some(Held { index, lock }) => (index.map(IndexLock::read_again).transpose()?, lock),
+            None => self.lock(work.before)?,
         };
         let Work { before, changes, staging, identity } = work;
         let mut plan = commit_plan::plan(before, changes, now())?;
