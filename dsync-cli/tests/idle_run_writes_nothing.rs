@@ -2,9 +2,17 @@
 
 mod support;
 
+use std::time::Duration;
+
+use dsync_storage::fs::marks;
 use support::{Dovecot, Driver, Fingerprint, Snapshot, Store, build, mail};
 
 fn assert_idle(dovecot: &Dovecot, source: &Store, destination: &Store) {
+    if !marks::gives_each_change_its_time() {
+        // What was just changed is not believed, so what both sides look like is noted by a later run.
+        std::thread::sleep(Duration::from_millis(1100));
+        dovecot.backup(source, destination).assert_done();
+    }
     let before = (Fingerprint::of(source.path()), Fingerprint::of(destination.path()));
     dovecot.backup(source, destination).assert_done();
     before.0.assert_unchanged(source.path());
@@ -60,7 +68,7 @@ fn and_opens_nothing() {
     std::fs::create_dir(&storage).unwrap();
     destination.adopt();
     let run = dovecot.backup(source, destination);
-    if dsync_storage::fs::marks::shows_every_change(source.path()) {
+    if marks::has_exact_times(source.path()) {
         run.assert_done();
     }
     let run = dovecot.run_on(&["-f", "backup"], source, destination);

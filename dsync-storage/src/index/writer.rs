@@ -17,7 +17,6 @@ use dsync_core::model::SyncPoint;
 use super::error::IndexError;
 use super::files::IndexFiles;
 use super::log::{Change, LogHeader, LogRecord, encode_transaction, next_record};
-use super::main_index::offset;
 use super::points;
 use super::reading::{IndexState, LARGEST, end_mark};
 use super::replay::replay_all;

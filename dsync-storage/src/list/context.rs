@@ -11,7 +11,7 @@ use super::agreements;
 use super::hidden::HiddenPlaces;
 use super::layout::{InvalidName, Naming, Roots};
 use crate::content::Compression;
-use crate::fs::marks::{Marks, shows_every_change};
+use crate::fs::marks::{Marks, has_exact_times};
 use crate::fs::permissions::Permissions;
 
 /// A store that was opened: where it is and what may be done to it.
@@ -134,7 +134,7 @@ impl Context {
 /// The devices of roots on which every change of a file shows in its marks.
 fn telling_devices(roots: &Roots) -> Vec<u64> {
     let roots = [Some(&roots.mails), Some(&roots.control), roots.index.as_ref(), roots.inbox.as_ref()];
-    let telling = roots.into_iter().flatten().filter(|root| shows_every_change(root));
+    let telling = roots.into_iter().flatten().filter(|root| has_exact_times(root));
     telling.filter_map(|root| std::fs::metadata(root).ok()).map(|metadata| metadata.dev()).collect()
 }
 

@@ -2,7 +2,7 @@
 
 use super::snapshot::{FileMark, Mark, Snapshot, index_files};
 use crate::fs::marks::Marks;
-use crate::index::files::{IndexMark, read_index};
+use crate::index::reading::{IndexMark, read_index};
 use crate::list::layout::MailboxPaths;
 
 /// By what one can see that somebody changed something. Those of the index come last.
