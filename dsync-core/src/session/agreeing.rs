@@ -17,6 +17,8 @@ pub(super) struct Agreeing {
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Aim {
     Copy,
+    /// A copy may have another UIDVALIDITY, so that clients forget what it had.
+    Restored,
     Mirror,
 }
 

@@ -389,7 +389,8 @@ impl Session for DestinationSession<'_> {
                 };
                 self.options = greeting.options.clone();
                 self.all_mail = self.options.all_mailbox.clone().map(AllMail::new);
-                self.agreeing = Agreeing::load(self.store, &greeting.id, Aim::Copy);
+                let aim = if self.options.restore { Aim::Restored } else { Aim::Copy };
+                self.agreeing = Agreeing::load(self.store, &greeting.id, aim);
                 self.source = Some(greeting);
                 self.outbox.push_back(Message::Hello(own));
                 State::AwaitTree
