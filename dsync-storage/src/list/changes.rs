@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 use dsync_core::model::{MailboxGuid, MailboxIdentity, MailboxName, MailboxTree, NameHash, TreeChange, TreeHistory};
 use dsync_core::store::{ErrorKind, StoreError};
 
-use super::context::{Context, invalid_name};
+use super::context::{Context, invalid_name, refuse_inbox};
 use super::files::{allocate_uid_validity, log_changes, read_changes, set_subscribed as write_subscription};
 use super::layout::{Layout, MBOX_INDEXES, index_beside};
 use super::list_index::{self, Stale};
@@ -41,6 +41,8 @@ pub(crate) fn rename(
     to: &MailboxName,
     tree: &dyn Fn() -> Result<MailboxTree, StoreError>,
 ) -> Result<(), StoreError> {
+    refuse_inbox(from)?;
+    refuse_inbox(to)?;
     if to.is_below(from) {
         let text = format!("{from} cannot be moved below itself");
         return Err(StoreError::new(ErrorKind::InvalidName, text));
@@ -52,8 +54,7 @@ pub(crate) fn rename(
     let (mails, others) = trees.split_first().ok_or_else(|| StoreError::new(ErrorKind::Impossible, "no root"))?;
     let mut moves = moves_in(context, mails, &from_directory, &to_directory)?;
     if !occupied(context, &from_directory)? {
-        let text = format!("there is no mailbox {from} in {}", context.location);
-        return Err(StoreError::new(ErrorKind::NotFound, text));
+        return Err(context.no_mailbox(from));
     }
     if occupied(context, &to_directory)? {
         let text = format!("{to} exists already in {}", context.location);
@@ -209,6 +210,16 @@ pub(crate) fn note(context: &Context, changes: &[TreeChange], stale: &[Stale]) -
         Some(root) => list_index::request_refresh(&root, stale),
         None => Ok(()),
     }
+}
+
+/// Writes down that the mailbox with this GUID is no more.
+pub(crate) fn note_deleted(context: &Context, guid: MailboxGuid) -> Result<(), StoreError> {
+    note(context, &[TreeChange::MailboxDeleted(guid)], &[])
+}
+
+/// An identity that no mailbox has had.
+pub(crate) fn new_identity(context: &Context) -> Result<MailboxIdentity, StoreError> {
+    Ok(decide_identity(context, MailboxIdentity::UNDECIDED, &context.permissions())?)
 }
 
 /// The identity of a mailbox, with what `wanted` leaves undecided chosen anew.

@@ -21,6 +21,17 @@ pub(crate) struct Claim {
 }
 
 impl Claim {
+    /// Takes one for a store that may be changed, unless `claim` is one already.
+    ///
+    /// # Errors
+    /// As [`take`](Self::take).
+    pub(crate) fn keep(claim: &mut Option<Self>, context: &Context, patience: Duration) -> Result<(), StoreError> {
+        if !context.read_only && claim.is_none() {
+            *claim = Self::take(context, patience)?;
+        }
+        Ok(())
+    }
+
     /// Waits for others as long as `patience`. `None` for a store that is not there yet: its first run makes everything anew.
     ///
     /// # Errors

@@ -68,6 +68,11 @@ impl Context {
         Err(StoreError::new(ErrorKind::Impossible, text))
     }
 
+    /// There is no mailbox of this name.
+    pub(crate) fn no_mailbox(&self, name: &MailboxName) -> StoreError {
+        StoreError::new(ErrorKind::NotFound, format!("there is no mailbox {name} in {}", self.location))
+    }
+
     /// What happened to the tree.
     pub(crate) fn history(&self, events: Vec<TreeEvent>) -> TreeHistory {
         TreeHistory { prefix: self.prefix.clone(), separators: self.separators.clone(), events }
@@ -141,6 +146,12 @@ fn telling_devices(roots: &Roots) -> Vec<u64> {
 /// A name that the store cannot hold.
 pub(crate) fn invalid_name(error: &InvalidName) -> StoreError {
     StoreError::new(ErrorKind::InvalidName, error.to_string())
+}
+
+/// A mailbox was taken for a level without mails.
+pub(crate) fn is_mailbox(name: &MailboxName) -> StoreError {
+    let text = format!("{name} is a mailbox, not only a level of the hierarchy");
+    StoreError::new(ErrorKind::Impossible, text)
 }
 
 /// # Errors

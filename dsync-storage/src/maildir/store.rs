@@ -6,17 +6,16 @@ use std::time::Duration;
 
 use dsync_core::model::{
     Agreements, Glance, KeptFields, MailboxGuid, MailboxIdentity, MailboxName, MailboxStatus, MailboxTree,
-    TreeChange, TreeHistory,
+    TreeHistory,
 };
 use dsync_core::store::{Capabilities, ErrorKind, MailStore, Mailbox, StoreError};
 
 use super::mailbox::MaildirMailbox;
 use super::{listing, snapshot, tree_changes};
-use crate::fs::{mutation, unique};
+use crate::fs::mutation;
 use crate::list::build::Build;
 use crate::list::claim::Claim;
-use crate::list::context::{Context, invalid_name, refuse_inbox};
-use crate::list::files::allocate_uid_validity;
+use crate::list::context::{Context, invalid_name, is_mailbox, refuse_inbox};
 use crate::list::hidden::HiddenPlaces;
 use crate::list::layout::{Layout, MBOX_INDEXES, MailboxPaths};
 use crate::list::{changes, hidden};
@@ -110,8 +109,7 @@ impl MaildirStore {
             self.refuse_if_elsewhere(name, &paths)?;
             return Ok(paths);
         }
-        let text = format!("there is no mailbox {name} in {}", self.context.location);
-        Err(StoreError::new(ErrorKind::NotFound, text))
+        Err(self.context.no_mailbox(name))
     }
 
     fn refuse_if_elsewhere(&self, name: &MailboxName, paths: &MailboxPaths) -> Result<(), StoreError> {
@@ -156,10 +154,7 @@ impl MailStore for MaildirStore {
     }
 
     fn claim(&mut self, patience: Duration) -> Result<(), StoreError> {
-        if !self.context.read_only && self.claim.is_none() {
-            self.claim = Claim::take(&self.context, patience)?;
-        }
-        Ok(())
+        Claim::keep(&mut self.claim, &self.context, patience)
     }
 
     fn capabilities(&self) -> Capabilities {
@@ -183,14 +178,12 @@ impl MailStore for MaildirStore {
 
     fn note_deleted(&mut self, guid: MailboxGuid) -> Result<(), StoreError> {
         self.prepare()?;
-        changes::note(&self.context, &[TreeChange::MailboxDeleted(guid)], &[])
+        changes::note_deleted(&self.context, guid)
     }
 
     fn new_identity(&mut self) -> Result<MailboxIdentity, StoreError> {
         self.prepare()?;
-        let uid_validity = allocate_uid_validity(&self.context.roots.control, &self.context.permissions())?;
-        let guid = MailboxGuid::new(unique::random_guid());
-        Ok(MailboxIdentity { guid, uid_validity: Some(uid_validity) })
+        changes::new_identity(&self.context)
     }
 
     fn open(&mut self, name: &MailboxName) -> Result<Box<dyn Mailbox>, StoreError> {
@@ -254,8 +247,6 @@ impl MailStore for MaildirStore {
     }
 
     fn rename(&mut self, from: &MailboxName, to: &MailboxName) -> Result<(), StoreError> {
-        refuse_inbox(from)?;
-        refuse_inbox(to)?;
         self.prepare()?;
         changes::rename(&self.context, from, to, &|| listing::tree(&self.context))
     }
@@ -274,8 +265,7 @@ impl MailStore for MaildirStore {
         let paths = self.paths(name)?;
         self.prepare()?;
         if self.existing(name).is_ok() {
-            let text = format!("{name} is a mailbox, not only a level of the hierarchy");
-            return Err(StoreError::new(ErrorKind::Impossible, text));
+            return Err(is_mailbox(name));
         }
         tree_changes::delete_directory(&self.context, name, &paths)
     }

@@ -37,6 +37,7 @@ mod head;
 #[doc(hidden)]
 pub mod header;
 mod indexed;
+mod join;
 mod journal;
 mod keyword_table;
 mod listing;

@@ -15,26 +15,22 @@ use std::fs::{File, Metadata};
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
-use dsync_core::model::{
-    Flags, Keywords, MailboxIdentity, MailboxStatus, MessageGuid, MessageList, MessageRecord, ModSeq, SyncPoint,
-    Timestamp, Uid, UidValidity,
-};
+use dsync_core::model::{MailboxIdentity, MailboxStatus, MessageList, ModSeq, SyncPoint, Uid, UidValidity};
 use dsync_core::store::{ErrorKind, StoreError};
 
-use super::contents::can_be_declared;
 use super::found::FoundMessages;
 use super::indexed::{MboxHeader, header_md5};
+use super::join::Joiner;
 use super::journal;
 use super::lock::{MboxLock, ReadLock};
 use super::outside;
 use super::scan::{Scan, ScanError, Scanned, ScannedMessage, scan_base};
 use super::shared::Shared;
-use super::uids::{Candidate, KnownUids, UidWalk};
+use super::uids::{KnownUids, UidWalk};
 use crate::fs::FsError;
 use crate::fs::marks::Marks;
-use crate::index::cache::Cache;
 use crate::index::files::IndexFiles;
-use crate::index::mailbox::{IndexedMessage, cache_bytes, cache_of, messages};
+use crate::index::mailbox::{cache_bytes, cache_of};
 use crate::index::points;
 use crate::index::reading::{IndexMark, IndexState, read_head, read_index};
 use crate::index::view::IndexView;
@@ -358,107 +354,6 @@ fn read_index_of(paths: &MailboxPaths, problems: &mut Vec<String>) -> (Option<In
                  until a server repairs it"
             ));
             (None, IndexHealth::Unusable)
-        }
-    }
-}
-
-/// Keywords of the file, with those that are in the index alone because no file can hold them.
-fn with_undeclarable(file: &Keywords, index: &Keywords) -> Keywords {
-    if index.iter().all(|keyword| can_be_declared(keyword.as_str())) {
-        return file.clone();
-    }
-    let only_index = index.iter().filter(|keyword| !can_be_declared(keyword.as_str()));
-    file.iter().chain(only_index).cloned().collect()
-}
-
-/// The messages of the file with what the index knows of them.
-#[derive(Debug)]
-struct Joined {
-    messages: MessageList,
-    found: FoundMessages,
-    /// How many messages of the index are among them.
-    known: usize,
-    /// What is behind the last message that a session has seen.
-    first_recent: Uid,
-}
-
-struct Joiner<'a> {
-    view: Option<&'a IndexView>,
-    indexed: std::iter::Peekable<Box<dyn Iterator<Item = (Uid, IndexedMessage)> + 'a>>,
-    /// None: no message has a UID.
-    uids: Option<UidWalk<'a>>,
-    joined: Joined,
-}
-
-impl<'a> Joiner<'a> {
-    fn new(view: Option<&'a IndexView>, cache: Option<&'a Cache<'_>>, uids: Option<UidWalk<'a>>) -> Self {
-        let indexed: Box<dyn Iterator<Item = (Uid, IndexedMessage)> + 'a> = match view {
-            Some(view) => Box::new(messages(view, cache)),
-            None => Box::new(std::iter::empty()),
-        };
-        let expected = view.map_or(0, |view| view.messages().len());
-        let joined = Joined {
-            messages: MessageList::default(),
-            found: FoundMessages::with_capacity(expected),
-            known: 0,
-            first_recent: Uid::FIRST,
-        };
-        Self { view, indexed: indexed.peekable(), uids, joined }
-    }
-
-    /// Takes the next message of the file.
-    fn take(&mut self, message: ScannedMessage, further_uids: &[(usize, u32)]) -> Result<(), StoreError> {
-        let candidate = Candidate { uid: message.uid, further: further_uids, md5: message.md5 };
-        let uid = self.uids.as_mut().and_then(|uids| uids.uid_of(candidate)).and_then(Uid::new);
-        let indexed = uid.and_then(|uid| self.indexed(uid));
-        if uid.is_some_and(|uid| self.is_doomed(uid)) {
-            return Ok(());
-        }
-        self.joined.known = self.joined.known.saturating_add(usize::from(indexed.is_some()));
-        if let Some(uid) = uid.filter(|_| message.seen_by_session) {
-            self.joined.first_recent = uid.next();
-        }
-        let record = self.record(&message, uid, indexed);
-        let pushed = self.joined.messages.push(&record);
-        pushed.map_err(|error| StoreError::new(ErrorKind::Corrupt, error.to_string()))?;
-        self.joined.found.push(message, &record);
-        Ok(())
-    }
-
-    fn finish(self) -> Joined {
-        let mut joined = self.joined;
-        joined.found.shrink_to_fit();
-        joined
-    }
-
-    fn indexed(&mut self, uid: Uid) -> Option<IndexedMessage> {
-        while self.indexed.next_if(|(there, _)| *there < uid).is_some() {}
-        self.indexed.next_if(|(there, _)| *there == uid).map(|(_, message)| message)
-    }
-
-    fn is_doomed(&self, uid: Uid) -> bool {
-        self.view.is_some_and(|view| view.pending_expunges().contains(&uid.get()))
-    }
-
-    fn record(&self, message: &ScannedMessage, uid: Option<Uid>, indexed: Option<IndexedMessage>) -> MessageRecord {
-        let pending = |uid: Uid| self.view.is_some_and(|view| view.pending_changes().contains(&uid.get()));
-        let (flags, keywords): (Flags, Keywords) = match (&indexed, uid) {
-            (Some(indexed), Some(uid)) if indexed.dirty || pending(uid) => (indexed.flags, indexed.keywords.clone()),
-            (Some(indexed), _) => (message.flags, with_undeclarable(&message.keywords, &indexed.keywords)),
-            (None, _) => (message.flags, message.keywords.clone()),
-        };
-        let agreed = indexed.as_ref().filter(|indexed| indexed.flags == flags && indexed.keywords == keywords);
-        MessageRecord {
-            uid,
-            // What servers show.
-            guid: MessageGuid::from_128(message.md5),
-            modseq: agreed.map(|indexed| indexed.modseq),
-            flags,
-            keywords,
-            received: message.received,
-            saved: indexed.and_then(|indexed| Some(Timestamp(indexed.saved?.into()))),
-            pop3_uidl: None,
-            pop3_order: None,
         }
     }
 }

@@ -6,19 +6,18 @@ use std::time::Duration;
 
 use dsync_core::model::{
     Agreements, Glance, KeptFields, MailboxGuid, MailboxIdentity, MailboxName, MailboxStatus, MailboxTree,
-    TreeChange, TreeHistory,
+    TreeHistory,
 };
 use dsync_core::store::{Capabilities, ErrorKind, MailStore, Mailbox, StoreError};
 
 use super::mailbox::MboxMailbox;
 use super::shared::Shared;
 use super::{listing, outside, removal};
+use crate::fs::mutation;
 use crate::fs::permissions::Permissions;
-use crate::fs::{mutation, unique};
 use crate::list::build::Build;
 use crate::list::claim::Claim;
-use crate::list::context::{Context, invalid_name, refuse_inbox};
-use crate::list::files::allocate_uid_validity;
+use crate::list::context::{Context, invalid_name, is_mailbox, refuse_inbox};
 use crate::list::hidden::HiddenPlaces;
 use crate::list::layout::{Layout, MailboxPaths};
 use crate::list::{changes, hidden};
@@ -112,8 +111,7 @@ impl MboxStore {
             self.refuse_if_elsewhere(name, &paths)?;
             return Ok(paths);
         }
-        let text = format!("there is no mailbox {name} in {}", self.context().location);
-        Err(StoreError::new(ErrorKind::NotFound, text))
+        Err(self.context().no_mailbox(name))
     }
 
     fn refuse_if_elsewhere(&self, name: &MailboxName, paths: &MailboxPaths) -> Result<(), StoreError> {
@@ -163,10 +161,7 @@ impl MailStore for MboxStore {
     }
 
     fn claim(&mut self, patience: Duration) -> Result<(), StoreError> {
-        if !self.context().read_only && self.claim.is_none() {
-            self.claim = Claim::take(self.context(), patience)?;
-        }
-        Ok(())
+        Claim::keep(&mut self.claim, &self.shared.context, patience)
     }
 
     fn capabilities(&self) -> Capabilities {
@@ -186,14 +181,12 @@ impl MailStore for MboxStore {
 
     fn note_deleted(&mut self, guid: MailboxGuid) -> Result<(), StoreError> {
         self.prepare()?;
-        changes::note(self.context(), &[TreeChange::MailboxDeleted(guid)], &[])
+        changes::note_deleted(self.context(), guid)
     }
 
     fn new_identity(&mut self) -> Result<MailboxIdentity, StoreError> {
         self.prepare()?;
-        let uid_validity = allocate_uid_validity(&self.context().roots.control, &self.context().permissions())?;
-        let guid = MailboxGuid::new(unique::random_guid());
-        Ok(MailboxIdentity { guid, uid_validity: Some(uid_validity) })
+        changes::new_identity(self.context())
     }
 
     fn open(&mut self, name: &MailboxName) -> Result<Box<dyn Mailbox>, StoreError> {
@@ -258,8 +251,6 @@ impl MailStore for MboxStore {
     }
 
     fn rename(&mut self, from: &MailboxName, to: &MailboxName) -> Result<(), StoreError> {
-        refuse_inbox(from)?;
-        refuse_inbox(to)?;
         self.prepare()?;
         changes::rename(self.context(), from, to, &|| listing::tree(&self.shared))
     }
@@ -279,8 +270,7 @@ impl MailStore for MboxStore {
         let level = self.level(name)?;
         self.prepare()?;
         if self.existing(name).is_ok() {
-            let text = format!("{name} is a mailbox, not only a level of the hierarchy");
-            return Err(StoreError::new(ErrorKind::Impossible, text));
+            return Err(is_mailbox(name));
         }
         removal::delete_directory(&self.shared, name, &level)
     }
