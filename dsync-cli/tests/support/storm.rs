@@ -99,6 +99,9 @@ struct Client<'a> {
     begun: Instant,
 }
 
+/// How often a message is looked for that is not found.
+const LOOKS: usize = 3;
+
 /// For so long a session may go on and change the tree. A Dovecot that keeps its log of changes of the tree open goes on writing to it for
 /// up to a minute after another process has begun a new one, and what it writes then is lost. In this time no log becomes that long.
 const SAME_SESSION: Duration = Duration::from_secs(8);
@@ -209,7 +212,13 @@ impl Client<'_> {
         Some((subject, uid?))
     }
 
+    /// A message that is given another UID between the news and the search is in neither: only what is not found again and again is
+    /// not there.
     fn uid_of(&mut self, subject: &str) -> Option<u32> {
+        (0..LOOKS).find_map(|_| self.find(subject))
+    }
+
+    fn find(&mut self, subject: &str) -> Option<u32> {
         self.command("NOOP");
         // Its end says that it is the whole subject.
         let (_, responses) = self.command(&format!("UID SEARCH HEADER Subject \"{subject}.\""));
