@@ -42,6 +42,11 @@ fn commands_take_options_of_their_own() {
     let Command::Mirror(Mirror { run, .. }) = &remote.command else { panic!("no mirror") };
     assert_eq!((run.location.len(), run.options.full), (4, false), "what follows the location belongs to it");
     assert!(parse("dsync backup -1 maildir:/b").is_err(), "a backup has one direction only");
+    let restoring = parse("dsync backup -R --restore mdbox:/b").unwrap();
+    assert!(matches!(restoring.command, Command::Backup(run) if run.options.restore));
+    for words in ["dsync mirror --restore a", "dsync mirror -1 --restore a", "dsync verify --restore a"] {
+        assert!(parse(words).is_err(), "{words}: nothing is taken back");
+    }
 }
 
 #[test]

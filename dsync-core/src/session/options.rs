@@ -43,9 +43,9 @@ pub struct SyncOptions {
 }
 
 impl SyncOptions {
-    /// Whether everything takes part, so that both sides are equal afterwards.
+    /// Whether everything takes part, so that both sides are equal afterwards. After a restoration UIDVALIDITYs may be different.
     #[must_use]
     pub fn is_everything(&self) -> bool {
-        self.mailboxes.is_all() && self.messages.is_all() && !self.tree_only
+        self.mailboxes.is_all() && self.messages.is_all() && !self.tree_only && !self.restore
     }
 }
