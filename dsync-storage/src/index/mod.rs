@@ -3,7 +3,7 @@
 //! * [`log`], [`main_index`], [`cache`]: the three files, as bytes.
 //! * [`keywords`], [`modseqs`]: how these two extensions are kept.
 //! * [`view`]: the state that a snapshot and the records since make up.
-//! * [`files`], [`reading`], [`replay`]: the names of the files, reading them, and the log replayed over the snapshot.
+//! * [`files`], [`reading`], `replay`: the names of the files, reading them, and the log replayed over the snapshot.
 //! * [`error`]: why an index cannot be used.
 //! * [`history`]: what the log knows about the time since some moment.
 //! * [`points`]: moments of agreement with other stores, kept in the index.
