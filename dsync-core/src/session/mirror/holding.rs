@@ -14,7 +14,7 @@ pub(in crate::session) const TRIES_WITHOUT_HOLDING: u32 = 2;
 /// While more messages than these are on their way nobody has to wait.
 pub(in crate::session) const MOST_WHILE_HELD: usize = 64;
 /// How often that is doubled, at most.
-const MOST_DOUBLINGS: u32 = 5;
+const MOST_DOUBLINGS: u32 = 2;
 
 /// While more messages than these are on their way nobody has to wait, after so many tries in vain. With every further try they are
 /// more: what comes in during a try in vain has to come in the next one too, and where more comes in than a try may hold it would never
@@ -106,6 +106,6 @@ mod tests {
 
     #[test]
     fn with_every_try_in_vain_more_messages_are_waited_for() {
-        assert_eq!([0, 2, 3, 6, 7, 8, u32::MAX].map(most_while_held), [64, 64, 128, 1024, 2048, 2048, 2048]);
+        assert_eq!([0, 2, 3, 4, 5, u32::MAX].map(most_while_held), [64, 64, 128, 256, 256, 256]);
     }
 }
