@@ -1,5 +1,6 @@
 //! Wherever a run stops, nothing is lost, and the next one completes it: after a crash before any change of the file system,
-//! after a power cut at any moment, of which only what was synced is sure to be there, and after any change that fails.
+//! after a power cut at any moment, of which only what was synced is sure to be there, after any change that fails, and if
+//! every write writes less than it was asked to.
 //!
 //! `DSYNC_CRASHES=all` tries every moment, and with `--nocapture` says how many there were; usually some are tried of each run.
 
@@ -347,7 +348,19 @@ fn fail(driver: Driver) {
             }
         }
         tell(scene, "errors", tried, moments.len());
+        write_little(scene);
     });
+}
+
+/// A system may write less than it was asked to, and be interrupted.
+fn write_little(scene: &Scene) {
+    let when = format!("{:?}, half of what is written at once", scene.way);
+    scene.begin_again();
+    let session = Session::begin(Plan::WriteLittle);
+    scene.run().unwrap_or_else(|error| panic!("{when}: {error}"));
+    drop(session);
+    scene.assert_equal(&when);
+    scene.assert_completed(&when);
 }
 
 /// A failure that is told is told as what it was, and where. What was not needed may fail without a word.
@@ -449,7 +462,7 @@ macro_rules! for_each_format {
             }
 
             #[test]
-            fn a_change_that_fails_harms_nothing() {
+            fn a_change_that_fails_or_is_made_in_pieces_harms_nothing() {
                 super::fail($driver);
             }
         }

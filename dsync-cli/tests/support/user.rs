@@ -45,13 +45,14 @@ impl MailUser {
         if !self.is_other {
             return;
         }
-        let Ok(metadata) = fs::symlink_metadata(path) else { return };
-        if metadata.uid() != self.uid || metadata.gid() != self.gid {
-            lchown(path, Some(self.uid), Some(self.gid)).unwrap();
-        }
-        if metadata.is_dir() {
-            for entry in fs::read_dir(path).unwrap() {
-                self.adopt(&entry.unwrap().path());
+        let mut paths = vec![path.to_owned()];
+        while let Some(path) = paths.pop() {
+            let Ok(metadata) = fs::symlink_metadata(&path) else { continue };
+            if metadata.uid() != self.uid || metadata.gid() != self.gid {
+                lchown(&path, Some(self.uid), Some(self.gid)).unwrap();
+            }
+            if metadata.is_dir() {
+                paths.extend(fs::read_dir(&path).unwrap().map(|entry| entry.unwrap().path()));
             }
         }
     }

@@ -16,7 +16,7 @@ use super::map::Map;
 use super::message_file::read_file_header;
 use super::storage::Storage;
 use crate::fs::lock::GrowthLock;
-use crate::fs::{FsError, mutation};
+use crate::fs::{FsError, mutation, read};
 
 /// Only so many bytes are added to a file; more get a file of their own.
 pub(super) const MOST: u64 = 1 << 20;
@@ -67,7 +67,7 @@ pub(super) fn find(
 /// Locks a file that ends at `end`; `None` if it ends elsewhere, may not grow, or is in use.
 fn lock(storage: &Storage, file_id: u32, end: u64) -> Result<Option<Growing>, StoreError> {
     let path = storage.primary().join(format!("m.{file_id}"));
-    let Ok(file) = File::options().read(true).write(true).open(&path) else { return Ok(None) };
+    let Ok(file) = read::open_to_change(&path) else { return Ok(None) };
     let Some(lock) = GrowthLock::try_exclusive(file, &path)? else { return Ok(None) };
     let may_grow = read_file_header(lock.file()).is_ok_and(|(header, _)| header.allows_appending());
     let length = lock.file().metadata().map(|metadata| metadata.len()).ok();
@@ -115,9 +115,9 @@ impl Growing {
 /// As the system.
 pub(super) fn take_back(storage: &Storage, file_id: u32, end: u64) -> Result<bool, StoreError> {
     let path = storage.primary().join(format!("m.{file_id}"));
-    let file = match File::options().read(true).write(true).open(&path) {
+    let file = match read::open_to_change(&path) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(true),
-        result => result.map_err(|error| FsError::new("open", &path, error))?,
+        result => result?,
     };
     let Some(lock) = GrowthLock::try_exclusive(file, &path)? else { return Ok(false) };
     let length = lock.file().metadata().map_err(|error| FsError::new("read", &path, error))?.len();

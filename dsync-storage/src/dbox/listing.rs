@@ -7,7 +7,7 @@ use dsync_core::store::{ErrorKind, StoreError};
 
 use super::shared::Shared;
 use super::snapshot;
-use crate::fs::read;
+use crate::fs::{links, read};
 use crate::list::layout::{DBOX_MAILS, MailboxPaths};
 use crate::list::listing::{self, Walk};
 use crate::text::lossy;
@@ -42,7 +42,9 @@ pub(super) fn is_mailbox(mails: &Path) -> bool {
 }
 
 fn node_of(shared: &Shared, paths: &MailboxPaths, identity: IdentityOf) -> NodeKind {
-    if let Err(error) = read::is_listable(&paths.mails) {
+    let looked =
+        links::refuse_distrusted(&paths.mails, &paths.root).and_then(|()| read::is_listable(&paths.mails).map(drop));
+    if let Err(error) = looked {
         return NodeKind::Unreadable(error.to_string());
     }
     match identity(shared, paths) {

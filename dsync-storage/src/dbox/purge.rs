@@ -5,7 +5,6 @@
 //! only if no mailbox refers to it either.
 
 use std::collections::BTreeSet;
-use std::fs::File;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -20,7 +19,7 @@ use super::shared::{Shared, corrupt};
 use super::staging::Staging;
 use super::storage::{Located, Storage};
 use crate::fs::lock::GrowthLock;
-use crate::fs::{FsError, mutation};
+use crate::fs::{FsError, mutation, read};
 use crate::text::lossy;
 
 /// What a purge did.
@@ -113,8 +112,7 @@ fn purge_file(
 ) -> Result<(), StoreError> {
     let permissions = shared.context.permissions();
     let Some(path) = storage.paths(file_id).find(|path| path.exists()) else { return Ok(()) };
-    let file = File::options().read(true).write(true).open(&path);
-    let file = file.map_err(|error| FsError::new("open", &path, error))?;
+    let file = read::open_to_change(&path)?;
     // Somebody who is adding to it, or purging it, will come to an end.
     let Some(lock) = GrowthLock::try_exclusive(file, &path)? else { return Ok(()) };
     if !lock.is_at(&path) {

@@ -16,7 +16,7 @@ use super::purge::{self, PurgeReport};
 use super::shared::Shared;
 use super::storage::Storage;
 use super::{listing, marks, removal, snapshot};
-use crate::fs::mutation;
+use crate::fs::{FsError, links, mutation};
 use crate::index::reading::{is_carried_out, read_index};
 use crate::list::build::Build;
 use crate::list::changes;
@@ -110,8 +110,12 @@ impl DboxStore {
         self.context().roots.of_mailbox(self.context().naming, name).map_err(|error| invalid_name(&error))
     }
 
+    /// The directory of a name, for changes.
     fn level(&self, name: &MailboxName) -> Result<PathBuf, StoreError> {
-        self.context().roots.level(self.context().naming, name).map_err(|error| invalid_name(&error))
+        let roots = &self.context().roots;
+        let level = roots.level(self.context().naming, name).map_err(|error| invalid_name(&error))?;
+        self.context().refuse_if_elsewhere([(&level, &roots.mails)])?;
+        Ok(level)
     }
 
     /// The paths of a mailbox that exists.
@@ -129,7 +133,17 @@ impl DboxStore {
         let index = paths.index.as_ref().zip(roots.index.as_ref());
         let alt = paths.alt.as_ref().zip(roots.alt.as_ref());
         let places = [Some((&paths.mails, &roots.mails)), index, alt];
-        self.context().refuse_if_elsewhere(&paths.mails, places.into_iter().flatten())
+        self.context().refuse_if_elsewhere(places.into_iter().flatten())
+    }
+
+    fn refuse_distrusted_parts(&self) -> Result<(), FsError> {
+        self.context().refuse_distrusted_parts()?;
+        self.shared.storage.iter().try_for_each(|storage| {
+            let roots = &self.context().roots;
+            links::refuse_distrusted(storage.primary(), &roots.mails)?;
+            let map = storage.map_files().directory();
+            links::refuse_distrusted(map, roots.index.as_ref().unwrap_or(&roots.mails))
+        })
     }
 
     /// Before the first change: makes the roots, and removes what crashed runs left.
@@ -138,6 +152,7 @@ impl DboxStore {
         if self.cleaned {
             return Ok(());
         }
+        self.refuse_distrusted_parts()?;
         let permissions = self.context().permissions();
         let roots = &self.context().roots;
         let tree = Layout::Dbox.tree(&roots.mails);
@@ -203,6 +218,7 @@ impl MailStore for DboxStore {
     }
 
     fn tree(&mut self) -> Result<MailboxTree, StoreError> {
+        self.refuse_distrusted_parts()?;
         if !self.context().read_only && !self.cleaned {
             self.remove_abandoned()?;
         }
@@ -255,6 +271,7 @@ impl MailStore for DboxStore {
             let text = format!("there is a mailbox {name} in {} already", self.context().location);
             return Err(StoreError::new(ErrorKind::Exists, text));
         }
+        self.refuse_if_elsewhere(&paths)?;
         self.prepare()?;
         let permissions = changes::permissions_for(self.context(), name);
         let build = Build::start(self.context(), paths, identity, &permissions)?;

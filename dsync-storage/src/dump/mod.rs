@@ -63,7 +63,8 @@ pub enum DumpError {
 /// # Errors
 /// If the file cannot be read or understood, or the text cannot be written.
 pub fn dump(path: &Path, output: &mut dyn Write) -> Result<(), DumpError> {
-    let (file, _) = read::open(path)?;
+    // Whoever names a link means what it leads to.
+    let (file, _) = read::open_linked(path)?;
     let head = head(&file).map_err(|error| FsError::new("read", path, error))?;
     let name = path.file_name().unwrap_or_default().to_string_lossy();
     let Some(kind) = FileKind::recognise(&name, &head) else {
@@ -75,8 +76,8 @@ pub fn dump(path: &Path, output: &mut dyn Write) -> Result<(), DumpError> {
             message_file::dump(&file, output)
         }
         _ => {
-            let bytes = read::contents(path, LARGEST)?;
-            dump_bytes(kind, &bytes.unwrap_or_default(), output)
+            let bytes = read::contents_of(read::open_linked(path)?, path, LARGEST)?;
+            dump_bytes(kind, &bytes, output)
         }
     };
     shown.map_err(|failure| match failure {

@@ -83,6 +83,8 @@ pub enum Plan {
     KillAfter(usize),
     /// So many are carried out, then the process finds a mistake in itself.
     PanicAfter(usize),
+    /// All are carried out, but every other write is interrupted, and the others write half of what they are to write.
+    WriteLittle,
     /// All are carried out, but before any file is made a shell runs this command: somebody else is at work all the time.
     Disturb(&'static str),
 }
@@ -90,6 +92,8 @@ pub enum Plan {
 struct State {
     plan: Plan,
     count: usize,
+    /// How often something was to be written to a file, for [`Plan::WriteLittle`].
+    writes: usize,
     recorded: Vec<Change>,
 }
 
@@ -106,7 +110,7 @@ impl Session {
     #[must_use]
     pub fn begin(plan: Plan) -> Self {
         let turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
-        *state() = Some(State { plan, count: 0, recorded: Vec::new() });
+        *state() = Some(State { plan, count: 0, writes: 0, recorded: Vec::new() });
         Self { _turn: turn }
     }
 
@@ -202,6 +206,17 @@ fn allow(step: Step<'_>) -> io::Result<()> {
         }
         _ => Ok(()),
     }
+}
+
+/// How much of what is to be written is written at once.
+pub(super) fn at_once(bytes: &[u8]) -> io::Result<&[u8]> {
+    let mut state = state();
+    let Some(state) = state.as_mut().filter(|state| state.plan == Plan::WriteLittle) else { return Ok(bytes) };
+    state.writes = state.writes.wrapping_add(1);
+    if state.writes % 2 == 1 {
+        return Err(Errno::EINTR.into());
+    }
+    Ok(bytes.get(..bytes.len().div_ceil(2)).unwrap_or_default())
 }
 
 /// Half of what is written may have been written when the error comes.

@@ -2,6 +2,7 @@
 //!
 //! * [`mutation`]: each single change (create, write, rename, remove, sync), with an error that names the path.
 //! * [`read`]: reading without leaving a trace.
+//! * [`links`]: which symbolic links are followed.
 //! * [`replace`]: a file gets new contents all at once.
 //! * [`marks`]: seeing from outside that somebody changed something.
 //! * [`permissions`]: what new files look like, taken from where they are made.
@@ -18,6 +19,8 @@ pub mod dotlock;
 mod error;
 #[cfg(feature = "fault-injection")]
 pub mod fault;
+#[doc(hidden)]
+pub mod links;
 #[doc(hidden)]
 pub mod lock;
 pub mod marks;

@@ -14,10 +14,10 @@ use nix::errno::Errno;
 use nix::fcntl::{AT_FDCWD, AtFlags, OFlag};
 use nix::unistd::{UnlinkatFlags, linkat, unlinkat};
 
-use super::FsError;
 #[cfg(feature = "fault-injection")]
 use super::fault::{self, Step};
 use super::permissions::Permissions;
+use super::{FsError, read};
 
 /// Takes a step that makes a file, unless a test wants something else.
 macro_rules! making {
@@ -51,7 +51,7 @@ pub fn create(path: &Path, permissions: &Permissions) -> Result<File, FsError> {
         .read(true)
         .write(true)
         .create_new(true)
-        .mode(permissions.file_mode)
+        .mode(permissions.first_mode(permissions.file_mode))
         .custom_flags(OFlag::O_NOFOLLOW.bits());
     let file =
         making!(Step::Create(path), options.open(path)).map_err(|error| FsError::new("create", path, error))?;
@@ -67,7 +67,8 @@ pub fn create(path: &Path, permissions: &Permissions) -> Result<File, FsError> {
 pub fn create_with(path: &Path, bytes: &[u8], permissions: &Permissions) -> Result<File, FsError> {
     let directory = path.parent().unwrap_or(Path::new("."));
     let mut options = OpenOptions::new();
-    options.read(true).write(true).mode(permissions.file_mode).custom_flags(OFlag::O_TMPFILE.bits());
+    let mode = permissions.first_mode(permissions.file_mode);
+    options.read(true).write(true).mode(mode).custom_flags(OFlag::O_TMPFILE.bits());
     if let Ok(file) = making!(Step::CreateNameless, options.open(directory)) {
         share(&file, permissions.file_mode, permissions.group);
         write(&file, path, bytes)?;
@@ -98,23 +99,21 @@ pub fn create_with(path: &Path, bytes: &[u8], permissions: &Permissions) -> Resu
 /// # Errors
 /// As the system.
 pub fn open_append(path: &Path, permissions: &Permissions) -> Result<File, FsError> {
+    match read::open_to_append(path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+        opened => return opened,
+    }
     let mut options = OpenOptions::new();
-    options.read(true).append(true).mode(permissions.file_mode).custom_flags(OFlag::O_NOFOLLOW.bits());
-    let opened = match options.open(path) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => {
-            match making!(Step::Create(path), options.clone().create_new(true).open(path)) {
-                Ok(file) => {
-                    share(&file, permissions.file_mode, permissions.group);
-                    Ok(file)
-                }
-                // Somebody was faster.
-                Err(error) if error.kind() == io::ErrorKind::AlreadyExists => options.open(path),
-                Err(error) => Err(error),
-            }
+    options.read(true).append(true).create_new(true).mode(permissions.first_mode(permissions.file_mode));
+    match making!(Step::Create(path), options.open(path)) {
+        Ok(file) => {
+            share(&file, permissions.file_mode, permissions.group);
+            Ok(file)
         }
-        opened => opened,
-    };
-    opened.map_err(|error| FsError::new("open", path, error))
+        // Somebody was faster.
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => read::open_to_append(path),
+        Err(error) => Err(FsError::new("open", path, error)),
+    }
 }
 
 /// Writes all of `bytes`.
@@ -122,7 +121,8 @@ pub fn open_append(path: &Path, permissions: &Permissions) -> Result<File, FsErr
 /// # Errors
 /// As the system; some of the bytes may have been written then.
 pub fn write(file: &File, path: &Path, bytes: &[u8]) -> Result<(), FsError> {
-    changing!(Step::Write(file, bytes), { file }.write_all(bytes)).map_err(|error| FsError::new("write", path, error))
+    changing!(Step::Write(file, bytes), Pieces(file).write_all(bytes))
+        .map_err(|error| FsError::new("write", path, error))
 }
 
 /// Overwrites or appends bytes at a place.
@@ -130,8 +130,45 @@ pub fn write(file: &File, path: &Path, bytes: &[u8]) -> Result<(), FsError> {
 /// # Errors
 /// As the system; some of the bytes may have been written then.
 pub fn write_at(file: &File, path: &Path, bytes: &[u8], offset: u64) -> Result<(), FsError> {
-    changing!(Step::WriteAt(file, bytes, offset), file.write_all_at(bytes, offset))
+    changing!(Step::WriteAt(file, bytes, offset), Pieces(file).write_all_at(bytes, offset))
         .map_err(|error| FsError::new("write", path, error))
+}
+
+/// A file as the system writes to it: perhaps not all at once, and interrupted by signals.
+struct Pieces<'a>(&'a File);
+
+impl Pieces<'_> {
+    /// How much of so many bytes is written at once.
+    #[cfg(not(feature = "fault-injection"))]
+    #[allow(clippy::unnecessary_wraps)]
+    fn at_once(bytes: &[u8]) -> io::Result<&[u8]> {
+        Ok(bytes)
+    }
+
+    #[cfg(feature = "fault-injection")]
+    fn at_once(bytes: &[u8]) -> io::Result<&[u8]> {
+        fault::at_once(bytes)
+    }
+}
+
+impl Write for Pieces<'_> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        { self.0 }.write(Self::at_once(bytes)?)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        { self.0 }.flush()
+    }
+}
+
+impl FileExt for Pieces<'_> {
+    fn read_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
+        self.0.read_at(buffer, offset)
+    }
+
+    fn write_at(&self, bytes: &[u8], offset: u64) -> io::Result<usize> {
+        self.0.write_at(Self::at_once(bytes)?, offset)
+    }
 }
 
 /// Cuts a file to `length` bytes.
@@ -274,7 +311,7 @@ pub fn remove_tree(path: &Path) -> Result<(), FsError> {
 /// As the system; [`io::ErrorKind::AlreadyExists`] if the name is taken.
 pub fn create_directory(path: &Path, permissions: &Permissions) -> Result<(), FsError> {
     let mut builder = DirBuilder::new();
-    builder.mode(permissions.directory_mode);
+    builder.mode(permissions.first_mode(permissions.directory_mode));
     let made = changing!(Step::CreateDirectory(path), builder.create(path));
     made.map_err(|error| FsError::new("create the directory", path, error))?;
     if let Ok(directory) = File::open(path) {
@@ -302,7 +339,7 @@ pub fn create_directories(path: &Path, permissions: &Permissions) -> Result<(), 
 }
 
 /// Gives others the rights that they are to have, whatever the umask of the process is. A group that cannot be given is no
-/// reason to lose mail: the file is then as private as the umask wants.
+/// reason to lose mail: the file is then for its owner alone.
 fn share(file: &File, mode: u32, group: Option<u32>) {
     if group.is_some() && fchown(file, None, group).is_err() {
         return;

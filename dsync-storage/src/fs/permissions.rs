@@ -58,6 +58,13 @@ impl Permissions {
         })
     }
 
+    /// The mode with which something is made that will have `mode`: not even for a moment may the group of the process do what
+    /// the wanted one is to do.
+    #[must_use]
+    pub(super) fn first_mode(&self, mode: u32) -> u32 {
+        if self.group.is_some() { mode & 0o700 } else { mode }
+    }
+
     fn from_directory(mode: u32, group: u32) -> Self {
         let group_rights = mode >> 3 & 0o7;
         let inherited = mode & 0o2000 != 0;

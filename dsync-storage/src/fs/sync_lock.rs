@@ -4,17 +4,14 @@
 //! the name that others look for. Who finds that name waits for the lock on the file, and looks again whether it still has the name.
 //! The name goes before the lock does. If its owner died, the lock is free and whoever gets it next owns the file.
 
-use std::fs::{File, OpenOptions};
+use std::fs::File;
 use std::io;
-use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use nix::fcntl::OFlag;
-
 use super::lock::FileLock;
 use super::permissions::Permissions;
-use super::{FsError, mutation, unique};
+use super::{FsError, mutation, read, unique};
 
 /// The name of the file.
 const NAME: &str = ".dovecot-sync.lock";
@@ -70,10 +67,9 @@ fn create(path: &Path) -> Result<Option<FileLock>, FsError> {
 }
 
 fn open(path: &Path) -> Result<Option<File>, FsError> {
-    let opened = OpenOptions::new().read(true).write(true).custom_flags(OFlag::O_NOFOLLOW.bits()).open(path);
-    match opened {
+    match read::open_to_change(path) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
-        opened => opened.map(Some).map_err(|error| FsError::new("open", path, error)),
+        opened => opened.map(Some),
     }
 }
 

@@ -26,7 +26,7 @@ use crate::fs::clock::now;
 use crate::fs::lock::FileLock;
 use crate::fs::permissions::Permissions;
 use crate::fs::replace::Durability;
-use crate::fs::{FsError, mutation};
+use crate::fs::{FsError, mutation, read};
 
 use create::{continue_snapshot, create_log, write_snapshot};
 use dates::write_new_cache;
@@ -79,13 +79,13 @@ impl LockedIndex {
     pub fn lock(files: &IndexFiles, permissions: &Permissions) -> Result<Self, IndexError> {
         let path = files.log();
         loop {
-            let file = match File::options().read(true).append(true).open(&path) {
+            let file = match read::open_to_append(&path) {
                 Ok(file) => file,
                 Err(error) if error.kind() == io::ErrorKind::NotFound => {
                     create_log(files, &path, permissions)?;
                     continue;
                 }
-                Err(error) => return Err(FsError::new("open", &path, error).into()),
+                Err(error) => return Err(error.into()),
             };
             let lock = FileLock::exclusive_by_any_method(file, &path, WAIT)?;
             if !lock.is_at(&path) {
@@ -370,10 +370,12 @@ fn read_locked(mut file: &File, path: &Path) -> Result<Vec<u8>, FsError> {
     let failed = |error| FsError::new("read", path, error);
     let length = file.metadata().map_err(failed)?.len();
     if length > LARGEST {
-        return Err(failed(io::Error::new(io::ErrorKind::InvalidData, "it is larger than 4 GiB")));
+        return Err(failed(io::Error::new(io::ErrorKind::InvalidData, "it is larger than 1 GiB")));
     }
     file.seek(SeekFrom::Start(0)).map_err(failed)?;
-    let mut bytes = Vec::with_capacity(usize::try_from(length).unwrap_or(0));
+    // A file can claim to be larger than what it holds.
+    let announced = usize::try_from(length).unwrap_or(0).min(read::MOST_RESERVED);
+    let mut bytes = Vec::with_capacity(announced);
     file.read_to_end(&mut bytes).map_err(failed)?;
     Ok(bytes)
 }

@@ -74,6 +74,7 @@ impl Build {
             index: target.index.as_ref().map(hidden),
             // Nothing is built there.
             alt: None,
+            root: target.root.clone(),
         };
         Ok(Self { parts, paths, target, identity, layout: context.naming.layout })
     }

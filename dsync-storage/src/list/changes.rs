@@ -63,6 +63,12 @@ pub(crate) fn rename(
     for root in others {
         moves.extend(moves_in(context, root, &from_directory, &to_directory)?);
     }
+    for (from, to) in &moves {
+        let places = [from.parent().unwrap_or(from).to_owned(), to.clone()];
+        let roots = |place: &PathBuf| trees.iter().filter(|tree| place.starts_with(tree)).collect::<Vec<_>>();
+        let all = places.iter().flat_map(|place| roots(place).into_iter().map(move |root| (place, root)));
+        context.refuse_if_elsewhere(all)?;
+    }
     let permissions = permissions_for(context, to);
     for (from, to) in &moves {
         if let Some(parent) = to.parent() {

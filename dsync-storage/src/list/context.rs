@@ -1,7 +1,7 @@
 //! What all parts of one opened store share.
 
 use std::os::unix::fs::MetadataExt;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::OnceLock;
 
 use dsync_core::model::{Agreements, Glance, MailboxName, TreeEvent, TreeHistory};
@@ -13,6 +13,8 @@ use super::layout::{InvalidName, Naming, Roots};
 use crate::content::Compression;
 use crate::fs::marks::{Marks, has_exact_times};
 use crate::fs::permissions::Permissions;
+use crate::fs::{FsError, links};
+use crate::text::lossy;
 
 /// A store that was opened: where it is and what may be done to it.
 #[derive(Debug)]
@@ -47,25 +49,43 @@ impl Context {
         Ok(())
     }
 
-    /// Nothing is written through a link that leads out of the store: it may lead into the very source. `places` are
-    /// directories of the mailbox in `mails`, each with the root that it has to be in.
+    /// Nothing is written through a link that leads out of the store: it may lead into the very source. Nor is anything read
+    /// through one that is not to be [trusted](links::distrusted). `places` are those of a mailbox, each with the root that it
+    /// has to be in; they need not exist.
     ///
     /// # Errors
-    /// [`ErrorKind::Impossible`] if one is elsewhere and something may be changed.
+    /// [`ErrorKind::Impossible`] if one is elsewhere.
     pub(crate) fn refuse_if_elsewhere<'a>(
         &self,
-        mails: &Path,
         places: impl IntoIterator<Item = (&'a PathBuf, &'a PathBuf)>,
     ) -> Result<(), StoreError> {
-        let inside = |path: &Path, root: &Path| match (path.canonicalize(), root.canonicalize()) {
-            (Ok(path), Ok(root)) => path.starts_with(root),
-            _ => true,
-        };
-        if self.read_only || places.into_iter().all(|(path, root)| inside(path, root)) {
-            return Ok(());
+        for (path, root) in places {
+            if self.read_only {
+                links::refuse_distrusted(path, root)?;
+            } else if !links::stays_inside(path, root) {
+                let text = format!(
+                    "{} is behind a link that leads out of the store, so nothing is changed there",
+                    lossy(path)
+                );
+                return Err(StoreError::new(ErrorKind::Impossible, text));
+            }
         }
-        let text = format!("{} is a link that leads out of the store, so nothing is changed there", mails.display());
-        Err(StoreError::new(ErrorKind::Impossible, text))
+        Ok(())
+    }
+
+    /// What belongs to no mailbox alone may be elsewhere, if somebody made the link who may.
+    ///
+    /// # Errors
+    /// If there is another one.
+    pub(crate) fn refuse_distrusted_parts(&self) -> Result<(), FsError> {
+        let roots = &self.roots;
+        let layout = self.naming.layout;
+        for root in [Some(&roots.mails), Some(&roots.control), roots.index.as_ref()].into_iter().flatten() {
+            for part in [layout.tree(root), layout.list_files(root), root.join(self.hidden.directory)] {
+                links::refuse_distrusted(&part, root)?;
+            }
+        }
+        Ok(())
     }
 
     /// There is no mailbox of this name.

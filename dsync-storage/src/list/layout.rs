@@ -239,6 +239,8 @@ pub struct MailboxPaths {
     pub index: Option<PathBuf>,
     /// May hold some of the mails.
     pub alt: Option<PathBuf>,
+    /// The root that the mails are in. Links among these that lead out of it are not followed.
+    pub root: PathBuf,
 }
 
 impl Roots {
@@ -272,7 +274,10 @@ impl Roots {
             (_, false) => self.mails.join(&directory),
         };
         let beside = |root: &PathBuf| if *root == self.mails { mails.clone() } else { root.join(&directory) };
-        Ok(MailboxPaths { control: beside(&self.control), index: self.index.as_ref().map(beside), mails, alt: None })
+        let (control, index) = (beside(&self.control), self.index.as_ref().map(beside));
+        // An INBOX elsewhere is a root of its own.
+        let root = if mails.starts_with(&self.mails) { self.mails.clone() } else { mails.clone() };
+        Ok(MailboxPaths { mails, control, index, alt: None, root })
     }
 
     fn of_mbox(&self, directory: &Path, name: &MailboxName) -> MailboxPaths {
@@ -282,7 +287,7 @@ impl Roots {
             (_, false) => self.mails.join(directory),
         };
         let index = self.index.as_ref().map(|root| index_beside(&root.join(directory)));
-        MailboxPaths { control: self.control.clone(), index, mails, alt: None }
+        MailboxPaths { mails, control: self.control.clone(), index, alt: None, root: self.mails.clone() }
     }
 
     fn of_dbox(&self, directory: &Path) -> MailboxPaths {
@@ -298,6 +303,7 @@ impl Roots {
             index: self.index.as_ref().map(beside),
             alt: self.alt.as_ref().map(|alt| in_tree(alt).join(DBOX_MAILS)),
             mails,
+            root: self.mails.clone(),
         }
     }
 

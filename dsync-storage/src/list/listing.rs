@@ -12,6 +12,7 @@ use dsync_core::store::StoreError;
 use super::context::Context;
 use super::files::read_subscriptions;
 use super::layout::{Layout, MailboxPaths};
+use crate::fs::links;
 use crate::fs::read::{self, Entry, EntryKind};
 use crate::text::lossy;
 
@@ -61,29 +62,59 @@ pub(crate) fn add(context: &Context, tree: &mut MailboxTree, parts: &[&[u8]], di
             };
             put(tree, name, kind);
         }
-        Err(error) => {
-            let shown = parts.iter().map(|part| crate::text::lossy_bytes(part));
-            if let Some(name) = MailboxName::new(shown.map(|part| if part.is_empty() { "?".into() } else { part })) {
-                let reason = format!("{}: {error}", lossy(directory));
-                // A mailbox that can be read and happens to look the same is worth more.
-                tree.entry(name).or_insert(MailboxNode { kind: NodeKind::Unreadable(reason), subscribed: false });
-            }
-        }
+        Err(error) => complain(tree, parts, format!("{}: {error}", lossy(directory))),
     }
 }
 
-/// Whether an entry is a directory, or a link to one that is no alias of a mailbox beside it.
-pub(crate) fn is_directory(parent: &Path, entry: &Entry) -> bool {
-    let path = parent.join(&entry.name);
-    match entry.kind {
-        EntryKind::Directory => true,
-        EntryKind::File => false,
-        EntryKind::Link => {
-            let alias = fs::read_link(&path).is_ok_and(|target| !target.as_os_str().as_bytes().contains(&b'/'));
-            // A link that leads nowhere just now is a mailbox that cannot be read, not one that is gone.
-            !alias && fs::metadata(&path).map_or(true, |metadata| metadata.is_dir())
+/// Notes that something at a place cannot be read, whether the place has a valid name or not.
+pub(crate) fn complain(tree: &mut MailboxTree, parts: &[&[u8]], reason: String) {
+    let shown = parts.iter().map(|part| crate::text::lossy_bytes(part));
+    if let Some(name) = MailboxName::new(shown.map(|part| if part.is_empty() { "?".into() } else { part })) {
+        // A mailbox that can be read and happens to look the same is worth more.
+        tree.entry(name).or_insert(MailboxNode { kind: NodeKind::Unreadable(reason), subscribed: false });
+    }
+}
+
+/// What an entry of a directory is in a tree of mailboxes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Level {
+    /// A directory, or a link to one, or to something that is not there just now: a mailbox that cannot be read then, not one
+    /// that is gone.
+    Directory,
+    /// A plain file, or a link to one.
+    File,
+    /// Another name for a mailbox beside it.
+    Alias,
+    /// Something that is neither, or that a link leads to which is not followed: what there is to say about it.
+    Refused(String),
+}
+
+impl Level {
+    /// What an entry of `parent` is, which is in the store at `root`.
+    pub(crate) fn of(parent: &Path, entry: &Entry, root: &Path) -> Self {
+        let path = parent.join(&entry.name);
+        match entry.kind {
+            EntryKind::Directory => Self::Directory,
+            EntryKind::File => Self::File,
+            EntryKind::Other => Self::Refused(format!("{} is neither a directory nor a plain file", lossy(&path))),
+            EntryKind::Link => Self::of_link(&path, root),
         }
-        EntryKind::Other => path.is_dir(),
+    }
+
+    fn of_link(path: &Path, root: &Path) -> Self {
+        if let Err(error) = links::refuse_distrusted(path, root) {
+            return Self::Refused(error.to_string());
+        }
+        if fs::read_link(path).is_ok_and(|target| !target.as_os_str().as_bytes().contains(&b'/')) {
+            return Self::Alias;
+        }
+        match fs::metadata(path) {
+            Ok(metadata) if metadata.is_file() => Self::File,
+            Ok(metadata) if !metadata.is_dir() => {
+                Self::Refused(format!("{} leads to neither a directory nor a plain file", lossy(path)))
+            }
+            _ => Self::Directory,
+        }
     }
 }
 
@@ -119,26 +150,38 @@ impl<'a> Walk<'a> {
     ) -> Result<(), StoreError> {
         let Ok(metadata) = fs::metadata(path) else { return Ok(()) };
         let identity = (metadata.dev(), metadata.ino());
+        let borrowed: Vec<&[u8]> = parts.iter().map(Vec::as_slice).collect();
         if parts.len() > DEEPEST {
-            let borrowed: Vec<&[u8]> = parts.iter().map(Vec::as_slice).collect();
-            if let Ok(name) = self.context.naming.name_of_directory(&borrowed) {
-                put(tree, name, NodeKind::Unreadable(format!("{} is nested too deep", lossy(path))));
-            }
+            complain(tree, &borrowed, format!("{} is nested too deep", lossy(path)));
             return Ok(());
         }
         if !self.parents.insert(identity) {
             return Ok(());
         }
-        for entry in read::directory(path)?.unwrap_or_default() {
+        let entries = match read::directory(path) {
+            // Without any mailbox there is nothing to be sure of.
+            Err(error) if !parts.is_empty() => {
+                complain(tree, &borrowed, error.to_string());
+                None
+            }
+            entries => entries?,
+        };
+        for entry in entries.unwrap_or_default() {
             let name = entry.name.as_bytes();
             let mails = self.own.iter().any(|own| own.as_bytes() == name);
             let trash = name.eq_ignore_ascii_case(b"..DOVECOT-TRASHED") || name == b"..DOVECOT-TrasH";
-            if mails || trash || !is_directory(path, &entry) {
+            let level = Level::of(path, &entry, &self.context.roots.mails);
+            if mails || trash || matches!(level, Level::File | Level::Alias) {
                 continue;
             }
             parts.push(name.to_vec());
             let below = path.join(&entry.name);
             let borrowed: Vec<&[u8]> = parts.iter().map(Vec::as_slice).collect();
+            if let Level::Refused(reason) = level {
+                complain(tree, &borrowed, reason);
+                parts.pop();
+                continue;
+            }
             // A link that leads nowhere just now is no missing mark.
             let unreachable = |path: &Path| {
                 fs::metadata(path)
@@ -155,7 +198,11 @@ impl<'a> Walk<'a> {
             let is_inbox = name.as_ref().is_ok_and(MailboxName::is_inbox);
             // In a Maildir INBOX is elsewhere, and servers do not show a directory of this name.
             let is_shown = !is_inbox || self.context.naming.layout == Layout::Dbox;
-            if self.marks.iter().any(|mark| below.join(mark).is_dir()) {
+            let is_mailbox = self.marks.iter().any(|mark| below.join(mark).is_dir());
+            let obstacle = self.marks.iter().map(|mark| below.join(mark)).find(|path| path.exists());
+            if let Some(obstacle) = obstacle.filter(|_| !is_mailbox && is_shown) {
+                complain(tree, &borrowed, format!("{} is no directory", lossy(&obstacle)));
+            } else if is_mailbox {
                 if is_shown {
                     add(self.context, tree, &borrowed, &below, self.node_of);
                 }

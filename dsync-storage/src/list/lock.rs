@@ -4,14 +4,13 @@
 //! without being locked. Who finds it locks it too and then makes sure that it still has its name. It is removed before
 //! it is unlocked. Source: observation of Dovecot 2.3.
 
-use std::fs::File;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use crate::fs::lock::FileLock;
 use crate::fs::permissions::Permissions;
-use crate::fs::{FsError, mutation, unique};
+use crate::fs::{FsError, mutation, read, unique};
 
 /// The lock, held; released when dropped.
 #[derive(Debug)]
@@ -33,8 +32,7 @@ impl ListLock {
         let give_up = Instant::now() + WAIT;
         loop {
             let left = give_up.saturating_duration_since(Instant::now());
-            let opened = File::options().read(true).write(true).open(&path);
-            match opened {
+            match read::open_to_change(&path) {
                 Ok(file) => {
                     let lock = FileLock::exclusive_by_any_method(file, &path, left)?;
                     if lock.is_at(&path) {
@@ -46,7 +44,7 @@ impl ListLock {
                         return Ok(Self { path, lock });
                     }
                 }
-                Err(error) => return Err(FsError::new("lock", &path, error)),
+                Err(error) => return Err(error),
             }
             if left.is_zero() {
                 let text = "others kept the list of mailboxes locked for a minute";
@@ -62,7 +60,7 @@ impl ListLock {
     pub fn wait_for_others(index_root: &Path) -> Result<(), FsError> {
         let path = index_root.join("mailboxes.lock");
         // Without the file nobody is at work, or somebody of whom nothing can be known.
-        if let Ok(file) = File::options().read(true).write(true).open(&path) {
+        if let Ok(file) = read::open_to_change(&path) {
             // If it has its name still, it goes as if it had been taken.
             drop(Self { lock: FileLock::exclusive_by_any_method(file, &path, WAIT)?, path });
         }

@@ -130,6 +130,12 @@ impl Target<'_> {
         };
         let (found, uidlist) = snapshot::look_again(self.paths, &before.joined.files)?;
         self.refuse_if_changed(before, &found)?;
+        if let Some(obstacle) = &found.joined.obstacle {
+            // The uidlist would not know the message any more, and the other side would learn that it was expunged.
+            let text =
+                format!("{obstacle}; nothing is changed in the mailbox while that is in the place of a message");
+            return Err(StoreError::new(ErrorKind::Impossible, text));
+        }
         let index = match before.index {
             IndexHealth::Missing if !self.hidden => self.begin_index()?,
             _ => index,
@@ -232,7 +238,7 @@ impl Target<'_> {
             mutation::rename_to_free_name(from, to)?;
         }
         for (path, received) in &plan.date {
-            let (file, _) = read::open(path)?;
+            let (file, _) = read::open_below(path, &self.paths.root)?;
             mutation::set_modified(&file, path, received.seconds())?;
         }
         for path in &plan.remove {

@@ -20,7 +20,7 @@ use super::join::Joined;
 use super::scan;
 use super::uidlist::{UidList, UidListEntries, UidListEntry};
 use crate::fs::{FsError, read};
-use crate::list::layout::{Layout, Naming};
+use crate::list::layout::{Layout, MailboxPaths, Naming};
 
 const LARGEST: u64 = 1 << 30;
 /// Courier's keywords, below the directory of a mailbox.
@@ -33,11 +33,11 @@ pub(super) fn courier_uidlist(mailbox: &Path) -> Result<Option<UidList>, FsError
 }
 
 /// What mbsync says about UIDs; `None` if it was never here.
-pub(super) fn mbsync_mailbox(mailbox: &Path) -> Result<Option<UidList>, FsError> {
-    match read::contents(&mailbox.join(".uidvalidity"), 4096)? {
+pub(super) fn mbsync_mailbox(paths: &MailboxPaths) -> Result<Option<UidList>, FsError> {
+    match read::contents(&paths.mails.join(".uidvalidity"), 4096)? {
         None => Ok(None),
         Some(bytes) => {
-            let scan = scan::scan(mailbox)?;
+            let scan = scan::scan(&paths.mails, &paths.root)?;
             Ok(mbsync_uidlist(&bytes, scan.bases()))
         }
     }

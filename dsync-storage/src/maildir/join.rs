@@ -90,6 +90,8 @@ pub(super) struct Joined {
     pub(super) problems: Vec<String>,
     /// The date of saving is nowhere but in a file, where another link to it changes it.
     pub(super) has_dates_of_files: bool,
+    /// What is in the place of a listed message, so that it is not known whether that is gone.
+    pub(super) obstacle: Option<String>,
 }
 
 /// Joins what was read. `times` says the dates of a file, or why the file cannot be copied.
@@ -106,6 +108,7 @@ pub(super) fn join(
         Joiner { sources: Sources { index, ..sources }, sets: HashMap::new(), times, has_dates_of_files: false };
     let mut files = Files::new(scan);
     let mut doomed = Vec::new();
+    let mut obstacle = None;
     let mut last_seen_before = None;
     for entry in sources.uidlist.entries.iter() {
         if joiner.is_doomed(entry.uid) {
@@ -115,9 +118,14 @@ pub(super) fn join(
         if joiner.has_reappeared(entry.uid) {
             continue;
         }
-        let Some(scanned) = files.take(entry.base()) else { continue };
-        if files.join(&mut joiner, Some(entry), scanned) == Some(Subdirectory::Cur) {
-            last_seen_before = Some(entry.uid);
+        let Some(scanned) = files.take(entry.base()) else {
+            obstacle = obstacle.or_else(|| files.scan.no_messages.get(entry.base()).cloned());
+            continue;
+        };
+        match files.join(&mut joiner, Some(entry), scanned) {
+            Some(Subdirectory::Cur) => last_seen_before = Some(entry.uid),
+            Some(Subdirectory::New) => {}
+            None => obstacle = obstacle.or_else(|| files.scan.problems.last().cloned()),
         }
     }
     for scanned in files.unlisted() {
@@ -147,6 +155,7 @@ pub(super) fn join(
         index_is_behind,
         problems,
         has_dates_of_files: joiner.has_dates_of_files,
+        obstacle,
     }
 }
 

@@ -8,12 +8,12 @@ use dsync_core::model::{MailboxName, MailboxTree, NodeKind};
 use dsync_core::store::{ErrorKind, StoreError};
 
 use super::{foreign, snapshot, uidlist};
-use crate::fs::read;
+use crate::fs::{links, read};
 use crate::index::files::IndexFiles;
 use crate::list::being_made;
 use crate::list::context::Context;
 use crate::list::layout::{Layout, MailboxPaths};
-use crate::list::listing::{self, Walk};
+use crate::list::listing::{self, Level, Walk};
 use crate::text::lossy;
 
 /// A file that tells delivery agents that a Maildir is a folder of another one.
@@ -76,6 +76,11 @@ pub(super) fn wait_until_made(paths: &MailboxPaths) {
 
 fn node_of(paths: &MailboxPaths) -> NodeKind {
     wait_until_made(paths);
+    for own in ["cur", "new"] {
+        if let Err(error) = links::refuse_distrusted(&paths.mails.join(own), &paths.root) {
+            return NodeKind::Unreadable(error.to_string());
+        }
+    }
     // A directory that cannot be listed is better found now, before anything is decided about the mailbox.
     let readable = ["cur", "new"].iter().try_for_each(|sub| read::is_listable(&paths.mails.join(sub)).map(drop));
     if let Err(error) = fs::metadata(&paths.mails) {
@@ -102,10 +107,18 @@ fn maildir_plus_plus(context: &Context, tree: &mut MailboxTree) -> Result<(), St
         let bytes = entry.name.as_bytes();
         let Some(stored) = bytes.strip_prefix(b".").filter(|stored| !stored.is_empty()) else { continue };
         // Names that begin with two dots are those of mailboxes that are being deleted, or nobody's.
-        if stored.starts_with(b".") || !listing::is_directory(&context.roots.mails, &entry) {
+        if stored.starts_with(b".") {
             continue;
         }
         let parts: Vec<&[u8]> = stored.split(|byte| *byte == b'.').collect();
+        match Level::of(&context.roots.mails, &entry, &context.roots.mails) {
+            Level::Directory => {}
+            Level::File | Level::Alias => continue,
+            Level::Refused(reason) => {
+                listing::complain(tree, &parts, reason);
+                continue;
+            }
+        }
         // INBOX is elsewhere; servers do not show a directory of this name.
         if !context.naming.name_of_directory(&parts).is_ok_and(|name| name.is_inbox()) {
             listing::add(context, tree, &parts, &context.roots.mails.join(&entry.name), &node_of);

@@ -204,7 +204,7 @@ impl Mailbox for MaildirMailbox {
             let text = format!("mailbox {} has no {message}", self.name);
             StoreError::new(ErrorKind::NotFound, text)
         })?;
-        let OpenedMessage { file, size, path } = snapshot::open_message(&self.paths.mails, file)?;
+        let OpenedMessage { file, size, path } = snapshot::open_message(&self.paths, file)?;
         let stored = FileRange::new(Arc::new(file), 0, size);
         content::open(stored, self.snapshot.stated_size(index), &path)
     }

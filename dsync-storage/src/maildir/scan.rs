@@ -3,14 +3,14 @@
 //! A message is one file; its base name is everything before the first `:` and joins it with the uidlist. What a
 //! server would not take for a message, or would rename first, is left alone and reported.
 
-use std::collections::HashSet;
-use std::path::Path;
+use std::collections::{BTreeMap, HashSet};
+use std::path::{Path, PathBuf};
 
 use super::file_name::base_of;
 use super::files::{FileAt, FileNames, FoundFile, MessageFiles, Subdirectory, path_of};
 use super::uidlist::UidList;
-use crate::fs::FsError;
 use crate::fs::read::{self, EntryKind};
+use crate::fs::{FsError, links};
 use crate::text::lossy;
 
 /// All message files of a mailbox.
@@ -21,6 +21,8 @@ pub(super) struct Scan {
     pub(super) files: Vec<Scanned>,
     /// What is there but is no message, a sentence each.
     pub(super) problems: Vec<String>,
+    /// By the base names of those.
+    pub(super) no_messages: BTreeMap<Vec<u8>, String>,
 }
 
 /// One of the files.
@@ -33,9 +35,11 @@ pub(super) struct Scanned {
 /// Reads `new`, then `cur`, so that a file which a server moves meanwhile is seen at least once. A directory that is
 /// missing counts as empty.
 ///
+/// Links to files below `root` are messages, those to others are not.
+///
 /// # Errors
 /// If a directory is there but cannot be read.
-pub(super) fn scan(mailbox: &Path) -> Result<Scan, FsError> {
+pub(super) fn scan(mailbox: &Path, root: &Path) -> Result<Scan, FsError> {
     let mut found = Scan::default();
     let mut others = Vec::new();
     for subdirectory in [Subdirectory::New, Subdirectory::Cur] {
@@ -43,25 +47,32 @@ pub(super) fn scan(mailbox: &Path) -> Result<Scan, FsError> {
             if name.starts_with(b".") {
                 return;
             }
-            match complaint(mailbox, subdirectory, name, kind) {
+            let path = || path_of(mailbox, subdirectory, name);
+            match complaint(&path, root, name, kind) {
                 Some(complaint) => others.push((subdirectory, name.to_vec(), complaint)),
                 None => found.files.push(Scanned { at: found.names.add(subdirectory, name), inode }),
             }
         })?;
     }
     others.sort_unstable();
-    found.problems.extend(others.into_iter().map(|(subdirectory, name, complaint)| {
-        format!("{} {complaint}", lossy(&path_of(mailbox, subdirectory, &name)))
-    }));
+    for (subdirectory, name, complaint) in others {
+        let problem = format!("{} {complaint}", lossy(&path_of(mailbox, subdirectory, &name)));
+        found.problems.push(problem.clone());
+        found.no_messages.insert(base_of(&name).to_vec(), problem);
+    }
     found.keep_one_of_each_base(mailbox);
     Ok(found)
 }
 
 /// Why an entry is no message.
-fn complaint(mailbox: &Path, subdirectory: Subdirectory, name: &[u8], kind: EntryKind) -> Option<&'static str> {
+fn complaint(path: &dyn Fn() -> PathBuf, root: &Path, name: &[u8], kind: EntryKind) -> Option<&'static str> {
     match kind {
         EntryKind::Directory => Some("is a directory, not a message"),
-        EntryKind::Other if !path_of(mailbox, subdirectory, name).is_file() => Some("is no plain file"),
+        EntryKind::Other => Some("is no plain file"),
+        // One that leads nowhere is a message that cannot be read just now.
+        EntryKind::Link if path().exists() && !links::leads_inside(&path(), root) => {
+            Some("is a symbolic link that leads out of the store, so it is not followed")
+        }
         _ if name.iter().any(|byte| matches!(byte, b'\n' | b'\r')) => {
             Some("has a line break in its name, so servers ignore it; rename it to have it copied")
         }
@@ -74,7 +85,7 @@ impl Scan {
     /// Sorts the files. The order of a directory is arbitrary; which of two conflicting files counts must not be: the first
     /// by name, and one in `cur` before one in `new`.
     fn keep_one_of_each_base(&mut self, mailbox: &Path) {
-        let Self { names, files, problems } = self;
+        let Self { names, files, problems, .. } = self;
         files.sort_unstable_by(|first, second| {
             let key = |scanned: &Scanned| {
                 let file = names.get(scanned.at);
@@ -165,7 +176,7 @@ mod tests {
         let known = earlier.names.add(Subdirectory::New, b"known");
         earlier.listed.push(known);
         let (uidlist, _) = UidList::decode(b"3 V1 N6 G00112233445566778899aabbccddeeff\n5 :listed\n");
-        let mut scan = scan(dir.path()).unwrap();
+        let mut scan = scan(dir.path(), dir.path()).unwrap();
         assert!(scan.forget_deliveries(&earlier, &uidlist));
         assert_eq!(scan.bases().collect::<Vec<_>>(), [&b"elsewhere"[..], b"known", b"listed"]);
         assert!(!scan.forget_deliveries(&earlier, &uidlist));
@@ -176,7 +187,7 @@ mod tests {
     #[test]
     fn files_in_both_directories_are_messages() {
         let dir = maildir(&["new/a", "cur/b:2,S", "new/c:2,F", "tmp/d", "cur/.hidden"]);
-        let scan = scan(dir.path()).unwrap();
+        let scan = scan(dir.path(), dir.path()).unwrap();
         let bases: Vec<_> = scan.bases().map(|base| String::from_utf8_lossy(base).into_owned()).collect();
         assert_eq!(bases, ["a", "b", "c"]);
         assert!(scan.problems.is_empty());
@@ -187,7 +198,7 @@ mod tests {
         let dir = maildir(&["cur/:2,S", "cur/a\nb", "cur/ok"]);
         fs::create_dir(dir.path().join("cur/dir")).unwrap();
         nix::unistd::mkfifo(&dir.path().join("new/fifo"), nix::sys::stat::Mode::S_IRWXU).unwrap();
-        let scan = scan(dir.path()).unwrap();
+        let scan = scan(dir.path(), dir.path()).unwrap();
         assert_eq!(scan.len(), 1);
         assert_eq!(scan.problems.len(), 4, "{:?}", scan.problems);
     }
@@ -195,7 +206,7 @@ mod tests {
     #[test]
     fn of_two_files_with_one_base_the_one_in_cur_counts() {
         let dir = maildir(&["new/a", "cur/a:2,S", "cur/b:2,", "cur/b:2,S"]);
-        let scan = scan(dir.path()).unwrap();
+        let scan = scan(dir.path(), dir.path()).unwrap();
         assert_eq!(scan.get(b"a").unwrap().subdirectory, Subdirectory::Cur);
         assert_eq!(scan.get(b"b").unwrap().name, b"b:2,");
         assert_eq!(scan.problems.len(), 2);
@@ -205,13 +216,25 @@ mod tests {
     fn two_links_to_one_file_are_one_message() {
         let dir = maildir(&["new/a"]);
         fs::hard_link(dir.path().join("new/a"), dir.path().join("cur/a:2,")).unwrap();
-        let scan = scan(dir.path()).unwrap();
+        let scan = scan(dir.path(), dir.path()).unwrap();
         assert_eq!((scan.len(), scan.problems.len()), (1, 0));
+    }
+
+    #[test]
+    fn a_link_out_of_the_store_is_no_message() {
+        let dir = maildir(&["cur/a:2,", "tmp/b"]);
+        let link = |to: &str, name: &str| std::os::unix::fs::symlink(to, dir.path().join(name)).unwrap();
+        link("../tmp/b", "cur/inside:2,");
+        link("/etc/passwd", "cur/outside:2,");
+        link("/nonexistent", "cur/dangling:2,");
+        let scan = scan(dir.path(), dir.path()).unwrap();
+        assert_eq!(scan.bases().collect::<Vec<_>>(), [&b"a"[..], b"dangling", b"inside"]);
+        assert!(matches!(&scan.problems[..], [problem] if problem.contains("cur/outside:2,")), "{:?}", scan.problems);
     }
 
     #[test]
     fn missing_directories_are_empty() {
         let dir = tempfile::tempdir().unwrap();
-        assert_eq!(scan(dir.path()).unwrap(), Scan::default());
+        assert_eq!(scan(dir.path(), dir.path()).unwrap(), Scan::default());
     }
 }

@@ -139,7 +139,7 @@ fn look_once(
     let mut problems = Vec::new();
     let UidListFile { uidlist, origin } = read_uidlist(paths, &mut problems)?;
     let slots = read_keywords(&paths.control)?;
-    let mut scan = scan::scan(&paths.mails)?;
+    let mut scan = scan::scan(&paths.mails, &paths.root)?;
     let is_partial = earlier.is_some_and(|earlier| scan.forget_deliveries(earlier, &uidlist));
     let (index, mut state) = read_index(paths, &mut problems);
     let index_is_whole = state != IndexHealth::Unusable && !index.as_ref().is_some_and(|index| index.unfinished);
@@ -228,7 +228,7 @@ fn read_uidlist(paths: &MailboxPaths, problems: &mut Vec<String>) -> Result<UidL
         if let Some(uidlist) = foreign::courier_uidlist(&paths.mails)? {
             return Ok(UidListFile { uidlist, origin: Origin::Sound });
         }
-        return Ok(match foreign::mbsync_mailbox(&paths.mails)? {
+        return Ok(match foreign::mbsync_mailbox(paths)? {
             Some(uidlist) => UidListFile { uidlist, origin: Origin::Mbsync },
             None => UidListFile { uidlist: UidList::default(), origin: Origin::Sound },
         });
@@ -308,7 +308,7 @@ impl FileDates {
 
 /// A checksum over the dates of all files of a mailbox: it is that of a [`Snapshot`] in which all dates are those of files.
 pub(super) fn dates_of_files(paths: &MailboxPaths) -> Option<[u8; 16]> {
-    let scan = scan::scan(&paths.mails).ok()?;
+    let scan = scan::scan(&paths.mails, &paths.root).ok()?;
     let mut dates = FileDates::default();
     for scanned in &scan.files {
         let file = scan.names.get(scanned.at);
@@ -373,14 +373,14 @@ pub(super) struct OpenedMessage {
 ///
 /// # Errors
 /// [`ErrorKind::NotFound`] if it is gone.
-pub(super) fn open_message(mailbox: &Path, file: FoundFile<'_>) -> Result<OpenedMessage, StoreError> {
-    let mut path = file.path(mailbox);
-    let mut result = read::open(&path);
+pub(super) fn open_message(paths: &MailboxPaths, file: FoundFile<'_>) -> Result<OpenedMessage, StoreError> {
+    let mut path = file.path(&paths.mails);
+    let mut result = read::open_below(&path, &paths.root);
     if result.as_ref().is_err_and(|error| error.kind() == io::ErrorKind::NotFound)
-        && let Some(moved) = scan::scan(mailbox)?.get(file.base())
+        && let Some(moved) = scan::scan(&paths.mails, &paths.root)?.get(file.base())
     {
-        path = moved.path(mailbox);
-        result = read::open(&path);
+        path = moved.path(&paths.mails);
+        result = read::open_below(&path, &paths.root);
     }
     match result {
         Ok((file, metadata)) => Ok(OpenedMessage { file, size: metadata.len(), path }),

@@ -106,28 +106,28 @@ impl MaildirStore {
     fn existing(&self, name: &MailboxName) -> Result<MailboxPaths, StoreError> {
         let paths = self.paths(name)?;
         if listing::is_mailbox(self.context.naming.layout, name, &paths.mails) {
-            self.refuse_if_elsewhere(name, &paths)?;
+            self.refuse_if_elsewhere(&paths)?;
             return Ok(paths);
         }
         Err(self.context.no_mailbox(name))
     }
 
-    fn refuse_if_elsewhere(&self, name: &MailboxName, paths: &MailboxPaths) -> Result<(), StoreError> {
-        if name.is_inbox() {
-            return Ok(());
-        }
+    fn refuse_if_elsewhere(&self, paths: &MailboxPaths) -> Result<(), StoreError> {
         let roots = &self.context.roots;
-        let cur = paths.mails.join("cur");
+        let own = ["cur", "new", "tmp"].map(|own| paths.mails.join(own));
         let index = paths.index.as_ref().zip(roots.index.as_ref());
-        let places =
-            [(&paths.mails, &roots.mails), (&paths.control, &roots.control), (&cur, &roots.mails)].into_iter();
-        self.context.refuse_if_elsewhere(&paths.mails, places.chain(index))
+        // Where INBOX has no directory of its own, it keeps its files with its mails.
+        let control = if paths.control == paths.mails { &paths.root } else { &roots.control };
+        let index = index.map(|(path, root)| (path, if *path == paths.mails { &paths.root } else { root }));
+        let places = [(&paths.mails, &paths.root), (&paths.control, control)].into_iter();
+        self.context.refuse_if_elsewhere(places.chain(own.iter().map(|own| (own, &paths.root))).chain(index))
     }
 
     /// Before the first change: makes the roots, and removes what crashed runs left.
     fn prepare(&mut self) -> Result<(), StoreError> {
         self.context.refuse_if_read_only()?;
         if !self.cleaned {
+            self.context.refuse_distrusted_parts()?;
             let permissions = self.context.permissions();
             let roots = &self.context.roots;
             let all: [Option<&PathBuf>; 3] = [Some(&roots.mails), Some(&roots.control), roots.index.as_ref()];
@@ -166,6 +166,7 @@ impl MailStore for MaildirStore {
     }
 
     fn tree(&mut self) -> Result<MailboxTree, StoreError> {
+        self.context.refuse_distrusted_parts()?;
         if !self.context.read_only && !self.cleaned {
             hidden::remove_abandoned(&self.context)?;
         }
@@ -213,6 +214,7 @@ impl MailStore for MaildirStore {
             let text = format!("there is a mailbox {name} in {} already", self.context.location);
             return Err(StoreError::new(ErrorKind::Exists, text));
         }
+        self.refuse_if_elsewhere(&paths)?;
         self.prepare()?;
         let permissions = changes::permissions_for(&self.context, name);
         let context = Arc::clone(&self.context);
@@ -257,12 +259,14 @@ impl MailStore for MaildirStore {
             return Err(StoreError::new(ErrorKind::Impossible, text));
         }
         let paths = self.paths(name)?;
+        self.refuse_if_elsewhere(&paths)?;
         self.prepare()?;
         changes::create_directory(&self.context, &paths.mails)
     }
 
     fn delete_directory(&mut self, name: &MailboxName) -> Result<(), StoreError> {
         let paths = self.paths(name)?;
+        self.refuse_if_elsewhere(&paths)?;
         self.prepare()?;
         if self.existing(name).is_ok() {
             return Err(is_mailbox(name));

@@ -33,7 +33,7 @@ pub(super) fn delete(
     let gone = match context.naming.layout {
         Layout::MaildirPlusPlus => {
             mutation::rename(&paths.mails, &hidden)?;
-            if let Err(error) = refuse_if_changed(name, &hidden, expected) {
+            if let Err(error) = refuse_if_changed(name, &hidden, &paths.root, expected) {
                 mutation::rename(&hidden, &paths.mails)?;
                 return Err(error);
             }
@@ -42,7 +42,7 @@ pub(super) fn delete(
         Layout::Fs | Layout::Dbox | Layout::Mbox => {
             mutation::create_directory(&hidden, &permissions)?;
             move_mails(&paths.mails, &hidden)?;
-            if let Err(error) = refuse_if_changed(name, &hidden, expected) {
+            if let Err(error) = refuse_if_changed(name, &hidden, &paths.root, expected) {
                 move_mails(&hidden, &paths.mails)?;
                 mutation::remove_directory(&hidden)?;
                 return Err(error);
@@ -82,9 +82,14 @@ fn move_mails(from: &Path, to: &Path) -> Result<(), FsError> {
 
 /// Refuses to delete other files than expected: a message may have come, or got other flags. Nobody can do that any more where they
 /// are now.
-fn refuse_if_changed(name: &MailboxName, hidden: &Path, expected: Option<&MessageFiles>) -> Result<(), StoreError> {
+fn refuse_if_changed(
+    name: &MailboxName,
+    hidden: &Path,
+    root: &Path,
+    expected: Option<&MessageFiles>,
+) -> Result<(), StoreError> {
     let Some(expected) = expected else { return Ok(()) };
-    let found = scan::scan(hidden)?;
+    let found = scan::scan(hidden, root)?;
     let is_there = |file: FoundFile<'_>| found.get(file.base()).is_some_and(|there| there.name == file.name);
     if found.len() <= expected.listed.len().saturating_add(expected.doomed.len()) && expected.iter().all(is_there) {
         return Ok(());

@@ -12,9 +12,10 @@ use dsync_core::store::StoreError;
 
 use super::shared::Shared;
 use super::snapshot;
-use crate::fs::read::{self, Entry, EntryKind};
+use crate::fs::links;
+use crate::fs::read::{self, Entry};
 use crate::list::layout::{DOTLOCK_SUFFIX, MBOX_INBOX, MBOX_INDEXES, MailboxPaths};
-use crate::list::listing::{self, DEEPEST, is_directory, put};
+use crate::list::listing::{self, DEEPEST, Level, put};
 use crate::text::lossy;
 
 /// All names of the store.
@@ -46,6 +47,9 @@ fn is_there(path: &Path) -> bool {
 }
 
 fn node_of(shared: &Shared, paths: &MailboxPaths) -> NodeKind {
+    if let Err(error) = links::refuse_distrusted(&paths.mails, &paths.root) {
+        return NodeKind::Unreadable(error.to_string());
+    }
     match snapshot::identity(shared, paths) {
         Ok(MailboxIdentity { guid, uid_validity }) => NodeKind::Mailbox { guid, uid_validity },
         Err(error) => NodeKind::Unreadable(error.to_string()),
@@ -83,23 +87,35 @@ impl Walk<'_> {
         if !self.parents.insert(identity) {
             return Ok(());
         }
-        for entry in read::directory(path)?.unwrap_or_default() {
+        let entries = match read::directory(path) {
+            // Without any mailbox there is nothing to be sure of.
+            Err(error) if !parts.is_empty() => {
+                unreadable(self.tree, error.to_string());
+                None
+            }
+            entries => entries?,
+        };
+        for entry in entries.unwrap_or_default() {
             if self.is_hidden(path, &entry, parts.is_empty()) {
                 continue;
             }
             parts.push(entry.name.as_bytes().to_vec());
             let borrowed: Vec<&[u8]> = parts.iter().map(Vec::as_slice).collect();
             let below = path.join(&entry.name);
-            if is_directory(path, &entry) && below.is_dir() {
-                // `INBOX` is only a level: the mailbox is a file elsewhere.
-                if let Ok(name) = context.naming.name_of_directory(&borrowed)
-                    && !name.is_inbox()
-                {
-                    put(self.tree, name, NodeKind::Directory);
+            match Level::of(path, &entry, &context.roots.mails) {
+                Level::Directory if below.is_dir() => {
+                    // `INBOX` is only a level: the mailbox is a file elsewhere.
+                    if let Ok(name) = context.naming.name_of_directory(&borrowed)
+                        && !name.is_inbox()
+                    {
+                        put(self.tree, name, NodeKind::Directory);
+                    }
+                    self.directory(&below, parts)?;
                 }
-                self.directory(&below, parts)?;
-            } else if entry.kind != EntryKind::Other {
-                listing::add(context, self.tree, &borrowed, &below, &|paths| node_of(self.shared, paths));
+                Level::Refused(reason) => listing::complain(self.tree, &borrowed, reason),
+                Level::Directory | Level::File | Level::Alias => {
+                    listing::add(context, self.tree, &borrowed, &below, &|paths| node_of(self.shared, paths));
+                }
             }
             parts.pop();
         }

@@ -59,7 +59,8 @@ impl MboxLock {
         wait: Duration,
     ) -> Result<Option<Self>, FsError> {
         let failed = |error| FsError::new("open", path, error);
-        let file = File::options().read(true).write(true).open(path).map_err(failed)?;
+        // Whether a link in its place may be followed was looked at when the mailbox was found.
+        let file = read::open_linked_to_change(path)?;
         // Locks are those of what was opened, whatever handle they were taken with.
         let record_lock = match locks.fcntl {
             true => Some(FileLock::exclusive(file.try_clone().map_err(failed)?, path, wait)?),
@@ -145,7 +146,7 @@ impl ReadLock {
     pub(super) fn take(path: &Path, locks: MboxLocks) -> Result<Self, FsError> {
         let give_up = Instant::now() + locks.wait;
         loop {
-            let (file, _) = read::open(path)?;
+            let (file, _) = read::open_linked(path)?;
             let lock = match locks.fcntl {
                 true => {
                     let handle = file.try_clone().map_err(|error| FsError::new("open", path, error))?;

@@ -100,8 +100,12 @@ impl MboxStore {
         Ok(paths)
     }
 
+    /// The directory of a name, for changes.
     fn level(&self, name: &MailboxName) -> Result<PathBuf, StoreError> {
-        self.context().roots.level(self.context().naming, name).map_err(|error| invalid_name(&error))
+        let roots = &self.context().roots;
+        let level = roots.level(self.context().naming, name).map_err(|error| invalid_name(&error))?;
+        self.context().refuse_if_elsewhere([(&level, &roots.mails)])?;
+        Ok(level)
     }
 
     /// The paths of a mailbox that exists.
@@ -118,7 +122,7 @@ impl MboxStore {
         let roots = &self.context().roots;
         let mails = Some((&paths.mails, &roots.mails)).filter(|_| !(name.is_inbox() && roots.inbox.is_some()));
         let index = paths.index.as_ref().zip(roots.index.as_ref());
-        self.context().refuse_if_elsewhere(&paths.mails, mails.into_iter().chain(index))
+        self.context().refuse_if_elsewhere(mails.into_iter().chain(index))
     }
 
     /// Before the first change: makes the roots, and removes what crashed runs left.
@@ -127,6 +131,7 @@ impl MboxStore {
         if self.cleaned {
             return Ok(());
         }
+        self.context().refuse_distrusted_parts()?;
         let permissions = self.context().permissions();
         let roots = &self.context().roots;
         let all = [Some(&roots.mails), Some(&roots.control), roots.index.as_ref()];
@@ -169,6 +174,7 @@ impl MailStore for MboxStore {
     }
 
     fn tree(&mut self) -> Result<MailboxTree, StoreError> {
+        self.context().refuse_distrusted_parts()?;
         if !self.context().read_only && !self.cleaned {
             hidden::remove_abandoned(self.context())?;
         }
@@ -221,6 +227,7 @@ impl MailStore for MboxStore {
             );
             return Err(StoreError::new(ErrorKind::InvalidName, text));
         }
+        self.refuse_if_elsewhere(name, &paths)?;
         self.prepare()?;
         let mut permissions = changes::permissions_for(self.context(), name);
         if name.is_inbox() {

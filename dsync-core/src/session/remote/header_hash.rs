@@ -4,7 +4,7 @@
 //! message, with LF line ends and an empty line behind them; spaces are left out, and control characters, bytes beyond ASCII and
 //! `?` become `?`, several in a row only one. Older peers take the lines as they are.
 
-use std::io::Read;
+use std::io::{ErrorKind, Read};
 
 use md5::{Digest, Md5};
 
@@ -63,7 +63,10 @@ pub(super) fn header_hash(body: MessageBody, wanted: &[Vec<u8>], minor_version: 
     let mut body = body;
     let mut buffer = [0; 4096];
     loop {
-        let length = body.read(&mut buffer).ok()?;
+        let length = match body.read(&mut buffer) {
+            Err(error) if error.kind() == ErrorKind::Interrupted => continue,
+            length => length.ok()?,
+        };
         let before = header.len().saturating_sub(3);
         header.extend_from_slice(buffer.get(..length)?);
         let is_complete = header.get(before..)?.windows(2).any(|pair| pair == b"\n\n")

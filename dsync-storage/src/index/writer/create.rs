@@ -1,6 +1,5 @@
 //! Making an index that is not there, or a log.
 
-use std::fs::File;
 use std::io;
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -36,7 +35,7 @@ pub fn create(
     durability: Durability,
 ) -> Result<(), IndexError> {
     // A server that has the old one open must not be writing to it meanwhile.
-    let old = match File::options().read(true).append(true).open(files.log()) {
+    let old = match read::open_to_append(&files.log()) {
         Ok(file) => Some(FileLock::exclusive_by_any_method(file, &files.log(), WAIT)?),
         Err(_) => None,
     };

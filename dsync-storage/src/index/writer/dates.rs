@@ -1,6 +1,5 @@
 //! The dates of saving, which are kept in the cache file.
 
-use std::fs::File;
 use std::io;
 use std::time::Duration;
 
@@ -41,8 +40,7 @@ impl LockedIndex {
         let index_id = view.snapshot().index_id();
         let file_seq = view.extension(CACHE).map_or(0, |extension| extension.reset_id);
         let path = self.files.cache();
-        let opened = File::options().read(true).write(true).open(&path);
-        if let Ok(file) = opened {
+        if let Ok(file) = read::open_to_change(&path) {
             let lock = FileLock::exclusive_by_any_method(file, &path, CACHE_WAIT)?;
             if lock.is_at(&path)
                 && let Some(places) = self.add_dates(&lock, file_seq, &target.stale_in_cache, dates)?

@@ -51,7 +51,7 @@ fn run(files: &[(u32, &str)], changes: &MailboxChanges) -> Result<CommitPlan, St
     for (_, file) in files {
         std::fs::write(dir.path().join(file), "").unwrap();
     }
-    let scan = super::super::scan::scan(dir.path()).unwrap();
+    let scan = super::super::scan::scan(dir.path(), dir.path()).unwrap();
     let mut listed = Vec::new();
     let mut uidlist = UidList::default();
     let mut records = Vec::new();
@@ -81,6 +81,7 @@ fn run(files: &[(u32, &str)], changes: &MailboxChanges) -> Result<CommitPlan, St
         index_is_behind: false,
         problems: vec![],
         has_dates_of_files: false,
+        obstacle: None,
     };
     let slots = KeywordSlots::default();
     let found = Found { joined: &joined, uidlist: &uidlist, slots: &slots };

@@ -21,7 +21,7 @@ impl Mailbox {
         for file in self.files {
             std::fs::write(dir.path().join(file), "").unwrap();
         }
-        let scan = super::super::scan::scan(dir.path()).unwrap();
+        let scan = super::super::scan::scan(dir.path(), dir.path()).unwrap();
         let sources =
             Sources { uidlist: &uidlist, uidlist_is_whole: true, slots: &slots, index: self.index.as_ref() };
         join(sources, scan, &mut |_| Ok(TIMES))
@@ -158,9 +158,27 @@ fn a_file_that_cannot_be_read_is_named_and_left_out() {
     let dir = tempfile::tempdir().unwrap();
     std::fs::create_dir(dir.path().join("cur")).unwrap();
     std::os::unix::fs::symlink("nowhere", dir.path().join("cur/a:2,")).unwrap();
-    let scan = super::super::scan::scan(dir.path()).unwrap();
+    let scan = super::super::scan::scan(dir.path(), dir.path()).unwrap();
     let slots = KeywordSlots::default();
     let sources = Sources { uidlist: &uidlist, uidlist_is_whole: true, slots: &slots, index: None };
     let joined = join(sources, scan, &mut |_| Err("broken".to_owned()));
-    assert_eq!((joined.messages.len(), joined.problems), (0, vec!["broken".to_owned()]));
+    assert_eq!((joined.messages.len(), joined.problems, joined.obstacle), (0, vec!["broken".to_owned()], None));
+}
+
+#[test]
+fn something_else_in_the_place_of_a_message_is_an_obstacle() {
+    let (uidlist, _) = UidList::decode(b"3 V1 N3 G00112233445566778899aabbccddeeff\n1 :a\n2 :b\n");
+    let slots = KeywordSlots::default();
+    let sources = Sources { uidlist: &uidlist, uidlist_is_whole: true, slots: &slots, index: None };
+    let dir = tempfile::tempdir().unwrap();
+    std::fs::create_dir_all(dir.path().join("cur/a:2,S")).unwrap();
+    std::fs::create_dir_all(dir.path().join("cur/c:2,")).unwrap();
+    let scan = super::super::scan::scan(dir.path(), dir.path()).unwrap();
+    let joined = join(sources, scan, &mut |_| Ok(TIMES));
+    assert!(joined.obstacle.is_some_and(|obstacle| obstacle.contains("cur/a:2,S")), "{:?}", joined.problems);
+    std::fs::remove_dir(dir.path().join("cur/a:2,S")).unwrap();
+    std::os::unix::fs::symlink("nowhere", dir.path().join("cur/b:2,")).unwrap();
+    let scan = super::super::scan::scan(dir.path(), dir.path()).unwrap();
+    let joined = join(sources, scan, &mut |_| Err("broken".to_owned()));
+    assert_eq!(joined.obstacle, Some("broken".to_owned()));
 }

@@ -328,7 +328,10 @@ fn checksum(file: &File, path: &Path, offset: u64, length: u64) -> Result<u32, S
     let mut range = part(file, path, offset, length)?;
     let mut buffer = vec![0; BUFFER];
     loop {
-        let count = range.read(&mut buffer).map_err(|error| FsError::new("read", path, error))?;
+        let count = match range.read(&mut buffer) {
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+            count => count.map_err(|error| FsError::new("read", path, error))?,
+        };
         if count == 0 {
             return Ok(hasher.finalize());
         }
