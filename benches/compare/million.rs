@@ -46,8 +46,6 @@ pub(crate) fn compare(programs: &Programs, effort: Effort, plots: Option<&Path>)
         }
         by_changes.extend(point(changes, &costs));
     }
-    programs.remove("large-copy")?;
-    programs.remove("large")?;
     make(programs, "one", large, 1)?;
     let costs = vec![programs.dsync(&["backup"], "mdbox:one", "mdbox:one-copy")?];
     row("all in one mailbox: first backup", &costs, &empty);
@@ -55,8 +53,6 @@ pub(crate) fn compare(programs: &Programs, effort: Effort, plots: Option<&Path>)
     row("all in one mailbox: nothing to do", &costs, &empty);
     let costs = repeated(effort.rounds, || programs.dsync(&["-f", "backup"], "mdbox:one", "mdbox:one-copy"))?;
     row("all in one mailbox: everything compared (`-f`)", &costs, &empty);
-    programs.remove("one-copy")?;
-    programs.remove("one")?;
     let title = format!("{large} messages in {MAILBOXES} mailboxes, mdbox to mdbox");
     table::print(&title, &["run", "time", "processor", "peak memory"], &rows);
     match plots {
@@ -122,17 +118,20 @@ fn grow(
     x: u32,
     lines: &mut [Line; 3],
 ) -> Outcome<()> {
-    make(programs, "growing", messages, mailboxes)?;
+    let name = format!("growing-{messages}-{mailboxes}");
+    make(programs, &name, messages, mailboxes)?;
+    let source = format!("mdbox:{name}");
     let [first, full, idle] = lines;
+    let mut number = 0;
     let costs = repeated(effort.rounds, || {
-        programs.remove("growing-copy")?;
-        programs.dsync(&["backup"], "mdbox:growing", "mdbox:growing-copy")
+        number += 1;
+        programs.dsync(&["backup"], &source, &format!("{source}-copy-{number}"))
     })?;
     first.points.extend(point(x, &costs));
-    let costs = repeated(effort.rounds, || programs.dsync(&["-f", "backup"], "mdbox:growing", "mdbox:growing-copy"))?;
+    let copy = format!("{source}-copy-1");
+    let costs = repeated(effort.rounds, || programs.dsync(&["-f", "backup"], &source, &copy))?;
     full.points.extend(point(x, &costs));
-    let costs = repeated(effort.rounds, || programs.dsync(&["backup"], "mdbox:growing", "mdbox:growing-copy"))?;
+    let costs = repeated(effort.rounds, || programs.dsync(&["backup"], &source, &copy))?;
     idle.points.extend(point(x, &costs));
-    programs.remove("growing-copy")?;
-    programs.remove("growing")
+    Ok(())
 }

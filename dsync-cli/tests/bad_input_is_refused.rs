@@ -40,12 +40,12 @@ fn assert_not_believed(spoil: impl FnOnce(&Path)) {
     let (source, destination) = backed_up(&dovecot);
     spoil(source.path());
     source.adopt();
-    let before = (Fingerprint::of(source.path()), Fingerprint::of(destination.path()));
+    let before = (Fingerprint::of(source.path()), Fingerprint::of_mail(destination.path()));
     let run = dovecot.backup(&source, &destination);
     assert!(run.code.is_some_and(|code| ![0, 101].contains(&code)) && run.stdout.is_empty(), "{run:#?}");
     assert!(run.stderr.contains(&source.path().display().to_string()), "the path is not named: {run:#?}");
     before.0.assert_unchanged(source.path());
-    before.1.assert_unchanged(destination.path());
+    before.1.assert_mail_unchanged(destination.path());
     Snapshot::of(&destination);
     destination.assert_no_complaints();
 }
@@ -311,10 +311,10 @@ fn a_file_that_is_no_mbox_is_not_believed() {
         let mut bytes = fs::read(&path).unwrap();
         spoil(&mut bytes);
         fs::write(&path, bytes).unwrap();
-        let before = (Fingerprint::of(source.path()), Fingerprint::of(destination.path()));
+        let before = (Fingerprint::of(source.path()), Fingerprint::of_mail(destination.path()));
         dovecot.backup(&source, &destination).assert_done_but(&["source/inbox"]);
         before.0.assert_unchanged(source.path());
-        before.1.assert_unchanged(destination.path());
+        before.1.assert_mail_unchanged(destination.path());
         let spoiled = fs::read(&path).unwrap();
         dovecot.backup(&destination, &source).assert_done_but(&["source/inbox"]);
         dovecot.mirror(&source, &destination).assert_done_but(&["source/inbox"]);
