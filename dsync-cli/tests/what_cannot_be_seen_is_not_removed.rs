@@ -87,11 +87,11 @@ fn a_storage_that_is_gone() {
         if is_there {
             fs::create_dir(&storage).unwrap();
         }
-        let before = Fingerprint::of(destination.path());
+        let before = Fingerprint::of_mail(destination.path());
         let run = dovecot.backup(&source, &destination);
         assert!(run.code.is_some_and(|code| ![0, 101].contains(&code)), "{run:#?}");
         assert!(run.stderr.contains(&storage.display().to_string()), "{run:#?}");
-        before.assert_unchanged(destination.path());
+        before.assert_mail_unchanged(destination.path());
         assert_eq!(Snapshot::of(&destination).message_count(), count);
     }
 }

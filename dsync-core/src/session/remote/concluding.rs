@@ -19,7 +19,10 @@ impl Exchange {
             // No UID is given to a message that is not there.
             planned.plan = self.plan(&missing).0;
             self.incomplete = true;
-            let text = format!("{} messages did not come from the other side", missing.len());
+            let text = match missing.len() {
+                1 => "a message did not come from the other side".to_owned(),
+                count => format!("{count} messages did not come from the other side"),
+            };
             reporter.problem(Some(&self.own.name), text);
         }
         let other_status = self.other_status();
