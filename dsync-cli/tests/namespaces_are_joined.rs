@@ -62,9 +62,9 @@ fn they_have_their_prefixes_in_a_single_store() {
     run(&dovecot, &joined, &["-N", "mirror", &copy.location()]).assert_done();
     assert_equal(&Snapshot::of(&joined), &Snapshot::of(&copy));
     assert!(joined.path().join("public/.Fresh").is_dir());
-    let before = [&joined, &copy].map(|store| Fingerprint::of(store.path()));
+    let before = [&joined, &copy].map(|store| Fingerprint::of_mail(store.path()));
     run(&dovecot, &joined, &["-N", "mirror", &copy.location()]).assert_done();
-    before.iter().zip([&joined, &copy]).for_each(|(before, store)| before.assert_unchanged(store.path()));
+    before.iter().zip([&joined, &copy]).for_each(|(before, store)| before.assert_mail_unchanged(store.path()));
     // Only the other place, as always.
     let alone = dovecot.store("alone");
     let only = run(&dovecot, &joined, &["-n", "Public/", "backup", &alone.location()]);
