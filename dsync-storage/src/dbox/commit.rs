@@ -92,23 +92,32 @@ pub(super) fn lock_index(
     permissions: &Permissions,
 ) -> Result<LockedIndex, StoreError> {
     let files = index_files(paths)?;
-    let gone = || {
-        let text = format!("{} was deleted or renamed by somebody else meanwhile", lossy(&paths.mails));
-        StoreError::new(ErrorKind::NotFound, text)
-    };
     // Locking an index that is not there would make one.
     if !is_mailbox(&paths.mails) || !(files.log().exists() || files.main().exists()) {
-        return Err(gone());
+        return Err(gone(paths));
     }
     let index = LockedIndex::lock(&files, permissions)?;
     if index.view().is_deleted() {
-        return Err(gone());
+        return Err(gone(paths));
     }
     if mark.is_some_and(|mark| mark != IndexMark::of(index.state())) {
         let text = format!("{} was changed by somebody else meanwhile; run again", lossy(&paths.mails));
         return Err(StoreError::new(ErrorKind::Changed, text));
     }
     Ok(index)
+}
+
+/// Reads an index again that is held. Servers rename a mailbox without asking for the lock of its index.
+fn read_again(index: IndexLock, paths: &MailboxPaths) -> Result<LockedIndex, StoreError> {
+    if !is_mailbox(&paths.mails) || !index.is_in_place() {
+        return Err(gone(paths));
+    }
+    Ok(index.read_again()?)
+}
+
+fn gone(paths: &MailboxPaths) -> StoreError {
+    let text = format!("{} was deleted or renamed by somebody else meanwhile", lossy(&paths.mails));
+    StoreError::new(ErrorKind::NotFound, text)
 }
 
 impl Target<'_> {
@@ -164,7 +173,7 @@ impl Target<'_> {
         let (mut map, index) = match held {
             Some(Held { index, map }) => {
                 let map = map.filter(|_| needs_map).map(MapLock::read_again).transpose()?;
-                (map, Some(index.read_again()?))
+                (map, Some(read_again(index, self.paths)?))
             }
             None => {
                 let map = match needs_map {
@@ -221,7 +230,7 @@ impl Target<'_> {
         held: Option<Held>,
     ) -> Result<Committed, StoreError> {
         let mut index = match held {
-            Some(held) => Some(held.index.read_again()?),
+            Some(held) => Some(read_again(held.index, self.paths)?),
             None => self.lock_index(work, build.is_some())?,
         };
         let is_hidden = build.is_some();

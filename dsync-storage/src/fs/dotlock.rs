@@ -119,7 +119,13 @@ impl Dotlock {
             Ok(metadata) => {
                 held().insert((metadata.dev(), metadata.ino()));
                 let (inode, device) = (metadata.ino(), metadata.dev());
-                Ok(Some(Self { path: path.to_owned(), directory, inode, device, rules }))
+                let mut lock = Self { path: path.to_owned(), directory, inode, device, rules };
+                if !lock.is_there() {
+                    // The directory was renamed before the lock was made, in another one of its name.
+                    lock.directory = open_directory(path)?;
+                    return Ok(Some(lock).filter(Self::is_there));
+                }
+                Ok(Some(lock))
             }
             Err(error) => {
                 let _ = rules.carry_out(path, || mutation::remove_file(path));
@@ -129,14 +135,19 @@ impl Dotlock {
     }
 }
 
+impl Dotlock {
+    /// Whether the lock is in its directory, wherever that is by now. If somebody took it over, it is theirs.
+    fn is_there(&self) -> bool {
+        let name = self.path.file_name().unwrap_or_default();
+        fstatat(&self.directory, name, AtFlags::AT_SYMLINK_NOFOLLOW)
+            .is_ok_and(|found| (found.st_ino, found.st_dev) == (self.inode, self.device))
+    }
+}
+
 impl Drop for Dotlock {
     fn drop(&mut self) {
         held().remove(&(self.device, self.inode));
-        let Some(name) = self.path.file_name() else { return };
-        // If somebody took it over, it is theirs.
-        if let Ok(found) = fstatat(&self.directory, name, AtFlags::AT_SYMLINK_NOFOLLOW)
-            && (found.st_ino, found.st_dev) == (self.inode, self.device)
-        {
+        if self.is_there() {
             let _ = self.rules.carry_out(&self.path, || mutation::remove_file_in(&self.directory, &self.path));
         }
     }

@@ -60,6 +60,12 @@ pub struct IndexLock {
 }
 
 impl IndexLock {
+    /// Whether the index is still where it was locked.
+    #[must_use]
+    pub fn is_in_place(&self) -> bool {
+        self.lock.is_at(&self.files.log())
+    }
+
     /// The index as it was when its state was forgotten, because nobody could change it.
     ///
     /// # Errors

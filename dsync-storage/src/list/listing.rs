@@ -152,7 +152,7 @@ impl<'a> Walk<'a> {
         let identity = (metadata.dev(), metadata.ino());
         let borrowed: Vec<&[u8]> = parts.iter().map(Vec::as_slice).collect();
         if parts.len() > DEEPEST {
-            complain(tree, &borrowed, format!("{} is nested too deep", lossy(path)));
+            self.hide(tree, &borrowed, format!("{} is nested too deep", lossy(path)));
             return Ok(());
         }
         if !self.parents.insert(identity) {
@@ -161,7 +161,7 @@ impl<'a> Walk<'a> {
         let entries = match read::directory(path) {
             // Without any mailbox there is nothing to be sure of.
             Err(error) if !parts.is_empty() => {
-                complain(tree, &borrowed, error.to_string());
+                self.hide(tree, &borrowed, error.to_string());
                 None
             }
             entries => entries?,
@@ -216,6 +216,16 @@ impl<'a> Walk<'a> {
         }
         self.parents.remove(&identity);
         Ok(())
+    }
+}
+
+impl Walk<'_> {
+    /// Notes that what is below a level is not known, even if a mailbox at that level is: nothing there may be taken for missing.
+    fn hide(&self, tree: &mut MailboxTree, parts: &[&[u8]], reason: String) {
+        match self.context.naming.name_of_directory(parts) {
+            Ok(name) => put(tree, name, NodeKind::Unreadable(reason)),
+            Err(_) => complain(tree, parts, reason),
+        }
     }
 }
 

@@ -310,7 +310,8 @@ impl<'a> DestinationSession<'a> {
         // A commit needs room of its own.
         drop(messages);
         let problems = self.reporter.report.problems.len();
-        let mut is_done = receiving.failed().is_empty() && plan.unplaced.is_empty();
+        let is_all = receiving.failed().is_empty() && plan.unplaced.is_empty();
+        let mut is_done = is_all && !transfer.comparison.is_partial();
         let is_needed = plan.needed;
         let answer = if plan.needed { self.commit(&mut transfer, plan, receiving)? } else { Message::Done };
         if matches!(answer, Message::Done) {

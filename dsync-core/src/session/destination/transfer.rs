@@ -113,6 +113,11 @@ impl Comparison {
         Self::Contents { proven, own, source: Contents::new(), is_partial, keeps }
     }
 
+    /// Whether some message could not be compared, so that nothing was removed.
+    pub(super) fn is_partial(&self) -> bool {
+        matches!(self, Self::Contents { is_partial: true, .. })
+    }
+
     /// Takes what is in a message of the source.
     pub(super) fn note(&mut self, place: usize, content: ListedContent) {
         if let Self::Contents { source, is_partial, .. } = self {

@@ -65,7 +65,11 @@ impl MirrorSession<'_> {
     }
 
     /// `false` if that cannot be done, so that it has to be tried, and said, again.
-    fn remember_point(&mut self, open: &mut Open, fingerprint: Option<[u8; 16]>) -> Result<bool, SessionError> {
+    pub(super) fn remember_point(
+        &mut self,
+        open: &mut Open,
+        fingerprint: Option<[u8; 16]>,
+    ) -> Result<bool, SessionError> {
         let point = fingerprint.and_then(|fingerprint| sync_point(open.mailbox.status(), fingerprint, self.peer()));
         let Some(point) = point.filter(|point| self.both_import() && !open.mailbox.sync_points().contains(point))
         else {

@@ -165,6 +165,8 @@ impl<'a> MirrorSession<'a> {
 
     /// The mailbox, made if it is missing. `None` if it cannot be had.
     fn open(&mut self, name: &MailboxName) -> Result<Option<Open>, SessionError> {
+        // What was agreed on in an earlier try says nothing about this one.
+        self.agreed.remove(name);
         if self.tries.of(name) == 0 {
             self.reporter.report.counts.mailboxes += 1;
         }
@@ -351,7 +353,7 @@ impl<'a> MirrorSession<'a> {
             && open.is_seen
         {
             // It may be deleted there before another run comes: then it is known that nothing here is unseen.
-            self.remember(&mut open, fingerprint)?;
+            self.remember_point(&mut open, fingerprint)?;
         }
         match (own, other) {
             (Outcome::Done(own), Outcome::Done(other)) if own == other && both_import => {
