@@ -101,6 +101,10 @@ impl JoinedStore {
             let keeps = self.capabilities().keeps;
             // What cannot be opened is not decided about; whoever wants it says why.
             let (Ok(one), Ok(other)) = (self.open(first), self.open(second)) else { continue };
+            // Nor about what cannot be read: the copy would be all that is left.
+            if !(one.problems().is_empty() && other.problems().is_empty()) {
+                continue;
+            }
             let (name, gone, mut stays) = match left_over(&*one, &*other, keeps) {
                 Some(LeftOver::First) => (first, one, other),
                 Some(LeftOver::Second) => (second, other, one),

@@ -62,14 +62,18 @@ pub(crate) fn add(context: &Context, tree: &mut MailboxTree, parts: &[&[u8]], di
             };
             put(tree, name, kind);
         }
-        Err(error) => complain(tree, parts, format!("{}: {error}", lossy(directory))),
+        Err(error) => complain(context, tree, parts, format!("{}: {error}", lossy(directory))),
     }
 }
 
 /// Notes that something at a place cannot be read, whether the place has a valid name or not.
-pub(crate) fn complain(tree: &mut MailboxTree, parts: &[&[u8]], reason: String) {
-    let shown = parts.iter().map(|part| crate::text::lossy_bytes(part));
-    if let Some(name) = MailboxName::new(shown.map(|part| if part.is_empty() { "?".into() } else { part })) {
+pub(crate) fn complain(context: &Context, tree: &mut MailboxTree, parts: &[&[u8]], reason: String) {
+    let shown = || {
+        let parts = parts.iter().map(|part| crate::text::lossy_bytes(part));
+        MailboxName::new(parts.map(|part| if part.is_empty() { "?".into() } else { part }))
+    };
+    // Under any other name it would seem to be gone.
+    if let Some(name) = context.naming.name_of_directory(parts).ok().or_else(shown) {
         // A mailbox that can be read and happens to look the same is worth more.
         tree.entry(name).or_insert(MailboxNode { kind: NodeKind::Unreadable(reason), subscribed: false });
     }
@@ -178,7 +182,7 @@ impl<'a> Walk<'a> {
             let below = path.join(&entry.name);
             let borrowed: Vec<&[u8]> = parts.iter().map(Vec::as_slice).collect();
             if let Level::Refused(reason) = level {
-                complain(tree, &borrowed, reason);
+                complain(self.context, tree, &borrowed, reason);
                 parts.pop();
                 continue;
             }
@@ -201,7 +205,7 @@ impl<'a> Walk<'a> {
             let is_mailbox = self.marks.iter().any(|mark| below.join(mark).is_dir());
             let obstacle = self.marks.iter().map(|mark| below.join(mark)).find(|path| path.exists());
             if let Some(obstacle) = obstacle.filter(|_| !is_mailbox && is_shown) {
-                complain(tree, &borrowed, format!("{} is no directory", lossy(&obstacle)));
+                complain(self.context, tree, &borrowed, format!("{} is no directory", lossy(&obstacle)));
             } else if is_mailbox {
                 if is_shown {
                     add(self.context, tree, &borrowed, &below, self.node_of);
@@ -224,7 +228,7 @@ impl Walk<'_> {
     fn hide(&self, tree: &mut MailboxTree, parts: &[&[u8]], reason: String) {
         match self.context.naming.name_of_directory(parts) {
             Ok(name) => put(tree, name, NodeKind::Unreadable(reason)),
-            Err(_) => complain(tree, parts, reason),
+            Err(_) => complain(self.context, tree, parts, reason),
         }
     }
 }

@@ -115,7 +115,7 @@ fn maildir_plus_plus(context: &Context, tree: &mut MailboxTree) -> Result<(), St
             Level::Directory => {}
             Level::File | Level::Alias => continue,
             Level::Refused(reason) => {
-                listing::complain(tree, &parts, reason);
+                listing::complain(context, tree, &parts, reason);
                 continue;
             }
         }

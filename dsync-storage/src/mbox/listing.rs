@@ -112,7 +112,7 @@ impl Walk<'_> {
                     }
                     self.directory(&below, parts)?;
                 }
-                Level::Refused(reason) => listing::complain(self.tree, &borrowed, reason),
+                Level::Refused(reason) => listing::complain(context, self.tree, &borrowed, reason),
                 Level::Directory | Level::File | Level::Alias => {
                     listing::add(context, self.tree, &borrowed, &below, &|paths| node_of(self.shared, paths));
                 }

@@ -82,6 +82,10 @@ impl MirrorSession<'_> {
         }
         let outcome = match other {
             Some(Message::Outcome(Outcome::Changed)) => Outcome::Changed,
+            // It could not hold the mailbox, so it will not commit.
+            Some(Message::Outcome(Outcome::Partial)) if self.both_import() && !self.commits_last() => {
+                Outcome::Partial
+            }
             _ if self.imports => self.commit(&mut transfer)?,
             _ => Outcome::Done(None),
         };
