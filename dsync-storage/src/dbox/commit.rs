@@ -85,6 +85,14 @@ pub(super) fn lock_map(
     Ok(map)
 }
 
+/// Locks the map of a storage, which is read only if that is needed to put it right.
+fn hold_map(shared: &Shared, storage: &Arc<Storage>, permissions: &Permissions) -> Result<MapLock, StoreError> {
+    match MapLock::take_settled(storage, permissions)? {
+        Some(lock) => Ok(lock),
+        None => Ok(lock_map(shared, storage, permissions)?.forget()),
+    }
+}
+
 /// Locks the index of a mailbox that exists. It must still be as it was at `mark`.
 pub(super) fn lock_index(
     paths: &MailboxPaths,
@@ -124,7 +132,7 @@ impl Target<'_> {
     /// Keeps others from changing a mailbox that exists, and must still be as it was.
     pub(super) fn hold(&self, before: &Snapshot) -> Result<Held, StoreError> {
         let map = match &self.shared.storage {
-            Some(storage) => Some(lock_map(self.shared, storage, self.permissions)?.forget()),
+            Some(storage) => Some(hold_map(self.shared, storage, self.permissions)?),
             None => None,
         };
         Ok(Held { index: lock_index(self.paths, before.mark, self.permissions)?.forget_state(), map })

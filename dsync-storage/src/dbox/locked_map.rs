@@ -23,6 +23,7 @@ use crate::fs::clock::now;
 use crate::fs::permissions::Permissions;
 use crate::fs::{mutation, read};
 use crate::index::log::LogRecord;
+use crate::index::reading::is_carried_out;
 use crate::index::writer::{IndexLock, LockedIndex};
 use crate::text::lossy;
 
@@ -33,7 +34,7 @@ pub(super) struct LockedMap {
     index: LockedIndex,
 }
 
-/// The lock of a map that was forgotten, because it takes memory for each message; released when dropped.
+/// The lock of a map that is not in memory, because that takes time and memory for each message; released when dropped.
 #[derive(Debug)]
 pub(super) struct MapLock {
     storage: Arc<Storage>,
@@ -41,13 +42,40 @@ pub(super) struct MapLock {
 }
 
 impl MapLock {
-    /// The map as it was when it was forgotten.
+    /// Locks a map of which the end of its log says that nobody crashed while changing it, without reading it. `None` if
+    /// that is not so.
     ///
     /// # Errors
-    /// As the system.
-    pub(super) fn read_again(self) -> Result<LockedMap, StoreError> {
-        Ok(LockedMap { storage: self.storage, index: self.index.read_again()? })
+    /// If it stays locked.
+    pub(super) fn take_settled(
+        storage: &Arc<Storage>,
+        permissions: &Permissions,
+    ) -> Result<Option<Self>, StoreError> {
+        let files = storage.map_files();
+        let Some(index) = IndexLock::take(files, permissions)? else { return Ok(None) };
+        let is_settled = is_carried_out(files)?;
+        Ok(is_settled.then(|| Self { storage: Arc::clone(storage), index }))
     }
+
+    /// The map as it was when it was locked.
+    ///
+    /// # Errors
+    /// As the system; [`ErrorKind::Changed`] if somebody crashed while replacing its log: whoever locks it next puts that right.
+    pub(super) fn read_again(self) -> Result<LockedMap, StoreError> {
+        let index = self.index.read_again()?;
+        if index.state().is_log_outdated() || index.state().unfinished || index.view().uid_validity() == 0 {
+            let text = format!("{} has to be put right first; run again", lossy(&self.storage.map_files().log()));
+            return Err(StoreError::new(ErrorKind::Changed, text));
+        }
+        check(&index, &self.storage)?;
+        Ok(LockedMap { storage: self.storage, index })
+    }
+}
+
+/// A map has to make sense.
+fn check(index: &LockedIndex, storage: &Storage) -> Result<(), StoreError> {
+    let failed = |error| corrupt(&format!("{}: {error}", lossy(&storage.map_files().main())));
+    Map::of_view(index.view()).map(drop).map_err(failed)
 }
 
 impl LockedMap {
@@ -76,7 +104,7 @@ impl LockedMap {
             index.append_last_records(&records_of_new_map(now().as_u32().max(1)))?;
             mutation::sync_directory(files.directory())?;
         }
-        Map::of_view(index.view()).map_err(|error| corrupt(&format!("{}: {error}", lossy(&files.main()))))?;
+        check(&index, storage)?;
         Ok(Self { storage: Arc::clone(storage), index })
     }
 

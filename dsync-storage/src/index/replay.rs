@@ -118,7 +118,7 @@ struct LogFile<'a> {
 
 impl IndexState {
     /// Whether the log is still the one before that which continues the main index.
-    pub(super) fn is_log_outdated(&self) -> bool {
+    pub(crate) fn is_log_outdated(&self) -> bool {
         let seq = self.view.snapshot().get(offset::LOG_SEQ);
         self.log.as_ref().is_some_and(|log| log.file_seq < seq) && needs_no_log(self.view.snapshot())
     }

@@ -51,7 +51,7 @@ pub struct LockedIndex {
     state: IndexState,
 }
 
-/// The lock of an index whose state was forgotten, because it may take much memory and is not needed now; released when dropped.
+/// The lock of an index without its state, which may take much memory and is not needed now; released when dropped.
 #[derive(Debug)]
 pub struct IndexLock {
     files: IndexFiles,
@@ -60,16 +60,34 @@ pub struct IndexLock {
 }
 
 impl IndexLock {
+    /// Takes the lock of an index without reading it, waiting for servers that hold it. `None` if it has no log.
+    ///
+    /// # Errors
+    /// If it stays locked.
+    pub fn take(files: &IndexFiles, permissions: &Permissions) -> Result<Option<Self>, IndexError> {
+        let path = files.log();
+        loop {
+            let file = match File::options().read(true).append(true).open(&path) {
+                Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+                opened => opened.map_err(|error| FsError::new("open", &path, error))?,
+            };
+            let lock = FileLock::exclusive_by_any_method(file, &path, WAIT)?;
+            if lock.is_at(&path) {
+                return Ok(Some(Self { files: files.clone(), permissions: *permissions, lock }));
+            }
+        }
+    }
+
     /// Whether the index is still where it was locked.
     #[must_use]
     pub fn is_in_place(&self) -> bool {
         self.lock.is_at(&self.files.log())
     }
 
-    /// The index as it was when its state was forgotten, because nobody could change it.
+    /// The index as it was when it was locked, because nobody could change it.
     ///
     /// # Errors
-    /// As the system.
+    /// As the system, or if it cannot be understood.
     pub fn read_again(self) -> Result<LockedIndex, IndexError> {
         let Self { files, permissions, lock } = self;
         let state = read_state(&files, &lock)?;
