@@ -22,6 +22,29 @@ pub(super) enum Aim {
     Mirror,
 }
 
+/// How the mailbox that comes next is shown to the other side.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) enum Look {
+    /// By a glance, if it has one.
+    #[default]
+    Glance,
+    /// By a glance that depends on each message, which the other side has asked for.
+    Closer,
+    /// As a whole: a glance told the other side nothing.
+    Whole,
+}
+
+impl Look {
+    /// Whether a glance is to be a close one; `None` if there is to be none.
+    pub(super) fn is_close(self) -> Option<bool> {
+        match self {
+            Self::Glance => Some(false),
+            Self::Closer => Some(true),
+            Self::Whole => None,
+        }
+    }
+}
+
 /// What a glance leads to.
 pub(super) enum Found {
     /// There is nothing to do about the mailbox, which has these counters.

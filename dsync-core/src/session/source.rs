@@ -6,7 +6,8 @@ use super::content::content;
 use super::opening;
 use super::{
     Difference, Greeting, ListedContent, ListedNote, MailboxSummary, Message, Session, SessionError, SyncOptions,
-    agreeing, selecting,
+    agreeing::{self, Look},
+    selecting,
 };
 use crate::model::{KeptFields, MailboxName, MailboxNode, MailboxTree, MessageKey, MessageSelection, NodeKind, Uid};
 use crate::report::Problem;
@@ -25,10 +26,8 @@ pub struct SourceSession<'a> {
     mailboxes: VecDeque<MailboxName>,
     state: State,
     problems: Vec<Problem>,
-    /// The mailbox of which the destination wants more than a glance.
-    looked_at: Option<MailboxName>,
-    /// The destination wants a closer look.
-    looks_closer: bool,
+    /// How the next mailbox is shown.
+    look: Look,
 }
 
 enum State {
@@ -120,8 +119,7 @@ impl<'a> SourceSession<'a> {
             mailboxes: VecDeque::new(),
             state: State::Start,
             problems: Vec::new(),
-            looked_at: None,
-            looks_closer: false,
+            look: Look::default(),
         }
     }
 
@@ -150,10 +148,9 @@ impl<'a> SourceSession<'a> {
     /// Opens mailboxes until one can be opened.
     fn offer(&mut self) -> (State, Message) {
         while let Some(name) = self.mailboxes.pop_front() {
-            let is_looked_at = self.looked_at.take().as_ref() == Some(&name);
-            if !is_looked_at
+            if let Some(is_close) = std::mem::take(&mut self.look).is_close()
                 && agreeing::is_possible(&self.options)
-                && let Some(glance) = self.store.glance(&name, std::mem::take(&mut self.looks_closer))
+                && let Some(glance) = self.store.glance(&name, is_close)
             {
                 return (State::AwaitLook(name.clone()), Message::Glance(name, glance));
             }
@@ -192,13 +189,13 @@ impl Session for SourceSession<'_> {
                 State::SendTree(self.tree.keys().cloned().collect())
             }
             (State::AwaitLook(_), Message::Answer(Difference::Same)) => State::SendOffer,
-            (State::AwaitLook(name), Message::LookCloser) if !self.looks_closer => {
-                self.looks_closer = true;
+            (State::AwaitLook(name), Message::LookCloser) => {
+                self.look = Look::Closer;
                 self.mailboxes.push_front(name);
                 State::SendOffer
             }
             (State::AwaitLook(name), Message::Look) => {
-                self.looked_at = Some(name.clone());
+                self.look = Look::Whole;
                 self.mailboxes.push_front(name);
                 State::SendOffer
             }

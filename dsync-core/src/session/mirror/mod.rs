@@ -9,7 +9,7 @@ mod trees;
 
 use std::collections::{BTreeMap, VecDeque};
 
-use super::agreeing::{Agreeing, Aim};
+use super::agreeing::{Agreeing, Aim, Look};
 use super::all_mail::AllMail;
 use super::receiving::Tries;
 use super::reporting::Reporter;
@@ -54,10 +54,8 @@ pub struct MirrorSession<'a> {
     agreeing: Agreeing,
     /// What both sides have agreed on, and how it looked here then.
     agreed: BTreeMap<MailboxName, (Glance, MailboxStatus)>,
-    /// The mailbox of which the slave wants more than a glance.
-    looked_at: Option<MailboxName>,
-    /// The slave wants a closer look.
-    looks_closer: bool,
+    /// How the next mailbox is shown.
+    look: Look,
 }
 
 enum State {
@@ -125,8 +123,7 @@ impl<'a> MirrorSession<'a> {
             all_mail,
             agreeing: Agreeing::default(),
             agreed: BTreeMap::new(),
-            looked_at: None,
-            looks_closer: false,
+            look: Look::default(),
         }
     }
 
@@ -148,9 +145,9 @@ impl<'a> MirrorSession<'a> {
     /// Opens mailboxes until one can be opened.
     fn offer(&mut self) -> Result<(State, Message), SessionError> {
         while let Some(name) = self.offers.pop_front() {
-            let is_close = std::mem::take(&mut self.looks_closer);
-            let is_looked_at = self.looked_at.take().as_ref() == Some(&name);
-            if !is_looked_at && let Some(glance) = self.glance(&name, is_close) {
+            if let Some(is_close) = std::mem::take(&mut self.look).is_close()
+                && let Some(glance) = self.glance(&name, is_close)
+            {
                 return Ok((State::AwaitLook(name.clone()), Message::Glance(name, glance)));
             }
             if let Some(open) = self.open(&name)? {
@@ -420,13 +417,13 @@ impl Session for MirrorSession<'_> {
                 self.pass_over(&name);
                 State::Offer
             }
-            (State::AwaitLook(name), Message::LookCloser) if !self.looks_closer => {
-                self.looks_closer = true;
+            (State::AwaitLook(name), Message::LookCloser) => {
+                self.look = Look::Closer;
                 self.offers.push_front(name);
                 State::Offer
             }
             (State::AwaitLook(name), Message::Look) => {
-                self.looked_at = Some(name.clone());
+                self.look = Look::Whole;
                 self.offers.push_front(name);
                 State::Offer
             }
